@@ -1,0 +1,71 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target is held to the same rules: Swift 6 language mode, the upcoming features that make imports and isolation
+/// explicit, and no warnings.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// The folders under `Sources` are the layers; a target depends only on layers to the left of its own
+/// (Values < Core < System < Adapters < App), which is what ARCHITECTURE.md draws.
+func target(_ layer: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: strict)
+}
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: "Sources/App/\(name)", swiftSettings: strict)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies, path: "Tests/\(name)Tests", resources: resources,
+        swiftSettings: strict)
+}
+
+let package = Package(
+    name: "evpnd",
+    products: [
+        .executable(name: "evpnd", targets: ["evpnd"]),
+        .executable(name: "evpnctl", targets: ["evpnctl"]),
+    ],
+    targets: [
+        // Values
+        target("Values", "NetTypes"),
+        target("Values", "BGP", ["NetTypes"]),
+        target("Values", "Documents"),
+        // Core
+        target("Core", "BGPEngine", ["BGP", "NetTypes"]),
+        target("Core", "EVPN", ["BGP", "NetTypes"]),
+        target("Core", "Intents", ["EVPN", "BGPEngine", "BGP", "Documents", "NetTypes"]),
+        // System
+        .target(name: "CLinux", path: "Sources/System/CLinux"),
+        .systemLibrary(
+            name: "CYAML", path: "Sources/System/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(
+            name: "CMicroHTTPD", path: "Sources/System/CMicroHTTPD", linkerSettings: [.linkedLibrary("microhttpd")]),
+        target("System", "AsyncIO", ["CLinux", "NetTypes"]),
+        target("System", "Netlink", ["CLinux", "AsyncIO", "NetTypes"]),
+        target("System", "YAML", ["CYAML", "Documents"]),
+        target("System", "Telemetry", ["CLinux", "Documents"]),
+        target("System", "HTTP", ["CMicroHTTPD", "AsyncIO"]),
+        // Adapters
+        target(
+            "Adapters", "EmbeddedSpeaker",
+            ["BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry", "NetTypes", "CLinux", "Documents"]),
+        target(
+            "Adapters", "LinuxDataplane",
+            ["EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "NetTypes", "CLinux", "Documents"]),
+        // App
+        target(
+            "App", "Agent",
+            [
+                "EmbeddedSpeaker", "LinuxDataplane", "EVPN", "BGPEngine", "BGP", "Intents", "Documents", "YAML",
+                "Telemetry", "HTTP", "AsyncIO", "Netlink", "NetTypes", "CLinux",
+            ]),
+        command("evpnd", ["Agent"]),
+        command("evpnctl", ["BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
+    ]
+)

@@ -1,0 +1,106 @@
+// What this VTEP is asked to be: the resolved services, after configuration and orchestrators have been merged.
+
+public import BGP
+public import NetTypes
+
+/// The overlay network as this host takes part in it. All lists are sorted by VNI.
+public struct Overlay: Equatable, Sendable {
+    public var asn: UInt32
+    public var routerID: IPv4Address
+    public var evis: [EVI]
+    /// RFC 7432 §15.1 duplicate detection; default 5 moves in 180 s.
+    public var duplicateDetection: DuplicateDetection
+    public init(asn: UInt32, routerID: IPv4Address, evis: [EVI], duplicateDetection: DuplicateDetection = .init()) {
+        self.asn = asn
+        self.routerID = routerID
+        self.evis = evis
+        self.duplicateDetection = duplicateDetection
+    }
+}
+
+public struct DuplicateDetection: Equatable, Sendable {
+    public var isEnabled = true
+    public var maximumMoves = 5
+    public var windowSeconds = 180
+    /// After how long a frozen MAC is tried again by itself; nil: only by `evpnctl recover`.
+    public var recoverAfterSeconds: Int?
+    public init() {}
+}
+
+/// One EVPN instance with its one broadcast domain (VLAN-based service, RFC 8365 §5.1.2: one VNI for each EVI).
+public struct EVI: Equatable, Sendable {
+    public var vni: VNI
+    public var rd: RouteDistinguisher
+    public var importTargets: ImportTargets
+    public var exportTargets: [RouteTarget]
+    public var domain: BroadcastDomain
+    /// MACs that the configuration declares to live here.
+    public var staticMACs: [StaticMAC]
+    public init(
+        vni: VNI, rd: RouteDistinguisher, importTargets: ImportTargets, exportTargets: [RouteTarget],
+        domain: BroadcastDomain, staticMACs: [StaticMAC] = []
+    ) {
+        self.vni = vni
+        self.rd = rd
+        self.importTargets = importTargets
+        self.exportTargets = exportTargets
+        self.domain = domain
+        self.staticMACs = staticMACs
+    }
+}
+
+public enum ImportTargets: Equatable, Sendable {
+    /// Any 2-octet-AS target whose number is the VNI, whatever its AS half, as FRR does.
+    case automatic(VNI)
+    /// Exactly these.
+    case explicit([RouteTarget])
+}
+
+public struct StaticMAC: Equatable, Sendable {
+    public var mac: MACAddress
+    public var addresses: [IPAddress]
+    /// Announced with the sticky bit (RFC 7432 §15.2).
+    public var isSticky: Bool
+    public init(mac: MACAddress, addresses: [IPAddress] = [], isSticky: Bool = false) {
+        self.mac = mac
+        self.addresses = addresses
+        self.isSticky = isSticky
+    }
+}
+
+/// Where a VNI lives in the kernel.
+public struct BroadcastDomain: Equatable, Sendable {
+    public var vni: VNI
+    public var device: Device
+    /// The address that remote VTEPs send to; nil: take the device's own `local` address.
+    public var vtep: IPAddress?
+    public enum Device: Equatable, Sendable {
+        /// A VXLAN device that the operator made, found by name, or by VNI when nil.
+        case adopted(name: String?)
+        case managed(ManagedDevice)
+    }
+    public init(vni: VNI, device: Device, vtep: IPAddress? = nil) {
+        self.vni = vni
+        self.device = device
+        self.vtep = vtep
+    }
+}
+
+/// A bridge and a VXLAN device that evpnd makes, and removes when the VNI leaves the configuration.
+public struct ManagedDevice: Equatable, Sendable {
+    /// At most 15 octets each (IFNAMSIZ).
+    public var vxlanName: String
+    public var bridgeName: String
+    /// Nil: underlay MTU less the encapsulation overhead.
+    public var mtu: Int?
+    public var port: UInt16
+    /// Interfaces to enslave to the bridge when they exist.
+    public var members: [String]
+    public init(vxlanName: String, bridgeName: String, mtu: Int? = nil, port: UInt16 = 4789, members: [String] = []) {
+        self.vxlanName = vxlanName
+        self.bridgeName = bridgeName
+        self.mtu = mtu
+        self.port = port
+        self.members = members
+    }
+}
