@@ -1,0 +1,97 @@
+// The whole of evpnd.yaml, decoded and resolved. Parts are compared with == on reload: what did not change is not touched.
+
+public import BGPEngine
+public import EVPN
+public import NetTypes
+
+/// What one host is asked to be. Made by `Configuration.load(from:)` only, so it is always valid.
+public struct Configuration: Equatable, Sendable {
+    public var node: NodeConfiguration
+    public var bgp: BGPConfiguration
+    /// Domains whose VTEP address depends on the host have `vtep` nil; ask `overlay(nodeAddress:)`.
+    public var overlay: Overlay
+    public var forwarding = ForwardingConfiguration()
+    public var telemetry = TelemetryConfiguration()
+    public var control = ControlConfiguration()
+
+    public init(node: NodeConfiguration, bgp: BGPConfiguration, overlay: Overlay) {
+        self.node = node
+        self.bgp = bgp
+        self.overlay = overlay
+    }
+
+    /// The overlay with the node's VTEP address filled in wherever a VNI has none of its own. `nodeAddress` is the literal
+    /// `node.vtep` or the address found on `node.interface`; nil leaves such VNIs to the address of their own device.
+    public func overlay(nodeAddress: IPAddress?) -> Overlay {
+        guard let nodeAddress else { return overlay }
+        var result = overlay
+        for index in result.evis.indices where result.evis[index].domain.vtep == nil {
+            result.evis[index].domain.vtep = nodeAddress
+        }
+        return result
+    }
+}
+
+/// `node:`.
+public struct NodeConfiguration: Equatable, Sendable {
+    /// Where the address comes from that remote VTEPs send to.
+    public enum VTEPSource: Equatable, Sendable {
+        case address(IPAddress)
+        /// The first global address of this interface, IPv4 before IPv6, followed when it changes.
+        case interface(String)
+        /// Each VNI's own `vtep`, or the `local` address of its adopted device.
+        case devices
+    }
+    public var vtep: VTEPSource
+    /// For logs and the FQDN capability; nil: the host name.
+    public var name: String?
+    public init(vtep: VTEPSource, name: String? = nil) {
+        self.vtep = vtep
+        self.name = name
+    }
+}
+
+/// `forwarding:`, what happens to kernel entries around the life of the daemon.
+public struct ForwardingConfiguration: Equatable, Sendable {
+    public enum OnExit: String, CaseIterable, Sendable {
+        /// Entries and managed devices stay; the next start adopts them.
+        case keep
+        /// Every entry and device with our mark is removed, and routes are withdrawn before sessions close.
+        case remove
+    }
+    public var onExit = OnExit.keep
+    /// After a start, entries found in the kernel that nobody announces any more are kept until End-of-RIB from every
+    /// neighbor or for this long. Also `BGPConfiguration.initialHoldSeconds`.
+    public var staleHoldSeconds = 60
+    public init() {}
+}
+
+/// `telemetry:`.
+public struct TelemetryConfiguration: Equatable, Sendable {
+    public enum LogLevel: String, CaseIterable, Sendable {
+        case debug, info, warning, error
+    }
+    public struct Endpoint: Equatable, Sendable, CustomStringConvertible {
+        public var address: IPAddress
+        public var port: UInt16
+        public init(address: IPAddress, port: UInt16) {
+            self.address = address
+            self.port = port
+        }
+        public var description: String { address.isV6 ? "[\(address)]:\(port)" : "\(address):\(port)" }
+    }
+    /// Where `/metrics`, `/healthz` and `/readyz` are served; nil: nowhere.
+    public var listen: Endpoint? = Endpoint(address: .v4(IPv4Address(rawValue: 0x7f00_0001)), port: 9474)
+    public var logLevel = LogLevel.info
+    public init() {}
+}
+
+/// `control:`, the socket that evpnctl talks to.
+public struct ControlConfiguration: Equatable, Sendable {
+    public var socket = "/run/evpnd/evpnd.sock"
+    /// Group that owns the socket; nil: the group of the process.
+    public var group: String?
+    /// Permission bits of the socket.
+    public var mode: UInt32 = 0o660
+    public init() {}
+}
