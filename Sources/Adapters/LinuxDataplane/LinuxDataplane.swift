@@ -39,4 +39,5 @@ public final class LinuxDataplane {
 /// The netlink sockets could not be opened.
 public struct DataplaneError: Error, Sendable, CustomStringConvertible {
     public var description: String
+    init(_ description: String) { self.description = description }
 }

@@ -1,6 +1,5 @@
 // What the dataplane tells about itself: rows for `evpnctl show`, numbers for the metrics and for `explain`.
 
-public import EVPN
 public import NetTypes
 
 /// One row of `evpnctl show vnis`, the kernel's half.
