@@ -1,0 +1,167 @@
+// `bgp:` to `BGPConfiguration`, in the vocabulary of k8gobgp's custom resource. Every key of that vocabulary either takes
+// effect or is refused with the reason; a value that asks for nothing (null, false, empty) is never refused.
+
+import BGP
+import BGPEngine
+import Documents
+import NetTypes
+
+/// Decodes one `bgp` section.
+final class BGPDecoder {
+    static let noPolicies = "policies are not supported by the embedded speaker yet"
+
+    let problems: ProblemList
+    let readSecret: Configuration.SecretReader
+    private var cluster: Located<IPv4Address>?
+
+    init(problems: ProblemList, readSecret: @escaping Configuration.SecretReader) {
+        self.problems = problems
+        self.readSecret = readSecret
+    }
+
+    /// `nodeAddress` is the literal VTEP address, which serves as router ID when it is IPv4 and none is given. Without a
+    /// usable ASN or router ID a stand-in is used; the problem is on the list then.
+    func decode(_ section: Section, nodeAddress: IPAddress?) -> BGPConfiguration {
+        let global = section.section("global")
+        var configuration = BGPConfiguration(asn: 0, routerID: .any)
+        if let value = global["asn"] {
+            configuration.asn = asn(value, orZero: false) ?? 0
+        } else {
+            global.missing("asn")
+        }
+        configuration.routerID = routerID(global, nodeAddress: nodeAddress)
+        decodeGlobal(global, into: &configuration)
+
+        let groups = decodeGroups(section)
+        decodeNeighbors(section, groups, into: &configuration)
+        decodeDynamic(section, groups, into: &configuration)
+        configuration.clusterID = cluster?.value
+
+        section.unsupported("vrfs", "VRFs are not supported by the embedded speaker yet")
+        section.unsupported("definedSets", BGPDecoder.noPolicies)
+        section.unsupported("policyDefinitions", BGPDecoder.noPolicies)
+        let netlink = "exchanging unicast routes with the kernel is not supported yet"
+        section.unsupported("netlinkImport", netlink)
+        section.unsupported("netlinkExport", netlink)
+        if section.has("spec") {
+            section["spec"]?.fail("unknown key", hint: "put what is inside spec directly under bgp")
+        }
+        section.finish()
+        if configuration.neighbors.isEmpty, configuration.dynamicNeighbors.isEmpty, !problems.all.hasErrors {
+            section.source.warn("there are no neighbors: no route will be exchanged")
+        }
+        return configuration
+    }
+
+    // MARK: Global
+
+    private func routerID(_ global: Section, nodeAddress: IPAddress?) -> IPv4Address {
+        guard let value = global["routerID"], !value.document.isInert else {
+            if case .v4(let address)? = nodeAddress { return address }
+            global.missing("routerID", hint: "an IPv4 address; only an IPv4 node.vtep can stand in for it")
+            return .any
+        }
+        if value.text()?.contains("$") == true {
+            value.fail("templates are for Kubernetes and are not replaced here", hint: "write the IPv4 address")
+            return .any
+        }
+        guard let address = value.ipv4() else { return .any }
+        if address == .any || address.isLoopback || address.isLinkLocal || address.isMulticast {
+            value.fail("\(address) cannot identify a router")
+        }
+        return address
+    }
+
+    private func decodeGlobal(_ global: Section, into configuration: inout BGPConfiguration) {
+        if let port = global["listenPort"]?.integer(-1...65535) {
+            configuration.listenPort = UInt16(clamping: port)
+        }
+        var seen: [IPAddress: Int] = [:]
+        for value in global["listenAddresses"]?.list() ?? [] {
+            guard let address = value.address() else { continue }
+            if let line = seen.updateValue(value.position.line, forKey: address) {
+                value.fail("\(address) is already listed at line \(line)")
+            } else if address.isMulticast {
+                value.fail("\(address) is not an address of a host")
+            } else {
+                configuration.listenAddresses.append(address)
+            }
+        }
+        if let value = global["families"] {
+            let families = value.list().compactMap { family($0) }
+            if !families.isEmpty { configuration.families = Set(families).sorted() }
+        }
+        global.unsupported(
+            "useMultiplePaths", "multipath is not supported by the embedded speaker yet: one best path is kept")
+        let selection = global.section("routeSelectionOptions")
+        configuration.alwaysCompareMED = selection["alwaysCompareMed"]?.bool() ?? false
+        selection.unsupported(
+            "advertiseInactiveRoutes", "only best routes are advertised; others are not supported yet")
+        selection.finish()
+        let restart = RestartSettings(global.section("gracefulRestart"))
+        configuration.gracefulRestart = restart.resolved(over: configuration.gracefulRestart)
+        if let value = global["clusterID"], !value.document.isInert { clusterID(value) }
+        configuration.bindToDevice = global["bindToDevice"].flatMap { $0.document.isInert ? nil : $0.deviceName() }
+        global.unsupported("confederation", "confederations are not supported by the embedded speaker yet")
+        global.unsupported(
+            "defaultRouteDistance", "evpnd installs no unicast routes, so that distances would have no effect")
+        global.unsupported("routerIDPool", "a pool of router IDs is for Kubernetes", hint: "write routerID")
+        global.unsupported("nodeStatus", "node status objects are for Kubernetes", hint: "see telemetry")
+        if let policy = global["applyPolicy"] { decodePolicy(Section(policy)) }
+        global.finish()
+    }
+    /// Accepts a default action that changes nothing.
+    private func decodePolicy(_ section: Section) {
+        for key in ["importPolicy", "exportPolicy"] {
+            guard let value = section[key] else { continue }
+            let policy = Section(value)
+            policy.unsupported("policies", BGPDecoder.noPolicies)
+            _ = policy["name"]
+            if let action = policy["defaultAction"], let word = action.nonEmptyText(),
+                !["accept", "none"].contains(word)
+            {
+                action.fail(BGPDecoder.noPolicies, hint: "only accept has no effect")
+            }
+            policy.finish()
+        }
+        section.finish()
+    }
+
+    // MARK: Values
+
+    func asn(_ value: Value, orZero: Bool) -> UInt32? {
+        guard let number = value.integer((orZero ? 0 : 1)...4_294_967_295) else { return nil }
+        if number == 23456 {
+            value.fail("23456 is AS_TRANS and belongs to nobody (RFC 6793)")
+            return nil
+        }
+        return orZero && number == 0 ? nil : UInt32(clamping: number)
+    }
+    func family(_ value: Value) -> Family? {
+        guard let name = value.text() else { return nil }
+        if let family = Family(configurationName: name) { return family }
+        let known = Family.supported.map(\.description).sorted().joined(separator: ", ")
+        if ["ipv4-mpls", "ipv6-mpls"].contains(name) {
+            value.fail("family \(name) is not supported by the embedded speaker yet", hint: "supported: \(known)")
+        } else {
+            value.fail("unknown family \(value.kind)", hint: "one of \(known)")
+        }
+        return nil
+    }
+    /// The reflector cluster is one for the whole speaker, wherever it is written.
+    func clusterID(_ value: Value) {
+        var address = value.text().flatMap { IPv4Address($0) }
+        if address == nil, let number = value.text().flatMap({ UInt32($0) }) { address = IPv4Address(rawValue: number) }
+        guard let address, address != .any else {
+            value.fail("expected a cluster ID in the form of an IPv4 address or a number, found \(value.kind)")
+            return
+        }
+        guard let other = cluster else {
+            cluster = Located(address, value)
+            return
+        }
+        if other.value != address {
+            value.fail("differs from the cluster ID \(other.value) at line \(other.line); there can be only one")
+        }
+    }
+}

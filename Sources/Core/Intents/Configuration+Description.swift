@@ -1,0 +1,138 @@
+// The configuration as it was understood: every default filled in, groups merged, automatic values given out. One fact a
+// line, so that two of them can be compared with diff. Passwords are never shown.
+
+import BGP
+public import BGPEngine
+public import EVPN
+import NetTypes
+
+extension Configuration: CustomStringConvertible {
+    public var description: String { lines.map { $0 + "\n" }.joined() }
+
+    /// The lines of `description`.
+    public var lines: [String] {
+        var lines: [String] = []
+        switch node.vtep {
+        case .address(let address): lines.append("node vtep \(address)")
+        case .interface(let name): lines.append("node vtep of interface \(name)")
+        case .devices: lines.append("node vtep of each device")
+        }
+        if let name = node.name { lines.append("node name \(name)") }
+        lines += bgp.lines
+        lines += overlay.lines
+        lines.append("forwarding on exit \(forwarding.onExit.rawValue), stale hold \(forwarding.staleHoldSeconds)s")
+        let listen = telemetry.listen.map { "on \($0)" } ?? "off"
+        lines.append("telemetry \(listen), log level \(telemetry.logLevel.rawValue)")
+        let group = control.group.map { " group \($0)" } ?? ""
+        lines.append("control \(control.socket)\(group) mode 0\(String(control.mode, radix: 8))")
+        return lines
+    }
+}
+
+extension BGPConfiguration {
+    /// One line for the speaker, one for each neighbor.
+    public var lines: [String] {
+        var words = ["bgp as \(asn) id \(routerID)"]
+        let addresses = listenAddresses.isEmpty ? "any" : listenAddresses.map(\.description).joined(separator: ",")
+        words.append(listenPort == 0 ? "no listener" : "listen \(addresses) port \(listenPort)")
+        words.append("families \(families.map(\.description).joined(separator: ","))")
+        if let clusterID { words.append("cluster \(clusterID)") }
+        words.append(gracefulRestart.words)
+        if alwaysCompareMED { words.append("always compare med") }
+        if let bindToDevice { words.append("device \(bindToDevice)") }
+        return [words.joined(separator: ", ")]
+            + neighbors.map { "neighbor \($0.address) \($0.words)" }
+            + dynamicNeighbors.map { "neighbors \($0.prefix) \($0.template.words)" }
+    }
+}
+
+extension GracefulRestartConfiguration {
+    fileprivate var words: String {
+        guard isEnabled else { return "no graceful restart" }
+        return helperOnly ? "graceful restart helper only" : "graceful restart \(restartTimeSeconds)s"
+    }
+}
+
+extension NeighborConfiguration {
+    /// Everything but the address.
+    fileprivate var words: String {
+        var words = [peerASN == 0 ? "any as" : "as \(peerASN)"]
+        if let localASN { words.append("local as \(localASN)") }
+        if let peerGroup { words.append("group \(peerGroup)") }
+        if let description { words.append("\"\(description)\"") }
+        if isAdminDown { words.append("down") }
+        if let shutdownMessage { words.append("message \"\(shutdownMessage)\"") }
+        if password != nil { words.append("password set") }
+        words.append("families \(families.map(\.words).joined(separator: ","))")
+        words.append("hold \(holdTimeSeconds)s")
+        if let keepaliveSeconds { words.append("keepalive \(keepaliveSeconds)s") }
+        words.append("retry \(connectRetrySeconds)s")
+        if let localAddress { words.append("from \(localAddress)") }
+        if remotePort != 179 { words.append("port \(remotePort)") }
+        if isPassive { words.append("passive") }
+        if let bindInterface { words.append("device \(bindInterface)") }
+        if let gracefulRestart { words.append(gracefulRestart.words) }
+        if isRouteReflectorClient { words.append("reflector client") }
+        if let multihopTTL { words.append("multihop ttl \(multihopTTL)") }
+        if let ttlSecurityHops { words.append("ttl security hops \(ttlSecurityHops)") }
+        if let role { words.append("role \(role)") }
+        return words.joined(separator: ", ")
+    }
+}
+
+extension FamilyConfiguration {
+    fileprivate var words: String {
+        var words = [family.description]
+        if let prefixLimit {
+            let restart = prefixLimit.restartSeconds.map { " restart \($0)s" } ?? ""
+            let action = prefixLimit.warnOnly ? " warn only" : restart
+            words.append("limit \(prefixLimit.maximum) warn \(prefixLimit.warningPercent)%\(action)")
+        }
+        if addPathReceive { words.append("add-path receive") }
+        if nextHopSelf { words.append("next-hop-self") }
+        return words.joined(separator: " ")
+    }
+}
+
+extension Overlay {
+    /// One line for each VNI and static MAC, and one for duplicate detection.
+    public var lines: [String] {
+        var lines: [String] = []
+        for evi in evis {
+            let imports =
+                switch evi.importTargets {
+                case .automatic(let vni): "*:\(vni)"
+                case .explicit(let targets): targets.map(\.description).joined(separator: ",")
+                }
+            let exports = evi.exportTargets.map(\.description).joined(separator: ",")
+            let vtep = evi.domain.vtep.map { "vtep \($0)" } ?? "vtep of the node or device"
+            lines.append(
+                "vni \(evi.vni) rd \(evi.rd), import \(imports), export \(exports), \(vtep), \(evi.domain.device.words)"
+            )
+            for mac in evi.staticMACs {
+                let addresses = mac.addresses.map { " \($0)" }.joined()
+                lines.append("vni \(evi.vni) mac \(mac.mac)\(addresses)\(mac.isSticky ? " sticky" : "")")
+            }
+        }
+        let detection = duplicateDetection
+        let recovery = detection.recoverAfterSeconds.map { "after \($0)s" } ?? "by command"
+        lines.append(
+            detection.isEnabled
+                ? "duplicate detection \(detection.maximumMoves) moves in \(detection.windowSeconds)s, recover \(recovery)"
+                : "duplicate detection off")
+        return lines
+    }
+}
+
+extension BroadcastDomain.Device {
+    fileprivate var words: String {
+        switch self {
+        case .adopted(nil): return "adopt by vni"
+        case .adopted(let name?): return "adopt \(name)"
+        case .managed(let device):
+            let mtu = device.mtu.map { " mtu \($0)" } ?? ""
+            let members = device.members.isEmpty ? "" : " members \(device.members.joined(separator: ","))"
+            return "managed \(device.vxlanName) on \(device.bridgeName) port \(device.port)\(mtu)\(members)"
+        }
+    }
+}
