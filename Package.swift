@@ -67,5 +67,8 @@ let package = Package(
             ]),
         command("evpnd", ["Agent"]),
         command("evpnctl", ["BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
+        // Tests
+        tests("Documents", ["Documents"]),
+        tests("YAML", ["YAML", "Documents"]),
     ]
 )

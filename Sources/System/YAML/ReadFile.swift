@@ -7,6 +7,7 @@ import Glibc
 public struct FileFault: Error, Equatable, Sendable, CustomStringConvertible {
     /// "No such file or directory", "larger than 1048576 octets".
     public let reason: String
+    public init(reason: String) { self.reason = reason }
     public var description: String { reason }
 }
 

@@ -66,7 +66,7 @@ private struct TreeBuilder {
     private let file: String
     private let limits: DocumentLimits
     private var stack: [Frame] = []
-    private var anchors: [String: (node: Document, count: Int)] = [:]
+    private var anchors: [String: (node: Document, count: Int, depth: Int)] = [:]
     private var nodes = 0
     private var root: Document?
     private var problems: [Problem] = []
@@ -131,7 +131,7 @@ private struct TreeBuilder {
             }
             let node = Document(.scalar(text, style), at: place)
             guard count(1, at: place) else { return }
-            remember(string(scalar.anchor), node, count: 1)
+            remember(string(scalar.anchor), node)
             add(node)
         case YAML_ALIAS_EVENT:
             let name = string(event.data.alias.anchor) ?? ""
@@ -140,6 +140,10 @@ private struct TreeBuilder {
                 return
             }
             guard count(target.count, at: place) else { return }
+            guard stack.count + target.depth <= limits.depth else {
+                stop(place, "nested deeper than \(limits.depth) levels")
+                return
+            }
             add(target.node)
         case YAML_SEQUENCE_START_EVENT:
             let start = event.data.sequence_start
@@ -168,8 +172,8 @@ private struct TreeBuilder {
         stop(place, "more than \(limits.nodes) values, aliases expanded")
         return false
     }
-    private mutating func remember(_ anchor: String?, _ node: Document, count: Int) {
-        if let anchor { anchors[anchor] = (node, count) }
+    private mutating func remember(_ anchor: String?, _ node: Document) {
+        if let anchor { anchors[anchor] = (node, node.nodeCount, node.depth) }
     }
 
     private mutating func open(_ frame: Frame) {
@@ -184,7 +188,7 @@ private struct TreeBuilder {
         guard let frame = stack.popLast() else { return }
         let content: Document.Content = frame.map.map { .map(merged($0)) } ?? .list(frame.elements)
         let node = Document(content, at: frame.position)
-        if let anchor = frame.anchor { remember(anchor, node, count: node.nodeCount) }
+        remember(frame.anchor, node)
         add(node)
     }
 

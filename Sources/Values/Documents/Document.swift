@@ -64,6 +64,14 @@ public struct Document: Equatable, Sendable {
         guard case .scalar(let text, .plain) = content else { return false }
         return ["", "~", "null", "Null", "NULL"].contains(text)
     }
+    /// Maps and lists inside one another: 0 for a scalar, 1 for an empty list.
+    public var depth: Int {
+        switch content {
+        case .scalar: 0
+        case .list(let elements): elements.reduce(1) { max($0, 1 + $1.depth) }
+        case .map(let entries): entries.reduce(1) { max($0, 1 + $1.value.depth) }
+        }
+    }
     /// Number of nodes in this subtree, itself included.
     public var nodeCount: Int {
         switch content {
