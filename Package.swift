@@ -70,5 +70,6 @@ let package = Package(
         // Tests
         tests("Documents", ["Documents"]),
         tests("YAML", ["YAML", "Documents"]),
+        tests("Intents", ["Intents", "YAML", "Documents", "EVPN", "BGPEngine", "BGP", "NetTypes"]),
     ]
 )

@@ -135,7 +135,7 @@ final class OverlayDecoder {
             list == nil && both == nil ? nil : Set((list ?? []) + (both ?? [])).sorted()
         }
         let result = (joined(imports), joined(exports))
-        if result.1?.isEmpty == true {
+        if result.1?.isEmpty == true, section["export"]?.document.isInert == true {
             section["export"]?.warn("nobody can import routes without a target")
         }
         return result

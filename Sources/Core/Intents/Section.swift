@@ -7,7 +7,11 @@ import NetTypes
 /// Where problems are collected while a file is decoded.
 final class ProblemList {
     private(set) var all: [Problem] = []
-    func append(_ problem: Problem) { all.append(problem) }
+    private var seen: Set<Problem> = []
+    /// The same complaint about the same word, as of a group used by many neighbors, counts once.
+    func append(_ problem: Problem) {
+        if seen.insert(problem).inserted { all.append(problem) }
+    }
 }
 
 /// A decoded value with the place it came from, for complaints that come later.
@@ -27,6 +31,8 @@ final class Section {
     private var entries: [String: Value] = [:]
     private var order: [(key: String, position: SourcePosition)] = []
     private var known: [String] = []
+    /// Not a map at all, which has been said; nothing more is missing then.
+    private(set) var isMalformed = false
 
     /// A null counts as an empty map; anything else but a map is a problem.
     init(_ source: Value) {
@@ -40,7 +46,9 @@ final class Section {
                 order.append((entry.key, entry.keyPosition))
             }
         default:
-            if !source.document.isNull { source.fail("expected a map of keys and values, found \(source.kind)") }
+            if source.document.isNull { return }
+            isMalformed = true
+            source.fail("expected a map of keys and values, found \(source.kind)")
         }
     }
 
@@ -66,6 +74,7 @@ final class Section {
     }
     /// A required key is missing.
     func missing(_ key: String, hint: String? = nil) {
+        if isMalformed { return }
         let path = source.path.isEmpty ? key : "\(source.path).\(key)"
         source.problems.append(Problem(at: source.position, path: path, "is required", hint: hint))
     }
