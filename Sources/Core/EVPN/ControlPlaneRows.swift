@@ -1,0 +1,146 @@
+// What `show` and `explain` print: typed rows, sorted, without any text that a machine would have to take apart.
+
+public import BGP
+public import NetTypes
+
+/// One line of `show vnis`.
+public struct VNIRow: Equatable, Sendable {
+    public var vni: VNI
+    public var rd: RouteDistinguisher
+    public var importTargets: ImportTargets
+    public var exportTargets: [RouteTarget]
+    /// Nil: the domain cannot forward now, and nothing of it is announced.
+    public var domain: LocalDomain?
+    public var localMACs: Int
+    /// Forwarding entries.
+    public var remoteMACs: Int
+    public var localNeighbors: Int
+    public var remoteNeighbors: Int
+    /// Flood list members.
+    public var remoteVTEPs: Int
+    public var frozenMACs: Int
+}
+
+/// One line of `show macs`.
+public struct MACRow: Hashable, Sendable {
+    public var key: MACKey
+    public var place: MACPlace
+    /// With which VNI remote frames are sent; nil for a local MAC.
+    public var remoteVNI: VNI?
+    /// MAC mobility sequence number.
+    public var sequence: UInt32
+    public var isSticky: Bool
+    public var isGateway: Bool
+    public var isFrozen: Bool
+}
+
+/// One line of `show vteps`: a remote tunnel endpoint.
+public struct VTEPRow: Hashable, Sendable {
+    public var vtep: IPAddress
+    /// MACs forwarded to it.
+    public var macs: Int
+    /// VNIs whose flood list it is on.
+    public var floods: Int
+}
+
+/// One remote route about a MAC, VNI or VTEP, and whether it had an effect.
+public struct RouteVerdict: Hashable, Sendable {
+    public enum Outcome: Hashable, Sendable {
+        case chosen
+        /// Usable; `because` says what beat it, e.g. "lower sequence number".
+        case notChosen(because: String)
+        case ignored(IgnoredReason)
+    }
+    public var route: RouteKey
+    public var vtep: IPAddress?
+    /// Raw label: the VNI to send with.
+    public var label: UInt32
+    public var sequence: UInt32
+    public var isSticky: Bool
+    public var isGateway: Bool
+    public var routeTargets: [RouteTarget]
+    public var outcome: Outcome
+}
+
+/// Everything the control plane knows about a MAC in a VNI.
+public struct MACExplanation: Equatable, Sendable {
+    public var key: MACKey
+    /// Whether an EVI is configured for the VNI.
+    public var isConfigured: Bool
+    public var domain: LocalDomain?
+    /// From the kernel.
+    public var local: LocalMAC?
+    /// From the configuration.
+    public var configured: StaticMAC?
+    /// The sequence number of the local claim.
+    public var localSequence: UInt32?
+    /// Imported routes, best first.
+    public var candidates: [RouteVerdict]
+    /// Routes about this MAC, of whatever VNI, that were not imported into this EVI.
+    public var ignored: [RouteVerdict]
+    /// Who has it; nil: nobody.
+    public var owner: MACPlace?
+    /// Why, as a phrase.
+    public var because: String
+    /// Nil: not frozen.
+    public var frozenSince: Instant?
+    /// Moves counted in the current window.
+    public var moves: Int
+    /// The forwarding entry that is wanted; nil: none.
+    public var forwarding: RemoteMAC?
+    /// Addresses known for this MAC here.
+    public var localAddresses: [IPAddress]
+    /// Our own routes about it.
+    public var advertised: [RouteKey]
+}
+
+/// Everything the control plane knows about a VNI.
+public struct VNIExplanation: Equatable, Sendable {
+    /// Nil: no EVI is configured for it.
+    public var row: VNIRow?
+    public var advertised: [RouteKey]
+    public var flood: [FloodKey]
+    /// Type 3 routes that are imported here, and those with a reason against it that name this VNI.
+    public var routes: [RouteVerdict]
+    /// What is missing, as phrases; empty when all is well.
+    public var problems: [String]
+}
+
+/// Everything the control plane knows about a remote VTEP.
+public struct VTEPExplanation: Equatable, Sendable {
+    public var vtep: IPAddress
+    /// Nil: no forwarding entry points there.
+    public var row: VTEPRow?
+    public var isOwn: Bool
+    /// VNIs whose flood list it is on.
+    public var floods: [VNI]
+    /// Its type 3 routes.
+    public var routes: [RouteVerdict]
+    /// Of all its routes, how many are imported, and how many are not and why.
+    public var importedRoutes: Int
+    public var ignoredRoutes: [IgnoredReason: Int]
+}
+
+extension ControlPlane {
+    public func vniRows() -> [VNIRow] { [] }
+    /// Of one VNI, or of all.
+    public func macRows(vni: VNI? = nil) -> [MACRow] { [] }
+    public func vtepRows() -> [VTEPRow] { [] }
+    public func explain(mac: MACKey) -> MACExplanation {
+        MACExplanation(
+            key: mac, isConfigured: false, candidates: [], ignored: [], because: "", moves: 0, localAddresses: [],
+            advertised: [])
+    }
+    public func explain(vni: VNI) -> VNIExplanation {
+        VNIExplanation(advertised: [], flood: [], routes: [], problems: [])
+    }
+    public func explain(vtep: IPAddress) -> VTEPExplanation {
+        VTEPExplanation(vtep: vtep, isOwn: false, floods: [], routes: [], importedRoutes: 0, ignoredRoutes: [:])
+    }
+    /// The whole desired forwarding state, floods before MACs before neighbors, each sorted by key.
+    public func forwardingState() -> [ForwardingChange] { [] }
+    /// All routes of our own, sorted by key.
+    public func advertisements() -> [AdvertisementChange] { [] }
+    /// What is wanted for one row; nil: nothing.
+    public func isWanted(_ key: ForwardingKey) -> Bool { false }
+}
