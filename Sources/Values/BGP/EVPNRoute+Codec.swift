@@ -62,8 +62,8 @@ extension EVPNRoute {
         }
     }
 
-    /// Reads the value of a route of type 1 to 5.
-    init(type: UInt8, decoding reader: inout ByteReader) throws(ByteError) {
+    /// Reads the value (after type and length) of a route of type 1 to 5; what is left in `reader` then does not belong to it.
+    public init(type: UInt8, decoding reader: inout ByteReader) throws(ByteError) {
         let rd = RouteDistinguisher(rawValue: try reader.u64())
         switch type {
         case 1: self = .ethernetAutoDiscovery(try EthernetAutoDiscoveryRoute(rd: rd, decoding: &reader))
