@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` and `make test`. Both install the Debian packages they need (packages.txt) and build.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+RELEASE := swift build -c release --static-swift-stdlib
+PREFIX ?= /usr/local
+
+.PHONY: build packages-build packages-run packages-test demo lab lab-down test check unit integration fuzz bench tidy install clean
+
+packages-build packages-run packages-test: packages-%:
+	@Scripts/install-packages $*
+
+## Static release binaries: .build/release/evpnd and .build/release/evpnctl
+build: packages-build
+	@$(RELEASE) --product evpnd
+	@$(RELEASE) --product evpnctl
+
+## A reflector and three VTEPs in network namespaces: pings, tables, a killed VTEP; cleans up after itself
+demo: packages-run build
+	@Scripts/demo
+
+## The same lab, left running
+lab: packages-run build
+	@Scripts/lab up
+
+lab-down:
+	@Scripts/lab down
+
+## Every test
+test: packages-build packages-run packages-test
+	@Scripts/test all
+
+## The fast subset: unit tests and the rules of the tree
+check: packages-build
+	@Scripts/test fast
+
+tidy:
+	@Scripts/tidy
+
+integration: packages-test build
+	@Tests/Integration/run
+
+fuzz: packages-build packages-test
+	@Scripts/fuzz $(or $(SECONDS_PER_TARGET),30)
+
+bench: packages-run packages-test build
+	@Bench/run
+
+install: build
+	install -D -m 755 .build/release/evpnd $(DESTDIR)$(PREFIX)/sbin/evpnd
+	install -D -m 755 .build/release/evpnctl $(DESTDIR)$(PREFIX)/bin/evpnctl
+	install -D -m 644 Packaging/evpnd.service $(DESTDIR)/lib/systemd/system/evpnd.service
+	install -d $(DESTDIR)/etc/evpnd
+
+clean:
+	rm -rf .build
