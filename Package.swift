@@ -71,5 +71,6 @@ let package = Package(
         tests("Documents", ["Documents"]),
         tests("YAML", ["YAML", "Documents"]),
         tests("Intents", ["Intents", "YAML", "Documents", "EVPN", "BGPEngine", "BGP", "NetTypes"]),
+        tests("BGP", ["BGP", "NetTypes"]),
     ]
 )

@@ -1,0 +1,181 @@
+// RFC 7606, attribute by attribute: what each kind of damage leads to.
+
+import BGP
+import NetTypes
+import Testing
+
+/// One damaged UPDATE and the answer it must get.
+struct Damage: Sendable, CustomTestStringConvertible {
+    enum Answer: Sendable, Equatable {
+        case accept, discard, withdraw, disable
+        case reset(UInt8)
+    }
+    let name: String
+    let octets: [UInt8]
+    let answer: Answer
+    var options = CodecOptions()
+    var testDescription: String { name }
+    init(_ name: String, _ answer: Answer, _ octets: [UInt8], options: CodecOptions = CodecOptions()) {
+        self.name = name
+        self.answer = answer
+        self.octets = octets
+        self.options = options
+    }
+    var actual: Answer? {
+        switch decode(octets, options) {
+        case .failure(let fault): fault.code == 3 ? .reset(fault.subcode) : nil
+        case .success(.update(let update)):
+            switch update.consequence {
+            case .accept: .accept
+            case .attributeDiscard: .discard
+            case .treatAsWithdraw: .withdraw
+            case .disableFamily: .disable
+            case .resetSession: nil
+            }
+        case .success: nil
+        }
+    }
+}
+
+private let external = CodecOptions(isExternal: true)
+private let twoOctet = CodecOptions(fourOctetAS: false)
+private let good = (Good.origin, Good.asPath, Good.nextHop)
+
+/// Required flags, code, a valid value, and what a value of a wrong length leads to.
+private let attributes: [(flags: UInt8, code: UInt8, value: [UInt8], length: Damage.Answer)] = [
+    (0x80, 4, [0, 0, 0, 1], .withdraw), (0x40, 5, [0, 0, 0, 100], .withdraw), (0x40, 6, [], .discard),
+    (0xc0, 7, [0, 0, 0xfd, 0xe8, 1, 2, 3, 4], .discard), (0xc0, 8, [0, 1, 0, 2], .withdraw),
+    (0x80, 9, [1, 2, 3, 4], .withdraw), (0x80, 10, [1, 2, 3, 4], .withdraw),
+    (0xc0, 16, hex("0002fde800000064"), .withdraw), (0xc0, 18, [0, 0, 0xfd, 0xe8, 1, 2, 3, 4], .discard),
+    (0xc0, 22, hex("0006000064c0000201"), .withdraw), (0xc0, 23, hex("00080000"), .withdraw),
+    (0xc0, 25, Array(repeating: 7, count: 20), .withdraw), (0xc0, 32, Array(repeating: 1, count: 12), .withdraw),
+    (0xc0, 35, [0, 0, 0xfd, 0xe8], .withdraw), (0xc0, 40, hex("01000700000000000000 "), .discard),
+]
+
+private let table: [Damage] = {
+    var rows: [Damage] = [
+        Damage("nothing wrong", .accept, Good.plain()),
+        Damage("nothing wrong, EVPN", .accept, Good.evpn()),
+        Damage("origin value 3", .withdraw, update([attribute(0x40, 1, [3]), good.1, good.2], nlri: Good.nlri)),
+        Damage("origin length 2", .withdraw, update([attribute(0x40, 1, [0, 0]), good.1, good.2], nlri: Good.nlri)),
+        Damage("origin empty", .withdraw, update([attribute(0x40, 1, []), good.1, good.2], nlri: Good.nlri)),
+        Damage("origin flags", .withdraw, update([attribute(0xc0, 1, [0]), good.1, good.2], nlri: Good.nlri)),
+        Damage("origin missing", .withdraw, update([good.1, good.2], nlri: Good.nlri)),
+        Damage("as_path missing", .withdraw, update([good.0, good.2], nlri: Good.nlri)),
+        Damage("next_hop missing", .withdraw, update([good.0, good.1], nlri: Good.nlri)),
+        Damage("origin missing, EVPN", .withdraw, update([Good.evpnReach, good.1])),
+        Damage("as_path empty is fine", .accept, update([good.0, attribute(0x40, 2, []), good.2], nlri: Good.nlri)),
+        Damage(
+            "as_path segment type", .withdraw,
+            update([good.0, attribute(0x40, 2, [5, 1, 0, 0, 0, 1]), good.2], nlri: Good.nlri)),
+        Damage(
+            "as_path segment empty", .withdraw,
+            update([good.0, attribute(0x40, 2, [2, 0]), good.2], nlri: Good.nlri)),
+        Damage(
+            "as_path segment overrun", .withdraw,
+            update([good.0, attribute(0x40, 2, [2, 2, 0, 0, 0, 1]), good.2], nlri: Good.nlri)),
+        Damage(
+            "as_path one octet left", .withdraw,
+            update([good.0, attribute(0x40, 2, [2, 1, 0, 0, 0, 1, 2]), good.2], nlri: Good.nlri)),
+        Damage(
+            "as_path of four octets from a 2-octet peer", .withdraw,
+            update([good.0, attribute(0x40, 2, [2, 1, 0, 0, 0, 1]), good.2], nlri: Good.nlri), options: twoOctet),
+        Damage(
+            "next_hop length 5", .withdraw,
+            update([good.0, good.1, attribute(0x40, 3, [1, 2, 3, 4, 5])], nlri: Good.nlri)),
+        Damage("given twice, the second malformed", .accept, Good.plain(attribute(0x40, 1, [9, 9]))),
+        Damage("mp_reach twice", .reset(1), Good.evpn(Good.evpnReach)),
+        Damage(
+            "mp_unreach twice", .reset(1),
+            update([attribute(0x80, 15, [0, 25, 70]), attribute(0x80, 15, [0, 25, 70])])),
+        Damage("unknown well-known", .reset(2), Good.plain(attribute(0x40, 99, [1]))),
+        Damage("unknown optional", .accept, Good.plain(attribute(0xc0, 99, [1]), attribute(0x80, 98, []))),
+        Damage(
+            "attribute overruns the list", .withdraw,
+            update([good.0, good.1, good.2, [0x40, 5, 9, 0]], nlri: Good.nlri)),
+        Damage(
+            "two octets left in the list", .withdraw, update([good.0, good.1, good.2, [0x40, 5]], nlri: Good.nlri)),
+        Damage("extended length cut", .withdraw, update([good.0, good.1, good.2, [0x50, 5, 0]], nlri: Good.nlri)),
+        Damage("mp_reach cut off", .reset(1), update([good.0, good.1, [0x80, 14, 40, 0, 25, 70]])),
+        Damage("fault without reachable NLRI", .reset(6), update(withdrawn: Good.nlri, [attribute(0x40, 1, [7])])),
+        Damage("discard without reachable NLRI", .discard, update(withdrawn: Good.nlri, [attribute(0x40, 6, [7])])),
+        Damage("NLRI length 33", .reset(10), update([good.0, good.1, good.2], nlri: [33, 1, 2, 3, 4, 5])),
+        Damage("NLRI cut", .reset(10), update([good.0, good.1, good.2], nlri: [24, 1, 2])),
+        Damage("withdrawn length 33", .reset(10), update(withdrawn: [33, 1, 2, 3, 4, 5], [])),
+        Damage("mp_reach length 4", .reset(9), update([good.0, good.1, attribute(0x80, 14, [0, 25, 70, 0])])),
+        Damage("mp_unreach length 2", .reset(9), update([attribute(0x80, 15, [0, 25])])),
+        Damage(
+            "mp_reach next hop length", .disable,
+            update([good.0, good.1, attribute(0x80, 14, hex("0019 46 05 c000020101 00") + Good.macIP)])),
+        Damage(
+            "mp_reach flags", .disable,
+            update([good.0, good.1, attribute(0xc0, 14, hex("0019 46 04 c0000201 00") + Good.macIP)])),
+        Damage(
+            "EVPN route of an unknown type is ignored", .accept,
+            update([good.0, good.1, attribute(0x80, 14, hex("0019 46 04 c0000201 00 63 02 0102") + Good.macIP)])),
+        Damage(
+            "EVPN route overruns", .disable,
+            update([good.0, good.1, attribute(0x80, 14, hex("0019 46 04 c0000201 00") + Good.macIP.dropLast())])),
+        Damage(
+            "EVPN MAC length 47", .disable,
+            update([
+                good.0, good.1,
+                attribute(
+                    0x80, 14, hex("0019 46 04 c0000201 00") + Good.macIP.enumerated().map { $0 == 24 ? 47 : $1 }),
+            ])),
+        Damage(
+            "EVPN withdrawal malformed", .disable, update([attribute(0x80, 15, hex("0019 46 02 02 0102"))])),
+        Damage(
+            "strongest wins", .disable,
+            update([
+                attribute(0x40, 6, [1]), attribute(0x40, 1, [9]), good.1,
+                attribute(0x80, 14, hex("0019 46 05 c000020101 00")),
+            ])),
+        Damage("as4_path malformed", .discard, Good.plain(attribute(0xc0, 17, [2, 0]))),
+        Damage("local_pref from an external peer", .discard, Good.plain(attribute(0x40, 5, [1])), options: external),
+        Damage("originator_id from an external peer", .discard, Good.plain(attribute(0x80, 9, [1])), options: external),
+        Damage("cluster_list from an external peer", .discard, Good.plain(attribute(0x80, 10, [])), options: external),
+        Damage("AIGP malformed", .discard, Good.plain(attribute(0x80, 26, [1, 0, 4, 0]))),
+        Damage("AIGP flags", .discard, Good.plain(attribute(0xc0, 26, hex("01000b0000000000000001")))),
+        Damage("PMSI of 4 octets", .withdraw, Good.evpn(attribute(0xc0, 22, [0, 6, 0, 0]))),
+        Damage("PMSI endpoint of 5 octets", .withdraw, Good.evpn(attribute(0xc0, 22, [0, 6, 0, 0, 1, 1, 2, 3, 4, 5]))),
+    ]
+    for (flags, code, value, length) in attributes {
+        let name = AttributeCode.name(code) ?? "\(code)"
+        rows.append(Damage("\(name) valid", .accept, Good.plain(attribute(flags, code, value))))
+        rows.append(Damage("\(name) with partial bit", .accept, Good.plain(attribute(flags | 0x20, code, value))))
+        rows.append(Damage("\(name) optional bit", .withdraw, Good.plain(attribute(flags ^ 0x80, code, value))))
+        rows.append(Damage("\(name) transitive bit", .withdraw, Good.plain(attribute(flags ^ 0x40, code, value))))
+        rows.append(Damage("\(name) too long", length, Good.plain(attribute(flags, code, value + [0]))))
+        if !value.isEmpty {
+            rows.append(Damage("\(name) too short", length, Good.plain(attribute(flags, code, value.dropLast()))))
+            rows.append(Damage("\(name) empty", length, Good.plain(attribute(flags, code, []))))
+        }
+        rows.append(
+            Damage("\(name) twice", .accept, Good.plain(attribute(flags, code, value), attribute(flags, code, [1]))))
+    }
+    return rows
+}()
+
+@Suite struct RFC7606Tests {
+    @Test(arguments: table) func answer(_ row: Damage) {
+        #expect(row.actual == row.answer)
+    }
+
+    @Test func treatAsWithdrawTurnsAnnouncementsIntoWithdrawals() throws {
+        let update = try #require(decodeUpdate(Good.evpn(attribute(0xc0, 8, [1]))))
+        #expect(update.announced.isEmpty)
+        #expect(update.withdrawn.map(\.family) == [.l2vpnEVPN])
+        #expect(update.withdrawn.first?.routes.first?.key.mac == MACAddress("02:00:00:00:00:01"))
+        #expect(update.faults.map(\.attribute) == [8])
+        #expect(update.faults.allSatisfy { !$0.reason.isEmpty })
+    }
+
+    @Test func discardedAttributeIsGoneAndTheRestStays() throws {
+        let octets = Good.plain(attribute(0xc0, 7, [1]), attribute(0x80, 4, [0, 0, 0, 9]))
+        let update = try #require(decodeUpdate(octets))
+        #expect(update.attributes.aggregator == nil)
+        #expect(update.attributes.med == 9)
+        #expect(update.announced.first?.routes.count == 1)
+    }
+}
