@@ -72,5 +72,9 @@ let package = Package(
         tests("YAML", ["YAML", "Documents"]),
         tests("Intents", ["Intents", "YAML", "Documents", "EVPN", "BGPEngine", "BGP", "NetTypes"]),
         tests("BGP", ["BGP", "NetTypes"]),
+        tests("BGPEngine", ["BGPEngine", "BGP", "NetTypes"]),
+        .executableTarget(
+            name: "RIBBench", dependencies: ["BGPEngine", "BGP", "NetTypes"], path: "Sources/Test/RIBBench",
+            swiftSettings: strict),
     ]
 )

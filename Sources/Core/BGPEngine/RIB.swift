@@ -92,7 +92,7 @@ public struct RIB: Sendable {
 
     public init(_ configuration: RIBConfiguration) { self.configuration = configuration }
 
-    /// Destinations with at least one path.
+    /// Destinations known, those included whose withdrawal somebody has still to be told.
     public var destinationCount: Int { index.count }
     public var pathCount: Int { paths.count - freePaths.count }
     /// Attribute sets in use.
@@ -107,12 +107,15 @@ public struct RIB: Sendable {
         guard slot > 0, slot < Int(UInt16.max) else { return }
         while peers.count <= slot { peers.append(nil) }
         closeOutput(description.id)
-        if peers[slot] == nil {
-            peers[slot] = Peer(description: description)
-        } else {
+        if let old = peers[slot]?.description {
             peers[slot]?.description = description
-            forgetMemo(slot)
-            deriveAttributes { $0.peer == description.id }
+            // Routes kept over a restart stay as they are unless the neighbor came back as somebody else.
+            if !old.importsLike(description) {
+                forgetMemo(slot)
+                deriveAttributes { $0.peer == description.id }
+            }
+        } else {
+            peers[slot] = Peer(description: description)
         }
         openOutput(description.id)
     }

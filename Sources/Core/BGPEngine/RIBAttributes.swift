@@ -39,10 +39,9 @@ struct AttributeDigest: Sendable {
         routerID = (attributes.originatorID ?? peerRouterID).rawValue
         origin = attributes.origin.rawValue
         nextHop = attributes.nextHop
-        // MAC mobility extended community (RFC 7432 §7.7): 0x06 0x00 | flags (8) | reserved (8) | sequence number (32).
-        if let mobility = attributes.extendedCommunities.first(where: { $0.type == 6 && $0.subtype == 0 }) {
-            isSticky = mobility.rawValue >> 40 & 1 != 0
-            mobilitySequence = UInt32(truncatingIfNeeded: mobility.rawValue)
+        if let mobility = attributes.macMobility {
+            isSticky = mobility.sticky
+            mobilitySequence = mobility.sequence
         }
     }
 }
