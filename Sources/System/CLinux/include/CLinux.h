@@ -15,3 +15,7 @@
 // setns(2) and unshare(2), which <sched.h> declares only for _GNU_SOURCE.
 int evpnd_setns(int descriptor, int type);
 int evpnd_unshare(int flags);
+
+// recvmmsg(2) into `count` slots of `slot_size` octets that lie back to back in `buffer`; never waits. `lengths` gets the real
+// length of each datagram, larger than `slot_size` when it was cut off. Returns the number of datagrams or -errno.
+int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigned count, unsigned *lengths);

@@ -1,0 +1,68 @@
+// A socket that listens to what changes: links, neighbors, FDB entries, addresses.
+
+import CLinux
+import Glibc
+import NetTypes
+
+/// Subscribed to the groups of links, neighbors (FDB included) and addresses. To be watched by the loop.
+public final class NotificationSocket {
+    public enum Outcome: Equatable, Sendable {
+        /// Nothing more to read now.
+        case drained
+        /// More may be waiting; the limit of one call was reached.
+        case more
+        /// The kernel had to drop notifications (ENOBUFS), or one was too large: everything must be asked again.
+        case overrun
+    }
+    public let descriptor: Int32
+    private static let slotBytes = 16384
+    private static let slots = 64
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: slotBytes * slots, alignment: 16)
+    private var lengths = [UInt32](repeating: 0, count: slots)
+
+    /// `receiveBufferBytes` is a limit, not memory in use: the kernel accounts about 800 octets for each notification.
+    public init(receiveBufferBytes: Int32 = 256 << 20) throws(NetlinkFailure) {
+        descriptor = try openSocket(receiveBufferBytes: receiveBufferBytes)
+        // RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR
+        for group: Int32 in [1, 3, 5, 9] { setOption(descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group) }
+        _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+        var address = sockaddr_nl()
+        address.nl_family = UInt16(AF_NETLINK)
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
+            }
+        }
+        guard result == 0 else {
+            let code = errno
+            Glibc.close(descriptor)
+            buffer.deallocate()
+            throw NetlinkFailure(code: code, text: "netlink bind")
+        }
+    }
+    deinit {
+        Glibc.close(descriptor)
+        buffer.deallocate()
+    }
+
+    /// Reads up to `rounds` times 64 datagrams and hands their messages to `body`.
+    public func read(rounds: Int = 16, _ body: (NetlinkMessage) -> Void) -> Outcome {
+        for _ in 0..<rounds {
+            let count = evpnd_receive_many(
+                descriptor, buffer.baseAddress, UInt32(NotificationSocket.slotBytes), UInt32(NotificationSocket.slots),
+                &lengths)
+            guard count > 0 else { return count == -EAGAIN || count == -EINTR || count == 0 ? .drained : .overrun }
+            var isCut = false
+            for slot in 0..<Int(count) {
+                let length = Int(lengths[slot])
+                isCut = isCut || length > NotificationSocket.slotBytes
+                let start = slot * NotificationSocket.slotBytes
+                let end = start + min(length, NotificationSocket.slotBytes)
+                NetlinkMessage.forEach(in: UnsafeRawBufferPointer(rebasing: buffer[start..<end]), body)
+            }
+            if isCut { return .overrun }
+            if count < NotificationSocket.slots { return .drained }
+        }
+        return .more
+    }
+}

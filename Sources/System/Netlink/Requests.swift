@@ -1,0 +1,162 @@
+// The requests that are sent, each a method of the batch. The comment gives the command that sends the same.
+
+public import NetTypes
+
+extension NetlinkBatch {
+    /// `bridge fdb replace MAC dev DEV dst VTEP [vni VNI] self [master] extern_learn`: in the VXLAN device's and the
+    /// bridge's table at once. `flags` says which tables.
+    public mutating func setFDB(
+        sequence: UInt32, interface: Int32, mac: MACAddress, destination: IPAddress?, vni: UInt32?,
+        state: NeighborState, flags: NeighborFlags, mode: MessageFlags
+    ) {
+        message(MessageType.newNeighbor, mode, sequence: sequence)
+        neighborHeader(family: Family.bridge, interface: interface, state: state, flags: flags)
+        attribute(NeighborAttribute.linkAddress, mac)
+        if let destination { attribute(NeighborAttribute.destination, destination) }
+        if let vni { attribute(NeighborAttribute.vni, vni) }
+    }
+    /// `bridge fdb del MAC dev DEV [dst VTEP] [vni VNI] self|master`.
+    public mutating func deleteFDB(
+        sequence: UInt32, interface: Int32, mac: MACAddress, destination: IPAddress?, vni: UInt32?,
+        flags: NeighborFlags
+    ) {
+        message(MessageType.deleteNeighbor, [], sequence: sequence)
+        neighborHeader(family: Family.bridge, interface: interface, flags: flags)
+        attribute(NeighborAttribute.linkAddress, mac)
+        if let destination { attribute(NeighborAttribute.destination, destination) }
+        if let vni { attribute(NeighborAttribute.vni, vni) }
+    }
+    /// `bridge fdb get MAC dev DEV self|master`.
+    public mutating func getFDB(sequence: UInt32, interface: Int32, mac: MACAddress, flags: NeighborFlags) {
+        message(MessageType.getNeighbor, [], sequence: sequence)
+        neighborHeader(family: Family.bridge, interface: interface, flags: flags)
+        attribute(NeighborAttribute.linkAddress, mac)
+    }
+    /// `bridge fdb show brport DEV`: strict checking must be on, otherwise the kernel sends every device's table.
+    public mutating func dumpFDB(sequence: UInt32, interface: Int32) {
+        message(MessageType.getNeighbor, .dump, sequence: sequence)
+        neighborHeader(family: Family.bridge, interface: interface)
+    }
+    /// `ip neigh replace IP lladdr MAC dev DEV nud noarp extern_learn protocol N [router]`.
+    public mutating func setNeighbor(
+        sequence: UInt32, interface: Int32, ip: IPAddress, mac: MACAddress, state: NeighborState,
+        flags: NeighborFlags, proto: UInt8
+    ) {
+        message(MessageType.newNeighbor, [.create, .replace], sequence: sequence)
+        neighborHeader(family: ip.isV6 ? Family.ipv6 : Family.ipv4, interface: interface, state: state, flags: flags)
+        attribute(NeighborAttribute.destination, ip)
+        attribute(NeighborAttribute.linkAddress, mac)
+        attribute(NeighborAttribute.proto, proto)
+    }
+    /// `ip neigh del IP dev DEV`.
+    public mutating func deleteNeighbor(sequence: UInt32, interface: Int32, ip: IPAddress) {
+        message(MessageType.deleteNeighbor, [], sequence: sequence)
+        neighborHeader(family: ip.isV6 ? Family.ipv6 : Family.ipv4, interface: interface)
+        attribute(NeighborAttribute.destination, ip)
+    }
+    /// `ip neigh get IP dev DEV`.
+    public mutating func getNeighbor(sequence: UInt32, interface: Int32, ip: IPAddress) {
+        message(MessageType.getNeighbor, [], sequence: sequence)
+        neighborHeader(family: ip.isV6 ? Family.ipv6 : Family.ipv4, interface: interface)
+        attribute(NeighborAttribute.destination, ip)
+    }
+    /// `ip neigh show dev DEV` of one family.
+    public mutating func dumpNeighbors(sequence: UInt32, interface: Int32, family: UInt8) {
+        message(MessageType.getNeighbor, .dump, sequence: sequence)
+        neighborHeader(family: family, interface: 0)
+        attribute(NeighborAttribute.interface, UInt32(bitPattern: interface))
+    }
+    /// `ip -d link show`.
+    public mutating func dumpLinks(sequence: UInt32) {
+        message(MessageType.getLink, .dump, sequence: sequence)
+        linkHeader()
+        // RTEXT_FILTER_SKIP_STATS: a link without its counters is a quarter of the size.
+        attribute(LinkAttribute.extendedMask, UInt32(8))
+    }
+    /// `ip addr show`.
+    public mutating func dumpAddresses(sequence: UInt32) {
+        message(MessageType.getAddress, .dump, sequence: sequence)
+        addressHeader()
+    }
+
+    /// `ip link add NAME type vxlan id VNI local VTEP dstport PORT ttl TTL nolearning`, with MTU.
+    public mutating func addVXLAN(
+        sequence: UInt32, name: String, vni: UInt32, local: IPAddress, port: UInt16, ttl: UInt8, mtu: UInt32
+    ) {
+        message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
+        linkHeader()
+        attribute(LinkAttribute.name, name)
+        attribute(LinkAttribute.mtu, mtu)
+        nest(LinkAttribute.info) { info in
+            info.attribute(LinkAttribute.infoKind, "vxlan")
+            info.nest(LinkAttribute.infoData) { data in
+                data.attribute(LinkAttribute.vxlanID, vni)
+                data.attribute(local.isV6 ? LinkAttribute.vxlanLocal6 : LinkAttribute.vxlanLocal, local)
+                data.attribute(LinkAttribute.vxlanTTL, ttl)
+                data.attribute(LinkAttribute.vxlanLearning, UInt8(0))
+                data.attribute(LinkAttribute.vxlanPort, port.bigEndian)
+            }
+        }
+    }
+    /// `ip link set DEV type vxlan local VTEP nolearning`; nil: as it is.
+    public mutating func changeVXLAN(sequence: UInt32, interface: Int32, local: IPAddress?, ttl: UInt8?, noLearning: Bool)
+    {
+        message(MessageType.newLink, [], sequence: sequence)
+        linkHeader(interface: interface)
+        nest(LinkAttribute.info) { info in
+            info.attribute(LinkAttribute.infoKind, "vxlan")
+            info.nest(LinkAttribute.infoData) { data in
+                if let local {
+                    data.attribute(local.isV6 ? LinkAttribute.vxlanLocal6 : LinkAttribute.vxlanLocal, local)
+                }
+                if let ttl { data.attribute(LinkAttribute.vxlanTTL, ttl) }
+                if noLearning { data.attribute(LinkAttribute.vxlanLearning, UInt8(0)) }
+            }
+        }
+    }
+    /// `ip link add NAME type bridge`.
+    public mutating func addBridge(sequence: UInt32, name: String, mtu: UInt32?) {
+        message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
+        linkHeader()
+        attribute(LinkAttribute.name, name)
+        if let mtu { attribute(LinkAttribute.mtu, mtu) }
+        nest(LinkAttribute.info) { $0.attribute(LinkAttribute.infoKind, "bridge") }
+    }
+    /// `ip link del DEV`.
+    public mutating func deleteLink(sequence: UInt32, interface: Int32) {
+        message(MessageType.deleteLink, [], sequence: sequence)
+        linkHeader(interface: interface)
+    }
+    /// `ip link set DEV [up] [mtu N] [master M] [alias A] [addrgenmode none] [name N]`. A device that was added in the same
+    /// batch is found by `byName`.
+    public mutating func setLink(
+        sequence: UInt32, interface: Int32 = 0, byName: String? = nil, isUp: Bool? = nil, mtu: UInt32? = nil,
+        master: Int32? = nil, alias: String? = nil, noAddressGeneration: Bool = false, rename: String? = nil
+    ) {
+        message(MessageType.newLink, [], sequence: sequence)
+        linkHeader(interface: interface, flags: isUp == true ? 1 : 0, change: isUp == nil ? 0 : 1)
+        if let name = byName ?? rename { attribute(LinkAttribute.name, name) }
+        if let mtu { attribute(LinkAttribute.mtu, mtu) }
+        if let master { attribute(LinkAttribute.master, UInt32(bitPattern: master)) }
+        if let alias { attribute(LinkAttribute.alias, alias) }
+        if noAddressGeneration {
+            nest(LinkAttribute.families) { families in
+                families.nest(UInt16(Family.ipv6)) { inet6 in
+                    inet6.attribute(LinkAttribute.inet6AddressGenerationMode, UInt8(1))
+                }
+            }
+        }
+    }
+    /// `bridge link set dev DEV learning off neigh_suppress on`.
+    public mutating func setBridgePort(sequence: UInt32, interface: Int32, learning: Bool, suppressNeighbors: Bool) {
+        message(MessageType.newLink, [], sequence: sequence)
+        linkHeader(interface: interface)
+        nest(LinkAttribute.info) { info in
+            info.attribute(LinkAttribute.infoSlaveKind, "bridge")
+            info.nest(LinkAttribute.infoSlaveData) { data in
+                data.attribute(LinkAttribute.portLearning, UInt8(learning ? 1 : 0))
+                data.attribute(LinkAttribute.portNeighborSuppression, UInt8(suppressNeighbors ? 1 : 0))
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+// The kernel's objects as values: links, FDB entries, neighbors, addresses. Each is decoded from the payload of a message, and
+// nil when the fixed header or what identifies the object is missing.
+
+public import NetTypes
+
+/// A network device (RTM_NEWLINK).
+public struct Link: Hashable, Sendable {
+    public var interface: Int32
+    public var name = ""
+    /// IFF_… bits.
+    public var flags: UInt32 = 0
+    public var mtu: UInt32 = 0
+    /// Nil for devices without an Ethernet address.
+    public var address: MACAddress?
+    /// The bridge (or other device) it is enslaved to; 0: none.
+    public var master: Int32 = 0
+    public var operationalState: UInt8 = 0
+    public var alias = ""
+    /// `vxlan`, `bridge`, `veth`…; empty for physical devices.
+    public var kind = ""
+    public var vxlan: VXLAN?
+    public var port: BridgePort?
+    /// IFLA_BR_VLAN_FILTERING of a bridge.
+    public var hasVLANFiltering = false
+    /// 1 when addrgenmode is `none`; nil when the kernel did not tell.
+    public var addressGenerationMode: UInt8?
+
+    public init(interface: Int32, name: String) {
+        self.interface = interface
+        self.name = name
+    }
+    /// IFF_UP: set up by the administrator.
+    public var isUp: Bool { flags & 1 != 0 }
+    public var isLoopback: Bool { flags & 8 != 0 }
+    public var isBridge: Bool { kind == "bridge" }
+
+    public struct VXLAN: Hashable, Sendable {
+        public var vni: UInt32 = 0
+        public var local: IPAddress?
+        /// The default remote (`remote` or `group`), which is a flood entry of its own.
+        public var remote: IPAddress?
+        public var port: UInt16 = 0
+        public var ttl: UInt8 = 0
+        public var isLearning = false
+        /// `external`: one device for all VNIs; not used here.
+        public var collectsMetadata = false
+        public var hasVNIFilter = false
+        public init() {}
+    }
+    /// What a bridge keeps for one of its ports.
+    public struct BridgePort: Hashable, Sendable {
+        public var isLearning = true
+        public var suppressesNeighbors = false
+        public init() {}
+    }
+
+    public init?(decoding payload: UnsafeRawBufferPointer) {
+        guard payload.count >= 16 else { return nil }
+        interface = payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
+        flags = payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self)
+        for attribute in AttributeReader(payload, from: 16) {
+            switch attribute.type {
+            case LinkAttribute.name: name = attribute.string
+            case LinkAttribute.mtu: mtu = attribute.u32 ?? 0
+            case LinkAttribute.address: address = attribute.mac
+            case LinkAttribute.master: master = attribute.i32 ?? 0
+            case LinkAttribute.operationalState: operationalState = attribute.u8 ?? 0
+            case LinkAttribute.alias: alias = attribute.string
+            case LinkAttribute.info: decodeInfo(attribute.nested)
+            case LinkAttribute.families:
+                for family in attribute.nested where family.type == UInt16(Family.ipv6) {
+                    for field in family.nested where field.type == LinkAttribute.inet6AddressGenerationMode {
+                        addressGenerationMode = field.u8
+                    }
+                }
+            default: break
+            }
+        }
+        guard interface > 0 else { return nil }
+    }
+    private mutating func decodeInfo(_ attributes: AttributeReader) {
+        var slaveKind = ""
+        for attribute in attributes {
+            switch attribute.type {
+            case LinkAttribute.infoKind: kind = attribute.string
+            case LinkAttribute.infoSlaveKind: slaveKind = attribute.string
+            // The kind is always sent before its data.
+            case LinkAttribute.infoData where kind == "vxlan": vxlan = VXLAN(decoding: attribute.nested)
+            case LinkAttribute.infoData where kind == "bridge":
+                for field in attribute.nested where field.type == LinkAttribute.bridgeVLANFiltering {
+                    hasVLANFiltering = field.u8 == 1
+                }
+            case LinkAttribute.infoSlaveData where slaveKind == "bridge":
+                port = BridgePort(decoding: attribute.nested)
+            default: break
+            }
+        }
+    }
+}
+
+extension Link.VXLAN {
+    init(decoding attributes: AttributeReader) {
+        for attribute in attributes {
+            switch attribute.type {
+            case LinkAttribute.vxlanID: vni = attribute.u32 ?? 0
+            case LinkAttribute.vxlanLocal, LinkAttribute.vxlanLocal6:
+                if let address = attribute.ip, !address.isUnspecified { local = address }
+            case LinkAttribute.vxlanGroup, LinkAttribute.vxlanGroup6:
+                if let address = attribute.ip, !address.isUnspecified { remote = address }
+            case LinkAttribute.vxlanPort: port = attribute.networkU16 ?? 0
+            case LinkAttribute.vxlanTTL: ttl = attribute.u8 ?? 0
+            case LinkAttribute.vxlanLearning: isLearning = attribute.u8 == 1
+            case LinkAttribute.vxlanCollectMetadata: collectsMetadata = attribute.u8 == 1
+            case LinkAttribute.vxlanVNIFilter: hasVNIFilter = attribute.u8 == 1
+            default: break
+            }
+        }
+    }
+}
+
+extension Link.BridgePort {
+    init(decoding attributes: AttributeReader) {
+        for attribute in attributes {
+            switch attribute.type {
+            case LinkAttribute.portLearning: isLearning = attribute.u8 == 1
+            case LinkAttribute.portNeighborSuppression: suppressesNeighbors = attribute.u8 == 1
+            default: break
+            }
+        }
+    }
+}
+
+/// A row of a bridge's or a VXLAN device's forwarding table (RTM_NEWNEIGH with AF_BRIDGE).
+public struct FDBEntry: Hashable, Sendable {
+    /// The port; the bridge itself for its own addresses.
+    public var interface: Int32
+    /// The bridge whose table it is in; 0: the device's own table.
+    public var master: Int32 = 0
+    public var mac: MACAddress
+    public var state: NeighborState
+    public var flags: NeighborFlags
+    /// Only in a VXLAN device's own table.
+    public var destination: IPAddress?
+    /// Only when it differs from the device's.
+    public var vni: UInt32?
+    public var vlan: UInt16 = 0
+    /// Refers to a nexthop group instead of a destination.
+    public var usesNextHop = false
+
+    public init(interface: Int32, mac: MACAddress, state: NeighborState, flags: NeighborFlags) {
+        self.interface = interface
+        self.mac = mac
+        self.state = state
+        self.flags = flags
+    }
+    /// Nil for other families.
+    public init?(decoding payload: UnsafeRawBufferPointer) {
+        guard payload.count >= 12, payload[0] == Family.bridge else { return nil }
+        interface = payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
+        state = NeighborState(rawValue: payload.loadUnaligned(fromByteOffset: 8, as: UInt16.self))
+        flags = NeighborFlags(rawValue: payload[10])
+        mac = .zero
+        var hasAddress = false
+        for attribute in AttributeReader(payload, from: 12) {
+            switch attribute.type {
+            case NeighborAttribute.linkAddress:
+                guard let address = attribute.mac else { return nil }
+                mac = address
+                hasAddress = true
+            case NeighborAttribute.destination: destination = attribute.ip
+            case NeighborAttribute.vni: vni = attribute.u32
+            case NeighborAttribute.vlan: vlan = attribute.u16 ?? 0
+            case NeighborAttribute.master: master = attribute.i32 ?? 0
+            case NeighborAttribute.nextHop: usesNextHop = true
+            default: break
+            }
+        }
+        guard hasAddress else { return nil }
+    }
+}
+
+/// A row of the ARP or ND table (RTM_NEWNEIGH with AF_INET or AF_INET6).
+public struct NeighborEntry: Hashable, Sendable {
+    public var interface: Int32
+    public var ip: IPAddress
+    /// Nil while it is not resolved.
+    public var mac: MACAddress?
+    public var state: NeighborState
+    public var flags: NeighborFlags
+    /// Who made it (NDA_PROTOCOL); 0: nobody said.
+    public var proto: UInt8 = 0
+
+    public init(interface: Int32, ip: IPAddress, mac: MACAddress?, state: NeighborState, flags: NeighborFlags) {
+        self.interface = interface
+        self.ip = ip
+        self.mac = mac
+        self.state = state
+        self.flags = flags
+    }
+    /// Nil for other families.
+    public init?(decoding payload: UnsafeRawBufferPointer) {
+        guard payload.count >= 12, payload[0] == Family.ipv4 || payload[0] == Family.ipv6 else { return nil }
+        interface = payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
+        state = NeighborState(rawValue: payload.loadUnaligned(fromByteOffset: 8, as: UInt16.self))
+        flags = NeighborFlags(rawValue: payload[10])
+        var address: IPAddress?
+        for attribute in AttributeReader(payload, from: 12) {
+            switch attribute.type {
+            case NeighborAttribute.destination: address = attribute.ip
+            case NeighborAttribute.linkAddress: mac = attribute.mac
+            case NeighborAttribute.proto: proto = attribute.u8 ?? 0
+            default: break
+            }
+        }
+        guard let address else { return nil }
+        ip = address
+    }
+}
+
+/// An IP address of a device (RTM_NEWADDR).
+public struct InterfaceAddress: Hashable, Sendable {
+    public var interface: Int32
+    public var ip: IPAddress
+    public var prefixLength: UInt8
+
+    public init(interface: Int32, ip: IPAddress, prefixLength: UInt8) {
+        self.interface = interface
+        self.ip = ip
+        self.prefixLength = prefixLength
+    }
+    public init?(decoding payload: UnsafeRawBufferPointer) {
+        guard payload.count >= 8, payload[0] == Family.ipv4 || payload[0] == Family.ipv6 else { return nil }
+        prefixLength = payload[1]
+        interface = Int32(truncatingIfNeeded: payload.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+        var address: IPAddress?
+        var local: IPAddress?
+        for attribute in AttributeReader(payload, from: 8) {
+            switch attribute.type {
+            case 1: address = attribute.ip
+            // On point-to-point devices IFA_ADDRESS is the other end.
+            case 2: local = attribute.ip
+            default: break
+            }
+        }
+        guard let ip = local ?? address else { return nil }
+        self.ip = ip
+    }
+}
