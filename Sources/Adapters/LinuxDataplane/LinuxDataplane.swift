@@ -3,41 +3,235 @@
 public import AsyncIO
 public import EVPN
 public import NetTypes
+import Netlink
 public import Telemetry
-
-/// Keeps VXLAN devices, bridges, FDB and neighbor tables of this network namespace as the control plane wants them, and
-/// reports what the kernel learns. Confined to the loop's thread.
-public final class LinuxDataplane {
-    /// Called on the loop with batches of local facts, in the order they happened.
-    public var onLocalChanges: (([LocalChange]) -> Void)?
-
-    /// Opens the netlink sockets of the calling thread's network namespace and starts to observe it.
-    ///
-    /// `stateDirectory` (by default `/run/evpnd`) holds the record of our flood entries, which the kernel cannot mark.
-    public init(loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String = "/run/evpnd")
-        throws(DataplaneError)
-    {}
-    /// The broadcast domains of this host; replaces the earlier list.
-    public func configure(_ domains: [BroadcastDomain], defaultVTEP: IPAddress?) {}
-    /// Rows to set or remove. Rows of domains that are not configured are remembered until they are.
-    public func apply(_ changes: [ForwardingChange]) {}
-    /// Entries of ours that were found at start and that nobody has asked for may be removed from now on.
-    public func allowPruning() {}
-    public var isReady: Bool { false }
-    public func status(of key: ForwardingKey) -> EntryStatus { .absent }
-    public func kernelEntry(of key: ForwardingKey) -> KernelEntry? { nil }
-    /// What would be changed now, as commands; empty when the kernel is as wanted.
-    public func plan() -> [String] { [] }
-    public var statistics: DataplaneStatistics { DataplaneStatistics() }
-    public func domains() -> [DomainStatus] { [] }
-    /// Removes every entry and device that carries our mark, blocking; returns what was done, as commands.
-    public func cleanup() -> [String] { [] }
-    /// Stops observing and closes the sockets; forwarding stays in the kernel.
-    public func close() {}
-}
 
 /// The netlink sockets could not be opened.
 public struct DataplaneError: Error, Sendable, CustomStringConvertible {
     public var description: String
     init(_ description: String) { self.description = description }
+}
+
+/// Keeps VXLAN devices, bridges, FDB and neighbor tables of this network namespace as the control plane wants them, and
+/// reports what the kernel learns. Confined to the loop's thread.
+///
+/// Wishes go into each domain's `EntryTable`, which says what to send; a worker thread sends it (`Apply`). Notifications
+/// keep the mirror true (`Facts`); the kernel's tables are read as a whole only when a device is first used, and after
+/// notifications were lost (`Observe`). Devices are followed, made and corrected in `Devices`.
+public final class LinuxDataplane {
+    /// Called on the loop with batches of local facts, in the order they happened.
+    public var onLocalChanges: (([LocalChange]) -> Void)?
+
+    struct Failure {
+        var reason: String
+        var since: Instant
+    }
+    let loop: EventLoop
+    let log: Log
+    let worker = Worker()
+    /// For the worker's thread.
+    let socket: NetlinkSocket
+    /// For short questions on the loop's thread.
+    let asking: NetlinkSocket
+    let notifications: NotificationSocket
+    let floodRecord: FloodRecord
+    let vteps = VTEPTable()
+    let stateDirectory: String
+
+    var links = LinkTable()
+    var domainsByVNI: [VNI: Domain] = [:]
+    var byVXLAN: [Int32: Domain] = [:]
+    var byBridge: [Int32: Domain] = [:]
+    var defaultVTEP: IPAddress?
+    var failures: [ForwardingKey: Failure] = [:]
+
+    var dueDomains: [VNI: Domain] = [:]
+    var pendingFacts: [LocalChange] = []
+    var isFlushScheduled = false
+    var isEvaluationScheduled = false
+    var isResyncScheduled = false
+    var isClosed = false
+    var mayPrune = false
+    var hasConfiguration = false
+    /// VNIs that left the configuration while this process ran.
+    var released: Set<VNI> = []
+    /// Devices whose deletion is at the kernel.
+    var removing: Set<Int32> = []
+    var retryTimer: TimerID?
+    var retrySeconds = 5
+
+    let healed: Metric
+    let requests: Metric
+    let refused: Metric
+    let overruns: Metric
+
+    /// Opens the netlink sockets of the calling thread's network namespace and reads its devices.
+    ///
+    /// `stateDirectory` (by default `/run/evpnd`) holds the record of our flood entries, which the kernel cannot mark.
+    public init(loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String = "/run/evpnd")
+        throws(DataplaneError)
+    {
+        self.loop = loop
+        self.log = log
+        self.stateDirectory = stateDirectory
+        healed = metrics.counter(
+            "evpnd_dataplane_healed_total", "Kernel entries and devices put right after somebody else changed them.")
+        requests = metrics.counter("evpnd_dataplane_requests_total", "Requests for kernel entries.")
+        refused = metrics.counter("evpnd_dataplane_refused_total", "Requests that the kernel refused.")
+        overruns = metrics.counter(
+            "evpnd_dataplane_overruns_total", "Times that the kernel dropped notifications and tables were read again.")
+        do throws(NetlinkFailure) {
+            // Subscribed before anything is read: what changes in between is told.
+            notifications = try NotificationSocket()
+            socket = try NetlinkSocket()
+            asking = try NetlinkSocket()
+            links = try Observation.links(asking)
+        } catch {
+            throw DataplaneError("netlink: \(error)")
+        }
+        floodRecord = FloodRecord(directory: stateDirectory)
+        if let problem = floodRecord.problem { log.warning("dataplane.state", ["problem": problem]) }
+        loop.watch(notifications.descriptor, .readable) { [weak self] _ in self?.readNotifications() }
+        let (rows, states) = (
+            "evpnd_dataplane_entries", "Forwarding entries wanted in the kernel, by how far they have come."
+        )
+        metrics.onCollect { [weak self] metrics in
+            guard let self else { return }
+            let now = statistics
+            let done = now.desired - now.pending - now.failed - now.waiting
+            for (state, value) in [
+                ("done", done), ("pending", now.pending), ("failed", now.failed), ("waiting", now.waiting),
+            ] {
+                metrics.gauge(rows, states, ["state": state]).value = Double(value)
+            }
+        }
+    }
+
+    /// The broadcast domains of this host; replaces the earlier list.
+    public func configure(_ configurations: [BroadcastDomain], defaultVTEP: IPAddress?) {
+        hasConfiguration = true
+        self.defaultVTEP = defaultVTEP
+        var new: [VNI: BroadcastDomain] = [:]
+        for configuration in configurations { new[configuration.vni] = configuration }
+        for vni in domainsByVNI.keys.sorted() where new[vni] == nil {
+            if let domain = domainsByVNI[vni], domain.configuration != nil { retire(domain) }
+        }
+        for (vni, configuration) in new {
+            let domain = domain(vni)
+            released.remove(vni)
+            domain.table.mayPrune = mayPrune
+            guard domain.configuration != configuration else { continue }
+            if case .managed = domain.configuration?.device, case .adopted = configuration.device {
+                released.insert(vni)
+            }
+            domain.configuration = configuration
+            domain.isSettled = false
+            domain.lastOperations = []
+        }
+        evaluateAll()
+    }
+    func domain(_ vni: VNI) -> Domain {
+        if let domain = domainsByVNI[vni] { return domain }
+        let domain = Domain(vni: vni, vteps: vteps)
+        domain.table.mayPrune = mayPrune
+        domainsByVNI[vni] = domain
+        return domain
+    }
+    /// Takes our entries out of the domain's device, which is the operator's; devices of ours go as a whole.
+    private func retire(_ domain: Domain) {
+        let wasManaged = if case .managed = domain.configuration?.device { true } else { false }
+        domain.configuration = nil
+        domain.plan = nil
+        domain.deviceFailure = nil
+        released.insert(domain.vni)
+        if domain.isUp {
+            domain.reported = nil
+            emit(.domain(domain.vni, nil))
+        }
+        for mac in Array(domain.table.macs.keys) { domain.table.want(mac, nil) }
+        for vtep in domain.table.floodVNIs.keys.sorted() { domain.table.want(flood: vtep, nil) }
+        for ip in Array(domain.table.neighbors.keys) { domain.table.want(neighbor: ip, nil) }
+        domain.table.mayPrune = true
+        domain.table.enqueueAll()
+        if wasManaged { unbind(domain) }
+        due(domain)
+    }
+    /// Forgets a domain that is not configured once its last entry is gone.
+    func dropIfRetired(_ domain: Domain) {
+        guard domain.configuration == nil else { return }
+        let table = domain.table
+        let isClean =
+            table.floods.values.allSatisfy { $0.isForeign || !$0.isPresent && !$0.isWanted && $0.marks.isEmpty }
+            && table.macs.values.allSatisfy {
+                !$0.isWanted && $0.have.flags.isDisjoint(with: .ours) && !$0.marks.contains(.inFlight)
+            }
+            && table.neighbors.values.allSatisfy { $0.want == nil && ($0.have == nil || $0.isForeign) }
+        guard isClean, !table.hasQueued else { return }
+        unbind(domain)
+        domainsByVNI[domain.vni] = nil
+    }
+
+    /// Rows to set or remove. Rows of domains that are not configured are remembered until they are.
+    public func apply(_ changes: [ForwardingChange]) {
+        var cached: Domain?
+        for change in changes {
+            let (vni, isRemoval) = change.place
+            if cached?.vni != vni {
+                cached = isRemoval ? domainsByVNI[vni] : domain(vni)
+                if let cached { due(cached) }
+            }
+            guard let domain = cached else { continue }
+            if !failures.isEmpty { failures[change.key] = nil }
+            switch change {
+            case .mac(let key, let remote): domain.table.want(key.mac, remote)
+            case .flood(let key, let member): domain.table.want(flood: key.vtep, member)
+            case .neighbor(let key, let remote): domain.table.want(neighbor: key.ip, remote)
+            }
+        }
+        // A large batch starts on its way at once, while the loop goes on with the next.
+        if changes.count >= 512 { flush() }
+    }
+    /// Entries and devices of ours that were found at start and that nobody has asked for may be removed from now on.
+    public func allowPruning() {
+        guard !mayPrune else { return }
+        mayPrune = true
+        for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) {
+            domain.table.mayPrune = true
+            domain.table.enqueueAdopted()
+            due(domain)
+        }
+        removeUnconfigured()
+    }
+    /// Every configured domain has been looked at: it is usable, or it is known why not.
+    public var isReady: Bool {
+        hasConfiguration
+            && domainsByVNI.values.allSatisfy { !$0.isChangingDevices && (!$0.isObserving || $0.table.binding != nil) }
+    }
+    /// Stops observing and closes the sockets; forwarding stays in the kernel. What is already on its way to the kernel
+    /// is still done.
+    public func close() {
+        guard !isClosed else { return }
+        flush()
+        isClosed = true
+        loop.unwatch(notifications.descriptor)
+        if let retryTimer { loop.cancel(retryTimer) }
+        worker.stop()
+    }
+}
+
+extension ForwardingChange {
+    var place: (vni: VNI, isRemoval: Bool) {
+        switch self {
+        case .mac(let key, let value): (key.vni, value == nil)
+        case .flood(let key, let value): (key.vni, value == nil)
+        case .neighbor(let key, let value): (key.vni, value == nil)
+        }
+    }
+    var key: ForwardingKey {
+        switch self {
+        case .mac(let key, _): .mac(key)
+        case .flood(let key, _): .flood(key)
+        case .neighbor(let key, _): .neighbor(key)
+        }
+    }
 }

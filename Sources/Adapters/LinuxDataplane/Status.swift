@@ -1,6 +1,10 @@
 // What the dataplane tells about itself: rows for `evpnctl show`, numbers for the metrics and for `explain`.
 
+import AsyncIO
+public import EVPN
 public import NetTypes
+import Netlink
+import Telemetry
 
 /// One row of `evpnctl show vnis`, the kernel's half.
 public struct DomainStatus: Equatable, Sendable {
@@ -50,4 +54,163 @@ public struct KernelEntry: Equatable, Sendable {
     public var lines: [String]
     /// The entry carries our mark (`extern_learn`, our protocol number, or our flood record).
     public var isOurs: Bool
+}
+
+extension LinuxDataplane {
+    /// How far one row has come.
+    public func status(of key: ForwardingKey) -> EntryStatus {
+        guard let domain = domainsByVNI[key.vni] else { return .absent }
+        let table = domain.table
+        let (isWanted, isDone, conflict): (Bool, Bool, String?)
+        switch key {
+        case .mac(let key):
+            let row = table.macs[key.mac] ?? MACRow()
+            isWanted = row.isWanted
+            isDone = row.isDone(bridged: table.binding?.isBridged == true)
+            conflict = self.conflict(key.mac, row, domain)
+            if isWanted, row.marks.contains(.yielded), !isDone {
+                let port = domain.localMACs[key.mac].map { links.name(of: $0.interface) } ?? "a local port"
+                return .waiting(reason: "the bridge has learned the MAC on \(port)")
+            }
+        case .flood(let key):
+            let vni = table.floodVNIs[key.vtep]
+            let row = vni.flatMap { table.floods[FloodTarget(vtep: key.vtep, vni: $0)] } ?? FloodRow()
+            (isWanted, isDone, conflict) = (row.isWanted, row.isPresent && row.isWanted, nil)
+        case .neighbor(let key):
+            let row = table.neighbors[key.ip] ?? NeighborRow()
+            isWanted = row.want != nil
+            isDone = row.want == row.have
+            conflict = row.isForeign ? "conflict: a permanent entry that evpnd did not make holds the address" : nil
+        }
+        guard isWanted else { return .absent }
+        guard table.binding != nil else {
+            let reason =
+                domain.configuration == nil ? "vni \(domain.vni) is not configured" : domain.problem ?? "starting"
+            return .waiting(reason: reason)
+        }
+        if isDone { return .done }
+        if let failure = failures[key] { return .failed(reason: failure.reason, since: failure.since) }
+        if let conflict { return .failed(reason: conflict, since: loop.now) }
+        if case .neighbor = key, !table.canHoldNeighbors { return .waiting(reason: "the bridge is down") }
+        return .pending
+    }
+    private func conflict(_ mac: MACAddress, _ row: MACRow, _ domain: Domain) -> String? {
+        if domain.table.localStatics.contains(mac) {
+            let port = domain.localMACs[mac].map { links.name(of: $0.interface) } ?? "a local port"
+            return "conflict: a static entry on \(port) that evpnd did not make"
+        }
+        if row.marks.contains(.takenOver) || row.have.flags.isDisjoint(with: .foreign) { return nil }
+        let table = row.have.flags.contains(.foreignInDevice) ? "the VXLAN device's" : "the bridge's"
+        return "conflict: a static entry in \(table) table that evpnd did not make"
+    }
+
+    /// What the kernel has for a key now: asked for MACs and neighbors, from the mirror for flood members. Nil: nothing.
+    public func kernelEntry(of key: ForwardingKey) -> KernelEntry? {
+        guard let domain = domainsByVNI[key.vni], let devices = domain.devices else { return nil }
+        var operation = EntryOperation(
+            kind: .verifyMAC, domain: domain.vni, interface: devices.vxlan, generation: domain.table.generation)
+        let device = links.name(of: devices.vxlan)
+        switch key {
+        case .mac(let key):
+            operation.mac = key.mac
+            operation.flags = devices.isBridged ? [.own, .master] : .own
+            guard let answer = ApplyOutcome([operation], asking).answers.first else { return nil }
+            var entry = KernelEntry(lines: [], isOurs: true)
+            for found in [answer.device, answer.bridge] {
+                guard let found else { continue }
+                entry.lines.append(text(found))
+                if !found.flags.contains(.externallyLearned) { entry.isOurs = false }
+            }
+            return entry.lines.isEmpty ? nil : entry
+        case .flood(let key):
+            guard let row = domain.table.floods.first(where: { $0.key.vtep == key.vtep && $0.value.isPresent }) else {
+                return nil
+            }
+            let vni = row.key.vni == domain.vni.rawValue ? "" : " vni \(row.key.vni)"
+            return KernelEntry(
+                lines: ["\(MACAddress.zero) dev \(device) dst \(key.vtep)\(vni) self"], isOurs: !row.value.isForeign)
+        case .neighbor(let key):
+            operation.kind = .verifyNeighbor
+            operation.interface = devices.neighborInterface
+            operation.address = key.ip
+            guard let found = ApplyOutcome([operation], asking).answers.first?.neighbor else { return nil }
+            let isOurs = found.flags.contains(.externallyLearned) && found.proto == neighborProtocol
+            let mac = found.mac.map { " lladdr \($0)" } ?? ""
+            let mark = found.flags.contains(.externallyLearned) ? " extern_learn proto \(found.proto)" : ""
+            return KernelEntry(
+                lines: ["\(found.ip) dev \(links.name(of: found.interface))\(mac)\(mark)"], isOurs: isOurs)
+        }
+    }
+    private func text(_ entry: FDBEntry) -> String {
+        var text = "\(entry.mac) dev \(links.name(of: entry.interface))"
+        if let destination = entry.destination { text += " dst \(destination)" }
+        if let vni = entry.vni { text += " vni \(vni)" }
+        text += entry.master == 0 ? " self" : " master \(links.name(of: entry.master))"
+        if entry.flags.contains(.externallyLearned) { text += " extern_learn" }
+        if entry.flags.contains(.sticky) { text += " sticky" }
+        if entry.state.contains(.noARP) { text += " static" }
+        return text
+    }
+
+    /// What would be changed now, as commands; empty when the kernel is as wanted.
+    public func plan() -> [String] {
+        var lines: [String] = []
+        for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) {
+            if let configuration = domain.configuration {
+                lines += DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links).operations
+                    .map(\.description)
+            }
+            lines += domain.table.pendingOperations().map { $0.text(device: links.name(of: $0.interface)) }
+        }
+        return lines
+    }
+
+    public var statistics: DataplaneStatistics {
+        var total = DataplaneStatistics()
+        for domain in domainsByVNI.values {
+            let table = domain.table
+            let isBridged = table.binding?.isBridged == true
+            let isBound = table.binding != nil
+            func count(isDone: Bool, hasFailed: Bool) {
+                total.desired += 1
+                if !isBound {
+                    total.waiting += 1
+                } else if hasFailed {
+                    total.failed += 1
+                } else if !isDone {
+                    total.pending += 1
+                }
+            }
+            for (mac, row) in table.macs where row.isWanted {
+                let isDone = row.isDone(bridged: isBridged)
+                let conflicts = !row.have.flags.isDisjoint(with: .foreign) || table.localStatics.contains(mac)
+                count(isDone: isDone, hasFailed: !isDone && (row.marks.contains(.failed) || conflicts))
+            }
+            for row in table.floods.values where row.isWanted {
+                count(isDone: row.isPresent, hasFailed: row.marks.contains(.failed))
+            }
+            for row in table.neighbors.values where row.want != nil {
+                count(isDone: row.want == row.have, hasFailed: row.marks.contains(.failed) || row.isForeign)
+            }
+            total.localMACs += domain.localMACs.count + domain.ownMACs.count
+            total.localNeighbors += domain.localNeighbors.count + domain.ownNeighbors.count
+        }
+        total.healed = Int(healed.value)
+        total.requests = Int(requests.value)
+        total.refused = Int(refused.value)
+        total.overruns = Int(overruns.value)
+        return total
+    }
+
+    /// The configured domains, sorted by VNI.
+    public func domains() -> [DomainStatus] {
+        domainsByVNI.values.sorted { $0.vni < $1.vni }.compactMap { domain in
+            guard let configuration = domain.configuration else { return nil }
+            let isManaged = if case .managed = configuration.device { true } else { false }
+            let plan = domain.plan
+            return DomainStatus(
+                vni: domain.vni, device: plan?.vxlan?.name, bridge: plan?.bridge?.name, isManaged: isManaged,
+                state: plan?.state ?? .waiting, vtep: plan?.vtep, problem: domain.problem)
+        }
+    }
 }

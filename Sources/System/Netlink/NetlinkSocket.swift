@@ -26,6 +26,10 @@ public struct NetlinkFailure: Error, Hashable, Sendable, CustomStringConvertible
 public struct RefusedRequest: Hashable, Sendable {
     public var index: Int
     public var failure: NetlinkFailure
+    public init(index: Int, failure: NetlinkFailure) {
+        self.index = index
+        self.failure = failure
+    }
 }
 
 /// A NETLINK_ROUTE socket in the network namespace of the thread that makes it.
@@ -204,7 +208,9 @@ func extendedText(_ message: NetlinkMessage) -> String {
         let length = Int(message.payload.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
         offset += message.flags.contains(.capped) ? 16 : (length + 3) & ~3
     }
-    for attribute in AttributeReader(message.payload, from: offset) where attribute.type == 1 { return attribute.string }
+    for attribute in AttributeReader(message.payload, from: offset) where attribute.type == 1 {
+        return attribute.string
+    }
     return ""
 }
 

@@ -99,8 +99,9 @@ extension NetlinkBatch {
         }
     }
     /// `ip link set DEV type vxlan local VTEP nolearning`; nil: as it is.
-    public mutating func changeVXLAN(sequence: UInt32, interface: Int32, local: IPAddress?, ttl: UInt8?, noLearning: Bool)
-    {
+    public mutating func changeVXLAN(
+        sequence: UInt32, interface: Int32, local: IPAddress?, ttl: UInt8?, noLearning: Bool
+    ) {
         message(MessageType.newLink, [], sequence: sequence)
         linkHeader(interface: interface)
         nest(LinkAttribute.info) { info in

@@ -1,0 +1,198 @@
+// Keeps the domains' devices: finds them, makes and corrects managed ones, follows them when they come, go or change.
+
+import AsyncIO
+import EVPN
+import NetTypes
+import Netlink
+import Telemetry
+
+extension LinuxDataplane {
+    func scheduleEvaluation() {
+        guard !isEvaluationScheduled else { return }
+        isEvaluationScheduled = true
+        loop.afterRound { [weak self] in
+            guard let self, !isClosed else { return }
+            evaluateAll()
+        }
+    }
+    /// Compares every domain's devices with what its configuration says.
+    func evaluateAll() {
+        isEvaluationScheduled = false
+        for vni in domainsByVNI.keys.sorted() { if let domain = domainsByVNI[vni] { evaluate(domain) } }
+        removeUnconfigured()
+    }
+
+    private func evaluate(_ domain: Domain) {
+        guard let configuration = domain.configuration else {
+            if let devices = domain.devices, links[devices.vxlan]?.isUp != true { unbind(domain) }
+            return
+        }
+        let plan = DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links)
+        domain.plan = plan
+        if plan.operations.isEmpty {
+            domain.isSettled = plan.binding != nil
+            domain.deviceFailure = nil
+            domain.deviceBackOffSeconds = 1
+            domain.lastOperations = []
+        } else {
+            change(domain, plan.operations)
+        }
+        follow(domain, plan.binding)
+    }
+
+    /// Binds the domain to the devices that it should use now.
+    private func follow(_ domain: Domain, _ binding: DeviceBinding?) {
+        if domain.devices != binding {
+            let old = domain.devices
+            // Another VTEP address on the same devices: nothing in the kernel is lost.
+            if let binding, let old, old.vxlan == binding.vxlan, old.bridge == binding.bridge, domain.isUp {
+                domain.devices = binding
+                domain.table.binding = binding
+                domain.reported = LocalDomain(vtep: binding.vtep, device: deviceText(binding))
+                emit(.domain(domain.vni, domain.reported))
+            } else {
+                unbind(domain)
+                guard let binding else { return }
+                domain.devices = binding
+                byVXLAN[binding.vxlan] = domain
+                if binding.isBridged { byBridge[binding.bridge] = domain }
+                updateOwnAddresses(domain)
+                observe(domain)
+                return
+            }
+        }
+        guard let binding else { return }
+        updateOwnAddresses(domain)
+        guard domain.table.binding != nil else { return }
+        let canHold = links[binding.neighborInterface]?.isUp == true
+        if canHold != domain.table.canHoldNeighbors {
+            if canHold {
+                domain.table.canHoldNeighbors = true
+                domain.table.enqueueNeighbors()
+                due(domain)
+            } else {
+                domain.table.forgetNeighbors()
+            }
+        }
+        let text = deviceText(binding)
+        if domain.isUp, domain.reported?.device != text {
+            domain.reported?.device = text
+            emit(.domain(domain.vni, domain.reported))
+        }
+    }
+
+    func unbind(_ domain: Domain) {
+        if let devices = domain.devices {
+            if byVXLAN[devices.vxlan] === domain { byVXLAN[devices.vxlan] = nil }
+            if byBridge[devices.bridge] === domain { byBridge[devices.bridge] = nil }
+        }
+        domain.devices = nil
+        domain.table.unbind()
+        let macs = Set(domain.localMACs.keys).union(domain.ownMACs.keys).sorted()
+        let neighbors = Set(domain.localNeighbors.keys).union(domain.ownNeighbors.keys).sorted()
+        domain.localMACs = [:]
+        domain.localNeighbors = [:]
+        domain.ownMACs = [:]
+        domain.ownNeighbors = [:]
+        for key in failures.keys where key.vni == domain.vni { failures[key] = nil }
+        guard domain.isUp else { return }
+        domain.reported = nil
+        log.info("domain.down", ["vni": "\(domain.vni)", "reason": domain.problem ?? "not configured"])
+        emit(.domain(domain.vni, nil))
+        for mac in macs { emit(.mac(MACKey(vni: domain.vni, mac: mac), nil)) }
+        for ip in neighbors { emit(.neighbor(NeighborKey(vni: domain.vni, ip: ip), nil)) }
+    }
+
+    // MARK: Managed devices
+
+    private func change(_ domain: Domain, _ operations: [LinkOperation]) {
+        guard !domain.isChangingDevices else { return }
+        if operations == domain.lastOperations {
+            // The same again: it failed, or its notification has not come yet. Not at once, but soon.
+            guard domain.mayRetryDevices else { return }
+        }
+        if domain.isSettled {
+            domain.isSettled = false
+            healed.increment()
+            log.warning(
+                "dataplane.device.corrected",
+                ["vni": "\(domain.vni)", "commands": operations.map(\.description).joined(separator: "; ")])
+        } else {
+            log.info(
+                "dataplane.device",
+                ["vni": "\(domain.vni)", "commands": operations.map(\.description).joined(separator: "; ")])
+        }
+        domain.isChangingDevices = true
+        domain.lastOperations = operations
+        domain.mayRetryDevices = false
+        let me = OnLoop(self)
+        let vni = domain.vni
+        worker.submit { [socket, handle = loop.handle] in
+            let failure = LinuxDataplane.perform(operations, socket)
+            handle.post { me { $0.changed(vni, failure) } }
+        }
+    }
+    /// Does the operations in order; the first failure ends it and is told.
+    static func perform(_ operations: [LinkOperation], _ socket: NetlinkSocket) -> String? {
+        for operation in operations {
+            let refused = socket.transact(operation.requestCount) { batch, index, sequence in
+                operation.encode(&batch, request: index, sequence: sequence)
+            }
+            if let first = refused.first { return "\(operation): \(first.failure)" }
+        }
+        return nil
+    }
+    private func changed(_ vni: VNI, _ failure: String?) {
+        guard !isClosed, let domain = domainsByVNI[vni] else { return }
+        domain.isChangingDevices = false
+        if let failure, failure != domain.deviceFailure {
+            log.warning("dataplane.device.refused", ["vni": "\(vni)", "reason": failure])
+        }
+        domain.deviceFailure = failure
+        let delay = failure == nil ? 1 : domain.deviceBackOffSeconds
+        if failure != nil { domain.deviceBackOffSeconds = min(30, delay * 2) }
+        loop.schedule(after: .seconds(delay)) { [weak self, weak domain] in
+            guard let self, let domain, !isClosed else { return }
+            domain.mayRetryDevices = true
+            scheduleEvaluation()
+        }
+        scheduleEvaluation()
+    }
+    /// Deletes devices with our mark whose domain is not managed any more: at once when it left the configuration in this
+    /// process's life, otherwise when pruning is allowed.
+    func removeUnconfigured() {
+        guard hasConfiguration else { return }
+        var operations: [LinkOperation] = []
+        for link in links.sorted.sorted(by: {
+            ($0.isBridge ? 1 : 0, $0.interface) < ($1.isBridge ? 1 : 0, $1.interface)
+        }) {
+            guard let mark = DeviceMark(link.alias), mayPrune || released.contains(mark.vni) else { continue }
+            if case .managed = domainsByVNI[mark.vni]?.configuration?.device { continue }
+            guard !removing.contains(link.interface) else { continue }
+            removing.insert(link.interface)
+            operations.append(.delete(interface: link.interface, name: link.name))
+        }
+        guard !operations.isEmpty else { return }
+        log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
+        let me = OnLoop(self)
+        worker.submit { [socket, operations, handle = loop.handle] in
+            let failures = operations.compactMap { LinuxDataplane.perform([$0], socket) }
+            handle.post {
+                me { dataplane in
+                    for failure in failures { dataplane.log.warning("dataplane.device.refused", ["reason": failure]) }
+                    dataplane.removing = []
+                }
+            }
+        }
+    }
+}
+
+extension ForwardingKey {
+    var vni: VNI {
+        switch self {
+        case .flood(let key): key.vni
+        case .mac(let key): key.vni
+        case .neighbor(let key): key.vni
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// What the dataplane holds for one broadcast domain.
+
+import EVPN
+import NetTypes
+import Netlink
+
+final class Domain {
+    let vni: VNI
+    /// Nil: rows were given for a VNI that is not configured (yet, or any more).
+    var configuration: BroadcastDomain?
+    var table: EntryTable
+    var plan: DevicePlan?
+
+    /// An observation (dump) is under way; what notifications tell meanwhile wins over it.
+    var isObserving = false
+    var observesAgain = false
+    var touchedMACs: Set<MACAddress> = []
+    var touchedNeighbors: Set<IPAddress> = []
+    /// The devices that are observed or in use.
+    var devices: DeviceBinding?
+
+    /// What was told to the control plane.
+    var reported: LocalDomain?
+    var localMACs: [MACAddress: LocalPort] = [:]
+    var localNeighbors: [IPAddress: LocalNeighbor] = [:]
+    /// The devices' own addresses that are announced as local.
+    var ownMACs: [MACAddress: LocalMAC] = [:]
+    var ownNeighbors: [IPAddress: LocalNeighbor] = [:]
+
+    /// Device changes: at the kernel now, the last ones, why they failed, when to try again.
+    var isChangingDevices = false
+    var lastOperations: [LinkOperation] = []
+    var deviceFailure: String?
+    var deviceBackOffSeconds = 1
+    var mayRetryDevices = true
+    /// The managed devices were as configured: a later difference is damage.
+    var isSettled = false
+
+    /// A MAC in the bridge's table on a port other than the VXLAN device.
+    struct LocalPort: Hashable {
+        var interface: Int32
+        var isStatic: Bool
+        var isSticky: Bool
+    }
+
+    init(vni: VNI, vteps: VTEPTable) {
+        self.vni = vni
+        table = EntryTable(domain: vni, vteps: vteps)
+    }
+    var problem: String? { deviceFailure ?? plan?.problem }
+    var isUp: Bool { reported != nil }
+}

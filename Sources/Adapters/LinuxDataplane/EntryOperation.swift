@@ -1,0 +1,101 @@
+// One request for one row, as the worker sends it and as an operator would type it.
+
+import NetTypes
+import Netlink
+
+/// A change of, or a question about, one kernel entry. Prints as the command that does the same, with the interface as
+/// `#N` until `text(device:)` puts in its name.
+struct EntryOperation: Hashable, Sendable {
+    enum Kind: UInt8, Sendable {
+        /// In both tables, or the device's only, by `flags`.
+        case setMAC
+        /// The bridge ignores the sticky flag of an extern_learn entry: a second request puts it on.
+        case setSticky
+        case clearSticky
+        case deleteMAC
+        case verifyMAC
+        case addFlood
+        case deleteFlood
+        case setNeighbor
+        case deleteNeighbor
+        case verifyNeighbor
+    }
+    var kind: Kind
+    var flags: NeighborFlags = []
+    /// A second request for the same row follows.
+    var hasMore = false
+    /// Whose row it is.
+    var domain: VNI
+    var interface: Int32
+    /// Of the domain's binding to its device; an answer for an earlier one is dropped.
+    var generation: UInt32
+    /// 0: the device's own VNI.
+    var vni: UInt32 = 0
+    var mac: MACAddress = .zero
+    /// The VTEP, or a neighbor's IP address.
+    var address: IPAddress = .v4(.any)
+
+    /// How many netlink requests it takes.
+    var requestCount: Int { kind == .verifyMAC && flags.contains(.master) ? 2 : 1 }
+
+    func encode(_ batch: inout NetlinkBatch, request: Int, sequence: UInt32) {
+        let remoteVNI = vni == 0 ? nil : vni
+        switch kind {
+        case .setMAC:
+            batch.setFDB(
+                sequence: sequence, interface: interface, mac: mac, destination: address, vni: remoteVNI,
+                state: .reachable, flags: flags.union(.externallyLearned), mode: [.create, .replace])
+        case .setSticky:
+            batch.setFDB(
+                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, state: .noARP,
+                flags: [.master, .sticky], mode: [.create, .replace])
+        case .clearSticky:
+            batch.setFDB(
+                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, state: .reachable,
+                flags: .master, mode: [.create, .replace])
+        case .deleteMAC:
+            batch.deleteFDB(
+                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, flags: flags)
+        case .verifyMAC:
+            batch.getFDB(
+                sequence: sequence, interface: interface, mac: mac, flags: request == 0 ? .own : .master)
+        case .addFlood:
+            batch.setFDB(
+                sequence: sequence, interface: interface, mac: .zero, destination: address, vni: remoteVNI,
+                state: [.reachable, .permanent], flags: .own, mode: [.create, .append])
+        case .deleteFlood:
+            batch.deleteFDB(
+                sequence: sequence, interface: interface, mac: .zero, destination: address, vni: remoteVNI, flags: .own)
+        case .setNeighbor:
+            batch.setNeighbor(
+                sequence: sequence, interface: interface, ip: address, mac: mac, state: .noARP,
+                flags: flags.union(.externallyLearned), proto: neighborProtocol)
+        case .deleteNeighbor:
+            batch.deleteNeighbor(sequence: sequence, interface: interface, ip: address)
+        case .verifyNeighbor:
+            batch.getNeighbor(sequence: sequence, interface: interface, ip: address)
+        }
+    }
+
+    /// The command that does the same.
+    func text(device: String) -> String {
+        let vniText = vni == 0 ? "" : " vni \(vni)"
+        let tables =
+            (flags.contains(.own) ? " self" : "") + (flags.contains(.master) ? " master" : "")
+        switch kind {
+        case .setMAC: return "bridge fdb replace \(mac) dev \(device) dst \(address)\(vniText)\(tables) extern_learn"
+        case .setSticky: return "bridge fdb replace \(mac) dev \(device) master static sticky"
+        case .clearSticky: return "bridge fdb replace \(mac) dev \(device) master dynamic"
+        case .deleteMAC: return "bridge fdb del \(mac) dev \(device)\(tables)"
+        case .verifyMAC: return "bridge fdb get \(mac) dev \(device)\(tables)"
+        case .addFlood: return "bridge fdb append \(mac) dev \(device) dst \(address)\(vniText)"
+        case .deleteFlood: return "bridge fdb del \(mac) dev \(device) dst \(address)\(vniText)"
+        case .setNeighbor:
+            let router = flags.contains(.router) ? " router" : ""
+            return
+                "ip neigh replace \(address) lladdr \(mac) dev \(device) nud noarp extern_learn protocol \(neighborProtocol)\(router)"
+        case .deleteNeighbor: return "ip neigh del \(address) dev \(device)"
+        case .verifyNeighbor: return "ip neigh get \(address) dev \(device)"
+        }
+    }
+}

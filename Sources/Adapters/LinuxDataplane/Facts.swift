@@ -1,0 +1,294 @@
+// What the kernel's notifications mean: for our own entries (damage or echo), and as local facts for the control plane.
+
+import AsyncIO
+import EVPN
+import NetTypes
+import Netlink
+import Telemetry
+
+extension LinuxDataplane {
+    /// Reads what is there and hands the local facts on.
+    func readNotifications() {
+        guard !isClosed else { return }
+        var outcome = NotificationSocket.Outcome.drained
+        outcome = notifications.read { receive($0) }
+        if outcome == .overrun {
+            overruns.increment()
+            if !isResyncScheduled {
+                isResyncScheduled = true
+                log.warning("dataplane.overrun", ["action": "resync"])
+                // A pause, so that a storm leads to one resync and not to many.
+                loop.schedule(after: .milliseconds(200)) { [weak self] in
+                    guard let self else { return }
+                    isResyncScheduled = false
+                    resynchronize()
+                }
+            }
+        }
+        flushFacts()
+    }
+
+    private func receive(_ message: NetlinkMessage) {
+        switch message.type {
+        case MessageType.newNeighbor, MessageType.deleteNeighbor:
+            let isNew = message.type == MessageType.newNeighbor
+            if message.payload.first == Family.bridge {
+                if let entry = FDBEntry(decoding: message.payload) { received(entry, isNew: isNew) }
+            } else if let entry = NeighborEntry(decoding: message.payload) {
+                received(entry, isNew: isNew)
+            }
+        case MessageType.newLink:
+            // Bridges tell about their ports with AF_BRIDGE too: those messages lack most attributes.
+            guard message.payload.first == 0, let link = Link(decoding: message.payload) else { return }
+            let ports = links[link.interface]?.master
+            if links.insert(link) {
+                if let ports, ports != link.master { portLeft(link.interface, bridge: ports) }
+                scheduleEvaluation()
+            }
+        case MessageType.deleteLink:
+            guard message.payload.first == 0, let link = Link(decoding: message.payload) else { return }
+            linkRemoved(link.interface)
+            links.remove(link.interface)
+            scheduleEvaluation()
+        case MessageType.newAddress:
+            if let address = InterfaceAddress(decoding: message.payload), links.insert(address) { scheduleEvaluation() }
+        case MessageType.deleteAddress:
+            if let address = InterfaceAddress(decoding: message.payload), links.remove(address) { scheduleEvaluation() }
+        default: break
+        }
+    }
+    func linkRemoved(_ interface: Int32) {
+        floodRecord.removeAll(of: interface)
+        if let master = links[interface]?.master, master != 0 { portLeft(interface, bridge: master) }
+        if let domain = byVXLAN[interface] { unbind(domain) }
+    }
+    /// The kernel flushes a port's entries when it leaves; should a notification of it be missing, nothing stays behind.
+    private func portLeft(_ interface: Int32, bridge: Int32) {
+        guard let domain = byBridge[bridge] else { return }
+        for mac in domain.localMACs.filter({ $0.value.interface == interface }).map(\.key).sorted() {
+            setLocal(mac, nil, in: domain)
+        }
+    }
+
+    // MARK: FDB
+
+    private func received(_ entry: FDBEntry, isNew: Bool) {
+        if entry.master == 0 {
+            guard let domain = byVXLAN[entry.interface] else { return }
+            if domain.isObserving { domain.touchedMACs.insert(entry.mac) }
+            if entry.mac.isZero {
+                floodChanged(entry, isNew: isNew, domain)
+            } else {
+                deviceChanged(entry, isNew, domain)
+            }
+        } else if let domain = byBridge[entry.master] {
+            if domain.isObserving { domain.touchedMACs.insert(entry.mac) }
+            if entry.interface == domain.devices?.vxlan {
+                portChanged(entry, isNew, domain)
+            } else {
+                localChanged(entry, isNew, domain)
+            }
+        }
+    }
+
+    /// The VXLAN device's own table.
+    private func deviceChanged(_ entry: FDBEntry, _ isNew: Bool, _ domain: Domain) {
+        guard domain.table.binding != nil else { return }
+        guard let row = domain.table.macs[entry.mac] else {
+            // Somebody else's entry, or a late echo of one that we removed.
+            if isNew, !entry.flags.contains(.externallyLearned) { domain.table.observed(device: entry) }
+            return
+        }
+        if row.marks.contains(.inFlight) { return }
+        let isSame =
+            isNew
+            ? entry.flags.contains(.externallyLearned) && row.have.flags.contains(.inDevice)
+                && (entry.vni ?? domain.vni.rawValue) == row.have.vni
+                && entry.destination == vteps[row.have.vtep]
+            : row.have.flags.isDisjoint(with: [.inDevice, .foreignInDevice])
+        if !isSame { suspect(entry.mac, domain) }
+    }
+    /// The bridge's table, on the VXLAN port.
+    private func portChanged(_ entry: FDBEntry, _ isNew: Bool, _ domain: Domain) {
+        if isNew, domain.localMACs[entry.mac] != nil {
+            setLocal(entry.mac, nil, in: domain)
+        }
+        guard domain.table.binding != nil else { return }
+        guard let row = domain.table.macs[entry.mac] else {
+            if isNew, !entry.flags.contains(.externallyLearned) { domain.table.observed(port: entry) }
+            return
+        }
+        if row.marks.contains(.inFlight) { return }
+        let isSame =
+            isNew
+            ? entry.flags.contains(.externallyLearned) && row.have.flags.contains(.inBridge)
+                && entry.flags.contains(.sticky) == row.have.flags.contains(.sticky)
+            : row.have.flags.isDisjoint(with: [.inBridge, .foreignInBridge])
+        if !isSame { suspect(entry.mac, domain) }
+    }
+    /// The bridge's table, on another port.
+    private func localChanged(_ entry: FDBEntry, _ isNew: Bool, _ domain: Domain) {
+        guard isLocal(entry) else { return }
+        if isNew {
+            let port = localPort(entry)
+            if domain.localMACs[entry.mac] != port { setLocal(entry.mac, port, in: domain) }
+            guard let row = domain.table.macs[entry.mac], row.isWanted else { return }
+            if row.marks.contains(.inFlight) {
+                // Before or after our request took effect? Only the kernel knows.
+                domain.table.macs[entry.mac]?.marks.insert(.suspicious)
+            } else if row.have.flags.contains(.inBridge) {
+                // The host moved here. The control plane hears of it and decides; nothing is put back behind its back.
+                domain.table.macs[entry.mac]?.have.flags.subtract([.inBridge, .sticky])
+                domain.table.macs[entry.mac]?.marks.insert(.yielded)
+            }
+        } else if domain.localMACs[entry.mac]?.interface == entry.interface {
+            setLocal(entry.mac, nil, in: domain)
+            if domain.table.macs[entry.mac]?.marks.contains(.yielded) == true {
+                domain.table.update(entry.mac) { $0.marks.remove(.yielded) }
+                due(domain)
+            }
+        }
+    }
+    private func suspect(_ mac: MACAddress, _ domain: Domain) {
+        domain.table.update(mac) { $0.marks.insert(.suspicious) }
+        due(domain)
+    }
+    private func floodChanged(_ entry: FDBEntry, isNew: Bool, _ domain: Domain) {
+        guard domain.table.binding != nil, let vtep = entry.destination else { return }
+        let target = FloodTarget(vtep: vtep, vni: entry.vni ?? domain.vni.rawValue)
+        guard let row = domain.table.floods[target] else {
+            if isNew, !floodRecord.contains(entry.interface, target) {
+                domain.table.observed(flood: entry, isOurs: false)
+            }
+            return
+        }
+        if row.marks.contains(.inFlight) || row.isPresent == isNew { return }
+        if isNew {
+            // A late echo of an entry that we removed since, or somebody put it there: then it is his.
+            return
+        }
+        domain.table.update(target) { row in
+            row.isPresent = false
+            row.isForeign = false
+            row.marks.remove(.settled)
+        }
+        if row.isWanted, !row.isForeign { healed.increment() }
+        due(domain)
+    }
+
+    /// Learned or static on a port; the ports' own addresses (permanent) are nobody's location.
+    func isLocal(_ entry: FDBEntry) -> Bool {
+        entry.mac.isUsableByHost && !entry.state.contains(.permanent)
+    }
+    func localPort(_ entry: FDBEntry) -> Domain.LocalPort {
+        Domain.LocalPort(
+            interface: entry.interface, isStatic: entry.state.contains(.noARP), isSticky: entry.flags.contains(.sticky))
+    }
+
+    // MARK: Neighbors
+
+    private func received(_ entry: NeighborEntry, isNew: Bool) {
+        guard let domain = byBridge[entry.interface] ?? byVXLAN[entry.interface],
+            domain.devices?.neighborInterface == entry.interface
+        else { return }
+        if domain.isObserving { domain.touchedNeighbors.insert(entry.ip) }
+        let local = isNew ? localNeighbor(entry) : nil
+        if domain.localNeighbors[entry.ip] != local { setLocal(entry.ip, local, in: domain) }
+        guard domain.table.binding != nil, domain.table.canHoldNeighbors else { return }
+        guard let row = domain.table.neighbors[entry.ip] else {
+            if isNew, entry.proto != neighborProtocol { domain.table.observed(neighbor: entry) }
+            return
+        }
+        if row.marks.contains(.inFlight) { return }
+        let isOurs = entry.flags.contains(.externallyLearned) && entry.proto == neighborProtocol
+        let now =
+            isNew && isOurs ? entry.mac.map { NeighborRow.Binding($0, isRouter: entry.flags.contains(.router)) } : nil
+        // A resolution that failed is as good as none.
+        if now == row.have, !row.isForeign { return }
+        domain.table.update(neighbor: entry.ip) { $0.marks.insert(.suspicious) }
+        due(domain)
+    }
+    /// Nil: not a neighbor that lives here, or not resolved.
+    func localNeighbor(_ entry: NeighborEntry) -> LocalNeighbor? {
+        guard let mac = entry.mac, mac.isUsableByHost, !entry.flags.contains(.externallyLearned),
+            !entry.state.isDisjoint(with: [.reachable, .stale, .delay, .probe, .permanent]), !entry.ip.isMulticast
+        else { return nil }
+        return LocalNeighbor(mac: mac, isRouter: entry.flags.contains(.router))
+    }
+
+    // MARK: Local facts
+
+    func setLocal(_ mac: MACAddress, _ port: Domain.LocalPort?, in domain: Domain) {
+        domain.localMACs[mac] = port
+        if port?.isStatic == true {
+            domain.table.localStatics.insert(mac)
+        } else if domain.table.localStatics.remove(mac) != nil, domain.table.macs[mac] != nil {
+            domain.table.update(mac) { _ in }
+            due(domain)
+        }
+        if domain.isUp { emit(.mac(MACKey(vni: domain.vni, mac: mac), localMAC(mac, domain))) }
+    }
+    func setLocal(_ ip: IPAddress, _ neighbor: LocalNeighbor?, in domain: Domain) {
+        domain.localNeighbors[ip] = neighbor
+        if domain.isUp {
+            emit(.neighbor(NeighborKey(vni: domain.vni, ip: ip), neighbor ?? domain.ownNeighbors[ip]))
+        }
+    }
+    private func localMAC(_ mac: MACAddress, _ domain: Domain) -> LocalMAC? {
+        if let own = domain.ownMACs[mac] { return own }
+        return domain.localMACs[mac].map {
+            LocalMAC(port: links.name(of: $0.interface), isStatic: $0.isStatic, isSticky: $0.isSticky)
+        }
+    }
+    /// The devices' own addresses: of a bridge that has an IP address (a gateway), of an unbridged VXLAN device.
+    func updateOwnAddresses(_ domain: Domain) {
+        var macs: [MACAddress: LocalMAC] = [:]
+        var neighbors: [IPAddress: LocalNeighbor] = [:]
+        if let devices = domain.devices, let link = links[devices.neighborInterface], let mac = link.address {
+            let addresses = (links.addresses[link.interface] ?? []).map(\.ip)
+            if devices.isBridged {
+                if addresses.contains(where: { !$0.isLinkLocal }) {
+                    macs[mac] = LocalMAC(port: link.name, isGateway: true)
+                }
+            } else {
+                macs[mac] = LocalMAC(port: link.name)
+                for ip in addresses { neighbors[ip] = LocalNeighbor(mac: mac) }
+            }
+        }
+        let oldMACs = domain.ownMACs
+        let oldNeighbors = domain.ownNeighbors
+        domain.ownMACs = macs
+        domain.ownNeighbors = neighbors
+        guard domain.isUp else { return }
+        for mac in Set(oldMACs.keys).union(macs.keys).sorted() where oldMACs[mac] != macs[mac] {
+            emit(.mac(MACKey(vni: domain.vni, mac: mac), localMAC(mac, domain)))
+        }
+        for ip in Set(oldNeighbors.keys).union(neighbors.keys).sorted() where oldNeighbors[ip] != neighbors[ip] {
+            emit(
+                .neighbor(NeighborKey(vni: domain.vni, ip: ip), domain.localNeighbors[ip] ?? domain.ownNeighbors[ip]))
+        }
+    }
+    func reportAll(_ domain: Domain) {
+        for mac in Set(domain.localMACs.keys).union(domain.ownMACs.keys).sorted() {
+            emit(.mac(MACKey(vni: domain.vni, mac: mac), localMAC(mac, domain)))
+        }
+        for ip in Set(domain.localNeighbors.keys).union(domain.ownNeighbors.keys).sorted() {
+            emit(
+                .neighbor(NeighborKey(vni: domain.vni, ip: ip), domain.localNeighbors[ip] ?? domain.ownNeighbors[ip]))
+        }
+    }
+    func emit(_ change: LocalChange) {
+        if pendingFacts.isEmpty { loop.afterRound { [weak self] in self?.flushFacts() } }
+        pendingFacts.append(change)
+    }
+    func flushFacts() {
+        guard !pendingFacts.isEmpty, !isClosed else { return }
+        let facts = pendingFacts
+        pendingFacts = []
+        onLocalChanges?(facts)
+    }
+    func deviceText(_ devices: DeviceBinding) -> String {
+        devices.isBridged
+            ? "\(links.name(of: devices.vxlan)) in \(links.name(of: devices.bridge))" : links.name(of: devices.vxlan)
+    }
+}
