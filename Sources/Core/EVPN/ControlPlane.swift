@@ -1,13 +1,14 @@
 // The EVPN machine: what is asked for, what others announce and what this host sees, turned into what we announce and how
 // frames are forwarded. It has no clock, socket or log; shells feed it and carry out what it answers.
 
+import BGP
 public import NetTypes
 
 /// EVPN layer 2 (RFC 7432, RFC 8365) as a pure machine.
 ///
-/// A class, because its tables hold hundreds of thousands of rows that must never be copied by accident; it is confined to
-/// the thread that made it. The answer to an input depends only on the inputs so far.
-public final class ControlPlane {
+/// A value: the answer to an input depends only on the inputs so far. Its tables hold hundreds of thousands of rows, so keep
+/// one and mutate it in place.
+public struct ControlPlane {
     /// Something that happened outside.
     public enum Input: Sendable {
         /// What this VTEP is asked to be, as a whole; only the differences to the last one are worked on.
@@ -43,10 +44,76 @@ public final class ControlPlane {
     /// How many events one input may give; the others are only counted.
     public static let maximumEvents = 256
 
-    public init() {}
+    // MARK: State
+
+    /// The last `.overlay`, without its EVIs, which are in `vrfs`.
+    var routerID: IPv4Address?
+    var detection = DuplicateDetection()
+
+    /// MAC-VRFs by number; unused places have neither configuration nor local state.
+    var vrfs: [MACVRF?] = []
+    var vrfByVNI: [VNI: Slot] = [:]
+    /// Which MAC-VRFs import a target: exactly, or by the VNI in a 2-octet-AS target.
+    var importers: [RouteTarget: [Slot]] = [:]
+    var automaticImporters: [VNI: [Slot]] = [:]
+    /// Addresses of this host, each in use by so many MAC-VRFs.
+    var ownVTEPs: [IPAddress: Int] = [:]
+
+    var routes: CompactTable<RemoteRoute>
+    var attributes = Slab(filler: ImportedAttributes())
+    var attributeSlots: [AttributeSet: Slot] = [:]
+    var vteps = Slab(filler: VTEPRecord(address: .v4(.any)))
+    var vtepSlots: [IPAddress: Slot] = [:]
+    var imports = Slab(filler: Import(route: .none, vrf: .none, entry: .none, sibling: .none))
+    var macs: CompactTable<MACEntry>
+    var addresses: CompactTable<AddressEntry>
+    var floods: CompactTable<FloodEntry>
+    /// What the speaker has been told to announce.
+    var exported: [RouteKey: Advertisement] = [:]
+
+    /// Rows to look at again before the current input is answered.
+    var dirtyMACs: [Slot] = []
+    var dirtyAddresses: [Slot] = []
+    var dirtyFloods: [Slot] = []
+    var output = Output()
+    var now = Instant.zero
+    /// When mobility records have to be looked at; nil: there are none that expire.
+    var sweepAt: Instant?
+
+    public init() {
+        // Differs from process to process, as the hashes of the standard library do, because peers choose the keys.
+        var hasher = Hasher()
+        hasher.combine(0)
+        let seed = UInt64(bitPattern: Int64(hasher.finalize())) | 1
+        routes = CompactTable(seed: seed)
+        macs = CompactTable(seed: seed)
+        addresses = CompactTable(seed: seed)
+        floods = CompactTable(seed: seed)
+    }
 
     /// When `.deadlineReached` is due; nil: nothing is waited for.
-    public var nextDeadline: Instant? { nil }
+    public var nextDeadline: Instant? { sweepAt }
 
-    public func handle(_ input: Input, now: Instant) -> Output { Output() }
+    public mutating func handle(_ input: Input, now: Instant) -> Output {
+        self.now = now
+        switch input {
+        case .overlay(let overlay): apply(overlay)
+        case .routes(let changes): for change in changes { apply(change) }
+        case .local(let changes): for change in changes { apply(change) }
+        case .deadlineReached: sweep()
+        case .recover(let key): recover(key)
+        }
+        evaluate()
+        let result = output
+        output = Output()
+        return result
+    }
+
+    mutating func report(_ event: ControlPlaneEvent) {
+        if output.events.count < ControlPlane.maximumEvents {
+            output.events.append(event)
+        } else {
+            output.suppressedEvents += 1
+        }
+    }
 }

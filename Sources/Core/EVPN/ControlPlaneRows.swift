@@ -120,27 +120,3 @@ public struct VTEPExplanation: Equatable, Sendable {
     public var importedRoutes: Int
     public var ignoredRoutes: [IgnoredReason: Int]
 }
-
-extension ControlPlane {
-    public func vniRows() -> [VNIRow] { [] }
-    /// Of one VNI, or of all.
-    public func macRows(vni: VNI? = nil) -> [MACRow] { [] }
-    public func vtepRows() -> [VTEPRow] { [] }
-    public func explain(mac: MACKey) -> MACExplanation {
-        MACExplanation(
-            key: mac, isConfigured: false, candidates: [], ignored: [], because: "", moves: 0, localAddresses: [],
-            advertised: [])
-    }
-    public func explain(vni: VNI) -> VNIExplanation {
-        VNIExplanation(advertised: [], flood: [], routes: [], problems: [])
-    }
-    public func explain(vtep: IPAddress) -> VTEPExplanation {
-        VTEPExplanation(vtep: vtep, isOwn: false, floods: [], routes: [], importedRoutes: 0, ignoredRoutes: [:])
-    }
-    /// The whole desired forwarding state, floods before MACs before neighbors, each sorted by key.
-    public func forwardingState() -> [ForwardingChange] { [] }
-    /// All routes of our own, sorted by key.
-    public func advertisements() -> [AdvertisementChange] { [] }
-    /// What is wanted for one row; nil: nothing.
-    public func isWanted(_ key: ForwardingKey) -> Bool { false }
-}
