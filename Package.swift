@@ -76,5 +76,7 @@ let package = Package(
         .executableTarget(
             name: "RIBBench", dependencies: ["BGPEngine", "BGP", "NetTypes"], path: "Sources/Test/RIBBench",
             swiftSettings: strict),
+        tests("LinuxDataplane", ["LinuxDataplane", "Netlink", "EVPN", "AsyncIO", "Telemetry", "NetTypes", "CLinux"]),
+        tests("Netlink", ["Netlink", "NetTypes", "CLinux"]),
     ]
 )

@@ -51,7 +51,7 @@ public final class NetlinkSocket: @unchecked Sendable {
     public init() throws(NetlinkFailure) {
         descriptor = try openSocket(receiveBufferBytes: 4 << 20)
         // Without it the kernel ignores the filters of a dump.
-        setOption(descriptor, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+        setOption(descriptor, netlinkLevel, NETLINK_GET_STRICT_CHK, 1)
     }
     deinit {
         close(descriptor)
@@ -214,7 +214,8 @@ func extendedText(_ message: NetlinkMessage) -> String {
     return ""
 }
 
-let SOL_NETLINK: Int32 = 270
+/// SOL_NETLINK of <linux/socket.h>.
+let netlinkLevel: Int32 = 270
 
 func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
     var value = value
@@ -227,7 +228,7 @@ func openSocket(receiveBufferBytes: Int32) throws(NetlinkFailure) -> Int32 {
     // First the polite way, which the system's limit may cut; then the way that needs CAP_NET_ADMIN.
     setOption(descriptor, SOL_SOCKET, SO_RCVBUF, receiveBufferBytes)
     setOption(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, receiveBufferBytes)
-    setOption(descriptor, SOL_NETLINK, NETLINK_EXT_ACK, 1)
-    setOption(descriptor, SOL_NETLINK, NETLINK_CAP_ACK, 1)
+    setOption(descriptor, netlinkLevel, NETLINK_EXT_ACK, 1)
+    setOption(descriptor, netlinkLevel, NETLINK_CAP_ACK, 1)
     return descriptor
 }

@@ -23,8 +23,6 @@ public final class NotificationSocket {
     /// `receiveBufferBytes` is a limit, not memory in use: the kernel accounts about 800 octets for each notification.
     public init(receiveBufferBytes: Int32 = 256 << 20) throws(NetlinkFailure) {
         descriptor = try openSocket(receiveBufferBytes: receiveBufferBytes)
-        // RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR
-        for group: Int32 in [1, 3, 5, 9] { setOption(descriptor, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group) }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
         var address = sockaddr_nl()
         address.nl_family = UInt16(AF_NETLINK)
@@ -39,6 +37,9 @@ public final class NotificationSocket {
             buffer.deallocate()
             throw NetlinkFailure(code: code, text: "netlink bind")
         }
+        // After the bind, which sets the subscriptions to those in its address: none.
+        // RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR
+        for group: Int32 in [1, 3, 5, 9] { setOption(descriptor, netlinkLevel, NETLINK_ADD_MEMBERSHIP, group) }
     }
     deinit {
         Glibc.close(descriptor)

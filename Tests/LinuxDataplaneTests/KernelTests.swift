@@ -1,0 +1,442 @@
+// The dataplane against the real kernel, each test in a network namespace of its own (root).
+
+import EVPN
+import Glibc
+import NetTypes
+import Netlink
+import Testing
+
+@testable import LinuxDataplane
+
+private let adopted = BroadcastDomain(vni: vni(100), device: .adopted(name: nil))
+private let bridged = """
+    ip link add br0 type bridge
+    ip link set br0 up
+    ip link add vx type vxlan id 100 local 192.0.2.1 dstport 4789 nolearning
+    ip link set vx master br0
+    ip link set vx addrgenmode none
+    bridge link set dev vx learning off neigh_suppress on
+    ip link set vx up
+    ip link add p0 type veth peer name p1
+    ip link set p0 master br0
+    ip link set p0 up
+    ip link set p1 up
+    """
+private let managed = BroadcastDomain(
+    vni: vni(100),
+    device: .managed(ManagedDevice(vxlanName: "vxlan100", bridgeName: "br100", members: ["p0"])),
+    vtep: ip("192.0.2.1"))
+private let macA = "02:00:00:00:00:0a"
+private let macB = "02:00:00:00:00:0b"
+private let zero = "00:00:00:00:00:00"
+
+@Suite(.serialized) struct KernelTests {
+    /// An adopted bridged domain with a flood member, a MAC and a neighbor programmed.
+    private static func programmed(_ lab: KernelLab, _ domain: BroadcastDomain = adopted) throws -> Subject {
+        let subject = try lab.dataplane()
+        subject.dataplane.configure([domain], defaultVTEP: nil)
+        subject.dataplane.apply([
+            .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.2")), FloodMember(vni: vni(100))),
+            .mac(macKey(100, macA), remote("192.0.2.2")),
+            .neighbor(NeighborKey(vni: vni(100), ip: ip("10.0.0.1")), RemoteNeighbor(mac: mac(macA))),
+        ])
+        try lab.wait("all programmed") {
+            let now = subject.dataplane.statistics
+            return now.desired == 3 && now.pending + now.failed + now.waiting == 0
+        }
+        return subject
+    }
+
+    @Test func programsAnAdoptedDevice() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let subject = try KernelTests.programmed(lab)
+            #expect(subject.domains[vni(100)] == LocalDomain(vtep: ip("192.0.2.1"), device: "vx in br0"))
+            #expect(
+                try lab.fdb(macA) == [
+                    "\(macA) dev vx dst 192.0.2.2 self extern_learn", "\(macA) dev vx extern_learn master br0",
+                ])
+            #expect(try lab.fdb(zero, device: "vx") == ["\(zero) dst 192.0.2.2 self permanent"])
+            let neighbors = try lab.sh("ip neigh show dev br0")
+            #expect(neighbors.contains("10.0.0.1 lladdr \(macA) extern_learn NOARP proto 211"), "\(neighbors)")
+            #expect(subject.dataplane.plan().isEmpty)
+            #expect(subject.dataplane.status(of: .mac(macKey(100, macA))) == .done)
+            #expect(
+                subject.dataplane.kernelEntry(of: .mac(macKey(100, macA)))
+                    == KernelEntry(
+                        lines: ["\(macA) dev vx dst 192.0.2.2 self extern_learn", "\(macA) dev vx master br0 extern_learn"],
+                        isOurs: true))
+            // Moves and downstream VNIs replace in place; removal leaves nothing.
+            subject.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.3", vni: 200))])
+            try lab.wait("moved") { subject.dataplane.status(of: .mac(macKey(100, macA))) == .done }
+            #expect(try lab.fdb(macA).first == "\(macA) dev vx dst 192.0.2.3 vni 200 self extern_learn")
+            let requests = subject.requests
+            lab.pass(milliseconds: 100)
+            #expect(subject.requests == requests, "own notifications must not cause requests")
+            subject.dataplane.apply([
+                .mac(macKey(100, macA), nil), .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.2")), nil),
+                .neighbor(NeighborKey(vni: vni(100), ip: ip("10.0.0.1")), nil),
+            ])
+            try lab.wait("removed") { subject.dataplane.statistics.desired == 0 && subject.dataplane.plan().isEmpty }
+            try lab.wait("gone") {
+                (try? lab.fdb(macA).isEmpty) == true && (try? lab.fdb(zero, device: "vx").isEmpty) == true
+            }
+            #expect(!(try lab.sh("ip neigh show dev br0")).contains("10.0.0.1"))
+            #expect(subject.dataplane.statistics.healed == 0)
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func setsAndClearsSticky() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            subject.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.2", sticky: true))])
+            try lab.wait("sticky") { subject.dataplane.status(of: .mac(macKey(100, macA))) == .done }
+            #expect(try lab.fdb(macA).contains("\(macA) dev vx extern_learn sticky master br0 static"))
+            subject.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.2"))])
+            try lab.wait("not sticky") { subject.dataplane.status(of: .mac(macKey(100, macA))) == .done }
+            #expect(try lab.fdb(macA).contains("\(macA) dev vx extern_learn master br0"))
+            lab.pass(milliseconds: 100)
+            #expect(subject.dataplane.plan().isEmpty)
+            #expect(subject.dataplane.statistics.healed == 0)
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func followsADeviceThatComesAndGoes() throws {
+        try KernelLab.run { lab in
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            subject.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.2"))])
+            #expect(
+                subject.dataplane.status(of: .mac(macKey(100, macA)))
+                    == .waiting(reason: "no VXLAN device with VNI 100"))
+            try lab.sh(bridged)
+            func isDone() -> Bool { subject.dataplane.status(of: .mac(macKey(100, macA))) == .done }
+            try lab.wait("appeared") { isDone() && subject.domains[vni(100)] != nil }
+            try lab.sh("ip link set vx down")
+            try lab.wait("down") { subject.domains[vni(100)] == nil }
+            #expect(subject.dataplane.domains().first?.state == .down)
+            try lab.sh("ip link set vx up")
+            try lab.wait("up again") { isDone() && subject.domains[vni(100)] != nil }
+            #expect(try lab.fdb(macA).count == 2)
+            try lab.sh("ip link set vx name vy")
+            try lab.wait("renamed") { subject.domains[vni(100)]?.device == "vy in br0" && isDone() }
+            try lab.sh("ip link del vy")
+            try lab.wait("deleted") { subject.domains[vni(100)] == nil }
+            try lab.sh("ip link add vz type vxlan id 100 local 192.0.2.9 dstport 4789 nolearning; ip link set vz up")
+            try lab.wait("recreated, unbridged") {
+                subject.domains[vni(100)]?.vtep == ip("192.0.2.9") && isDone()
+            }
+            #expect(try lab.fdb(macA) == ["\(macA) dev vz dst 192.0.2.2 self extern_learn"])
+            let own = try lab.sh("cat /sys/class/net/lo/address; ip -br link show vz").split(separator: " ")
+            #expect(subject.macs.values.contains(LocalMAC(port: "vz")), "\(own)")
+            try lab.sh("bridge link set dev vz learning off 2>/dev/null || ip link set vz master br0")
+            try lab.wait("moved into the bridge") { subject.domains[vni(100)]?.device == "vz in br0" && isDone() }
+            #expect(try lab.fdb(macA).count == 2)
+            #expect(subject.dataplane.plan().isEmpty)
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func makesManagedDevices() throws {
+        try KernelLab.run { lab in
+            try lab.sh("ip link add u0 type veth peer name u1; ip addr add 192.0.2.1/24 dev u0; ip link set u0 up")
+            let subject = try KernelTests.programmed(lab, managed)
+            try lab.sh("ip link add p0 type veth peer name p1; ip link set p0 up; ip link set p1 up")
+            try lab.wait("member enslaved") {
+                (try? lab.sh("ip -br link show master br100"))?.contains("p0@") == true
+            }
+            let text = try lab.sh("ip -d link show vxlan100")
+            for expected in [
+                "mtu 1450", "alias evpnd:vni=100", "id 100 local 192.0.2.1", "dstport 4789", "ttl 64", "nolearning",
+                "learning off", "neigh_suppress on", "addrgenmode none", "master br100",
+            ] { #expect(text.contains(expected), "\(expected) in \(text)") }
+            #expect(!text.contains(":new"))
+            #expect(subject.dataplane.plan().isEmpty)
+            #expect(subject.dataplane.statistics.healed == 0)
+
+            // Damage to the devices heals within two seconds.
+            try lab.sh("bridge link set dev vxlan100 learning on")
+            try lab.wait("learning off again", seconds: 2) {
+                (try? lab.sh("ip -d link show vxlan100"))?.contains("learning off") == true
+            }
+            try lab.sh("ip link set vxlan100 mtu 1400")
+            try lab.wait("mtu again", seconds: 2) {
+                (try? lab.sh("ip link show vxlan100"))?.contains("mtu 1450") == true
+            }
+            try lab.sh("ip link del vxlan100")
+            try lab.wait("device again", seconds: 2) {
+                subject.domains[vni(100)] != nil && subject.dataplane.status(of: .mac(macKey(100, macA))) == .done
+                    && (try? lab.fdb(macA).count) == 2 && (try? lab.fdb(zero, device: "vxlan100").count) == 1
+            }
+            #expect(subject.dataplane.statistics.healed >= 3)
+            // A device that the operator sets down stays down.
+            try lab.sh("ip link set vxlan100 down")
+            try lab.wait("down") { subject.domains[vni(100)] == nil }
+            lab.pass(milliseconds: 300)
+            #expect(subject.dataplane.domains().first?.state == .down)
+            try lab.sh("ip link set vxlan100 up")
+            try lab.wait("up") { subject.domains[vni(100)] != nil }
+            // A new VTEP address is followed.
+            var moved = managed
+            moved.vtep = ip("192.0.2.7")
+            subject.dataplane.configure([moved], defaultVTEP: nil)
+            try lab.wait("new local") {
+                (try? lab.sh("ip -d link show vxlan100"))?.contains("local 192.0.2.7") == true
+                    && subject.domains[vni(100)]?.vtep == ip("192.0.2.7")
+            }
+            subject.dataplane.configure([], defaultVTEP: nil)
+            try lab.wait("devices removed") { (try? lab.sh("ip link"))?.contains("100") == false }
+            #expect((try lab.sh("ip link show p0")).contains("p0"))
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func leavesForeignDevicesAlone() throws {
+        try KernelLab.run { lab in
+            try lab.sh("ip link add vxlan100 type vxlan id 7 local 192.0.2.1 dstport 4789; ip link add br100 type bridge")
+            let before = try lab.sh("ip -d link show vxlan100; ip -d link show br100")
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([managed], defaultVTEP: nil)
+            lab.pass(milliseconds: 200)
+            #expect(subject.dataplane.domains().first?.problem == "br100 exists and was not made by evpnd")
+            subject.dataplane.allowPruning()
+            subject.dataplane.configure([], defaultVTEP: nil)
+            lab.pass(milliseconds: 200)
+            #expect(try lab.sh("ip -d link show vxlan100; ip -d link show br100") == before)
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func neverTouchesForeignEntries() throws {
+        try KernelLab.run { lab in
+            try lab.sh(
+                bridged + """
+
+                    bridge fdb add \(macA) dev vx dst 192.0.2.9 self static
+                    bridge fdb add \(macB) dev p0 master static
+                    bridge fdb append \(zero) dev vx dst 192.0.2.8
+                    """)
+            let before = try lab.fdb("")
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            subject.dataplane.apply([
+                .mac(macKey(100, macA), remote("192.0.2.2")), .mac(macKey(100, macB), remote("192.0.2.2")),
+                .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.8")), FloodMember(vni: vni(100))),
+            ])
+            try lab.wait("conflict seen") {
+                if case .failed(let reason, _) = subject.dataplane.status(of: .mac(macKey(100, macA))) {
+                    return reason.contains("conflict")
+                }
+                return false
+            }
+            guard case .failed(let reason, _) = subject.dataplane.status(of: .mac(macKey(100, macB))) else {
+                throw LabFailure("no conflict for a local static MAC")
+            }
+            #expect(reason.contains("static entry on p0"))
+            #expect(subject.macs[macKey(100, macB)] == LocalMAC(port: "p0", isStatic: true))
+            subject.dataplane.allowPruning()
+            subject.dataplane.apply([
+                .mac(macKey(100, macB), nil),
+                .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.8")), nil),
+            ])
+            lab.pass(milliseconds: 200)
+            #expect(try lab.fdb("") == before)
+            // Once the foreign entry is gone, ours takes its place.
+            try lab.sh("bridge fdb del \(macA) dev vx self")
+            try lab.wait("programmed") { subject.dataplane.status(of: .mac(macKey(100, macA))) == .done }
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func healsDamage() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let subject = try KernelTests.programmed(lab)
+            func heal(_ what: String, _ command: String) throws {
+                let before = subject.dataplane.statistics.healed
+                try lab.sh(command)
+                try lab.wait(what, seconds: 2) {
+                    subject.dataplane.statistics.healed > before && subject.dataplane.plan().isEmpty
+                }
+                #expect(
+                    try lab.fdb(macA) == [
+                        "\(macA) dev vx dst 192.0.2.2 self extern_learn", "\(macA) dev vx extern_learn master br0",
+                    ], "\(what)")
+                #expect(try lab.fdb(zero, device: "vx").count == 1, "\(what)")
+                #expect((try lab.sh("ip neigh show dev br0")).contains("10.0.0.1 lladdr \(macA)"), "\(what)")
+            }
+            try heal("self deleted", "bridge fdb del \(macA) dev vx self")
+            try heal("master deleted", "bridge fdb del \(macA) dev vx master")
+            try heal("moved away", "bridge fdb replace \(macA) dev vx dst 192.0.2.66 self extern_learn")
+            try heal("taken over", "bridge fdb replace \(macA) dev vx dst 192.0.2.66 self static")
+            try heal("flood deleted", "bridge fdb del \(zero) dev vx dst 192.0.2.2 self")
+            try heal("neighbor deleted", "ip neigh del 10.0.0.1 dev br0")
+            try heal(
+                "neighbor changed", "ip neigh replace 10.0.0.1 lladdr 02:00:00:00:00:66 dev br0 nud permanent")
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func reportsRefusalsAndGoesOn() throws {
+        try KernelLab.run { lab in
+            // Without IPv6 in the VXLAN device, the kernel refuses an IPv6 remote.
+            try lab.sh(bridged)
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            subject.dataplane.apply(
+                [.mac(macKey(100, macA), remote("2001:db8::1"))]
+                    + (0..<200).map {
+                        .mac(MACKey(vni: vni(100), mac: MACAddress(rawValue: 0x0200_0000_1000 + $0)), remote("192.0.2.2"))
+                    })
+            try lab.wait("others done") { subject.dataplane.statistics.pending == 0 }
+            #expect(subject.dataplane.statistics.failed == 1)
+            guard case .failed(let reason, _) = subject.dataplane.status(of: .mac(macKey(100, macA))) else {
+                throw LabFailure("\(subject.dataplane.status(of: .mac(macKey(100, macA))))")
+            }
+            #expect(reason.contains("family"), "\(reason)")
+            // A change of the row tries again.
+            subject.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.2"))])
+            try lab.wait("done") { subject.dataplane.status(of: .mac(macKey(100, macA))) == .done }
+            #expect(subject.dataplane.statistics.failed == 0)
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func adoptsAfterARestart() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let first = try KernelTests.programmed(lab)
+            first.dataplane.apply([
+                .mac(macKey(100, macB), remote("192.0.2.3")),
+                .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.3")), FloodMember(vni: vni(100))),
+                .neighbor(NeighborKey(vni: vni(100), ip: ip("10.0.0.2")), RemoteNeighbor(mac: mac(macB))),
+            ])
+            try lab.wait("stale-to-be programmed") {
+                first.dataplane.plan().isEmpty && first.dataplane.statistics.pending == 0
+            }
+            // As after kill -9: closed without a word to the kernel.
+            first.dataplane.close()
+            try lab.sh("bridge fdb append \(zero) dev vx dst 192.0.2.77")
+            let before = try lab.fdb("")
+
+            let second = try lab.dataplane()
+            second.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("bound") { second.domains[vni(100)] != nil }
+            #expect(second.dataplane.plan().isEmpty)
+            second.dataplane.apply([
+                .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.2")), FloodMember(vni: vni(100))),
+                .mac(macKey(100, macA), remote("192.0.2.2")),
+                .neighbor(NeighborKey(vni: vni(100), ip: ip("10.0.0.1")), RemoteNeighbor(mac: mac(macA))),
+            ])
+            lab.pass(milliseconds: 100)
+            #expect(second.dataplane.statistics.desired == 3)
+            #expect(second.dataplane.statistics.pending == 0)
+            #expect(second.requests == 0, "identical entries are not written again")
+            #expect(try lab.fdb("") == before)
+            second.dataplane.allowPruning()
+            try lab.wait("stale pruned") { (try? lab.fdb(macB).isEmpty) == true }
+            try lab.wait("flood pruned") { (try? lab.fdb(zero, device: "vx").count) == 2 }
+            #expect(second.requests == 3)
+            #expect(try lab.fdb(macA).count == 2)
+            #expect(!(try lab.sh("ip neigh show dev br0")).contains("10.0.0.2"))
+            #expect((try lab.sh("ip neigh show dev br0")).contains("10.0.0.1"))
+            second.dataplane.close()
+        }
+    }
+
+    @Test func reportsLocalHosts() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let subject = try KernelTests.programmed(lab)
+            try lab.sh("bridge fdb add \(macB) dev p0 master static")
+            try lab.wait("static") { subject.macs[macKey(100, macB)] == LocalMAC(port: "p0", isStatic: true) }
+            try lab.sh("bridge fdb del \(macB) dev p0 master")
+            try lab.wait("gone") { subject.macs[macKey(100, macB)] == nil }
+            try lab.sh("bridge fdb replace \(macB) dev p0 master static sticky")
+            try lab.wait("sticky") { subject.macs[macKey(100, macB)]?.isSticky == true }
+            try lab.sh("ip addr add 10.0.0.254/24 dev br0")
+            try lab.wait("gateway") { subject.macs.values.contains { $0.isGateway && $0.port == "br0" } }
+            try lab.sh("ip neigh replace 10.0.0.9 lladdr \(macB) dev br0 nud reachable")
+            try lab.wait("neighbor") {
+                subject.neighbors[NeighborKey(vni: vni(100), ip: ip("10.0.0.9"))] == LocalNeighbor(mac: mac(macB))
+            }
+            try lab.sh("ip neigh del 10.0.0.9 dev br0")
+            try lab.wait("neighbor gone") { subject.neighbors.isEmpty }
+            // The MAC that we have as remote appears on a local port: reported, and not fought.
+            let mover = macA
+            try lab.sh("bridge fdb replace \(mover) dev p0 master dynamic")
+            try lab.wait("moved here") { subject.macs[macKey(100, mover)] == LocalMAC(port: "p0") }
+            lab.pass(milliseconds: 200)
+            #expect(try lab.fdb(mover).contains { $0.contains("dev p0") })
+            #expect(
+                subject.dataplane.status(of: .mac(macKey(100, mover)))
+                    == .waiting(reason: "the bridge has learned the MAC on p0"))
+            // The control plane says remote again: it is put back; the local fact goes.
+            subject.dataplane.apply([.mac(macKey(100, mover), remote("192.0.2.5"))])
+            try lab.wait("remote again") {
+                subject.dataplane.status(of: .mac(macKey(100, mover))) == .done && subject.macs[macKey(100, mover)] == nil
+            }
+            // Moved here again, and withdrawn by the control plane: the local entry stays.
+            try lab.sh("bridge fdb replace \(mover) dev p0 master dynamic")
+            try lab.wait("moved here") { subject.macs[macKey(100, mover)] != nil }
+            subject.dataplane.apply([.mac(macKey(100, mover), nil)])
+            try lab.wait("self entry gone") {
+                (try? lab.fdb(mover).count) == 1 && subject.dataplane.plan().isEmpty
+            }
+            #expect(try lab.fdb(mover).contains { $0.contains("dev p0") })
+            #expect(subject.dataplane.statistics.healed == 0)
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func survivesAnOverrun() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let subject = try KernelTests.programmed(lab)
+            // The loop does not run meanwhile, as if it had been busy: changes that it never hears of.
+            var size: Int32 = 4096
+            setsockopt(subject.dataplane.notifications.descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
+            try lab.sh(
+                """
+                for i in $(seq 100 250); do echo "fdb replace 02:00:00:00:99:$(printf %02x $i) dev p0 master static"; done | bridge -batch -
+                bridge fdb del \(macA) dev vx self
+                bridge fdb del \(zero) dev vx dst 192.0.2.2
+                ip neigh del 10.0.0.1 dev br0
+                """)
+            try lab.wait("resynchronized") {
+                subject.dataplane.statistics.overruns > 0
+                    && subject.macs.count == 151 && (try? lab.fdb(macA).count) == 2
+                    && (try? lab.fdb(zero, device: "vx").count) == 1
+                    && (try? lab.sh("ip neigh show dev br0"))?.contains("10.0.0.1") == true
+            }
+            #expect(subject.dataplane.plan().isEmpty)
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func cleansUp() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged + "\nbridge fdb append \(zero) dev vx dst 192.0.2.77")
+            let before = try lab.fdb("")
+            let subject = try KernelTests.programmed(lab)
+            subject.dataplane.configure(
+                [
+                    adopted,
+                    BroadcastDomain(
+                        vni: vni(200), device: .managed(ManagedDevice(vxlanName: "vxlan200", bridgeName: "br200")),
+                        vtep: ip("192.0.2.1")),
+                ], defaultVTEP: nil)
+            try lab.wait("second domain") { subject.domains[vni(200)] != nil }
+            let lines = subject.dataplane.cleanup()
+            #expect(lines.contains("ip link del vxlan200"), "\(lines)")
+            #expect(lines.contains("bridge fdb del \(macA) dev vx self"), "\(lines)")
+            #expect(try lab.fdb("") == before)
+            #expect(!(try lab.sh("ip link")).contains("200"))
+            #expect(!(try lab.sh("ip neigh show dev br0")).contains("10.0.0.1"))
+        }
+    }
+}
