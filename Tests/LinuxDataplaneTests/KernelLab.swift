@@ -125,7 +125,7 @@ final class KernelLab {
     /// Lines of `bridge fdb show` with `mac`, spaces trimmed, sorted.
     func fdb(_ mac: String, device: String = "") throws -> [String] {
         try sh("bridge fdb show \(device.isEmpty ? "" : "dev \(device)")").split(separator: "\n")
-            .filter { $0.hasPrefix(mac) }
+            .filter { $0.hasPrefix(mac) && !$0.hasPrefix("33:33:") && !$0.hasPrefix("01:00:") }
             .map { $0.split(separator: " ").joined(separator: " ") }.sorted()
     }
 }

@@ -18,6 +18,9 @@ private let bridged = """
     bridge link set dev vx learning off neigh_suppress on
     ip link set vx up
     ip link add p0 type veth peer name p1
+    ip link set p0 addrgenmode none
+    ip link set p1 addrgenmode none
+    ip link set br0 addrgenmode none
     ip link set p0 master br0
     ip link set p0 up
     ip link set p1 up
@@ -64,7 +67,9 @@ private let zero = "00:00:00:00:00:00"
             #expect(
                 subject.dataplane.kernelEntry(of: .mac(macKey(100, macA)))
                     == KernelEntry(
-                        lines: ["\(macA) dev vx dst 192.0.2.2 self extern_learn", "\(macA) dev vx master br0 extern_learn"],
+                        lines: [
+                            "\(macA) dev vx dst 192.0.2.2 self extern_learn", "\(macA) dev vx master br0 extern_learn",
+                        ],
                         isOurs: true))
             // Moves and downstream VNIs replace in place; removal leaves nothing.
             subject.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.3", vni: 200))])
@@ -189,7 +194,7 @@ private let zero = "00:00:00:00:00:00"
                     && subject.domains[vni(100)]?.vtep == ip("192.0.2.7")
             }
             subject.dataplane.configure([], defaultVTEP: nil)
-            try lab.wait("devices removed") { (try? lab.sh("ip link"))?.contains("100") == false }
+            try lab.wait("devices removed") { (try? lab.sh("ip -br link"))?.contains("100") == false }
             #expect((try lab.sh("ip link show p0")).contains("p0"))
             subject.dataplane.close()
         }
@@ -197,7 +202,8 @@ private let zero = "00:00:00:00:00:00"
 
     @Test func leavesForeignDevicesAlone() throws {
         try KernelLab.run { lab in
-            try lab.sh("ip link add vxlan100 type vxlan id 7 local 192.0.2.1 dstport 4789; ip link add br100 type bridge")
+            try lab.sh(
+                "ip link add vxlan100 type vxlan id 7 local 192.0.2.1 dstport 4789; ip link add br100 type bridge")
             let before = try lab.sh("ip -d link show vxlan100; ip -d link show br100")
             let subject = try lab.dataplane()
             subject.dataplane.configure([managed], defaultVTEP: nil)
@@ -237,7 +243,9 @@ private let zero = "00:00:00:00:00:00"
                 throw LabFailure("no conflict for a local static MAC")
             }
             #expect(reason.contains("static entry on p0"))
-            #expect(subject.macs[macKey(100, macB)] == LocalMAC(port: "p0", isStatic: true))
+            try lab.wait("local static MAC") {
+                subject.macs[macKey(100, macB)] == LocalMAC(port: "p0", isStatic: true)
+            }
             subject.dataplane.allowPruning()
             subject.dataplane.apply([
                 .mac(macKey(100, macB), nil),
@@ -290,7 +298,9 @@ private let zero = "00:00:00:00:00:00"
             subject.dataplane.apply(
                 [.mac(macKey(100, macA), remote("2001:db8::1"))]
                     + (0..<200).map {
-                        .mac(MACKey(vni: vni(100), mac: MACAddress(rawValue: 0x0200_0000_1000 + $0)), remote("192.0.2.2"))
+                        .mac(
+                            MACKey(vni: vni(100), mac: MACAddress(rawValue: 0x0200_0000_1000 + $0)), remote("192.0.2.2")
+                        )
                     })
             try lab.wait("others done") { subject.dataplane.statistics.pending == 0 }
             #expect(subject.dataplane.statistics.failed == 1)
@@ -378,7 +388,8 @@ private let zero = "00:00:00:00:00:00"
             // The control plane says remote again: it is put back; the local fact goes.
             subject.dataplane.apply([.mac(macKey(100, mover), remote("192.0.2.5"))])
             try lab.wait("remote again") {
-                subject.dataplane.status(of: .mac(macKey(100, mover))) == .done && subject.macs[macKey(100, mover)] == nil
+                subject.dataplane.status(of: .mac(macKey(100, mover))) == .done
+                    && subject.macs[macKey(100, mover)] == nil
             }
             // Moved here again, and withdrawn by the control plane: the local entry stays.
             try lab.sh("bridge fdb replace \(mover) dev p0 master dynamic")
@@ -435,7 +446,7 @@ private let zero = "00:00:00:00:00:00"
             #expect(lines.contains("ip link del vxlan200"), "\(lines)")
             #expect(lines.contains("bridge fdb del \(macA) dev vx self"), "\(lines)")
             #expect(try lab.fdb("") == before)
-            #expect(!(try lab.sh("ip link")).contains("200"))
+            #expect(!(try lab.sh("ip -br link")).contains("200"))
             #expect(!(try lab.sh("ip neigh show dev br0")).contains("10.0.0.1"))
         }
     }

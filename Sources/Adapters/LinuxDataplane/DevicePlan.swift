@@ -88,6 +88,17 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             batch.setLink(sequence: sequence, interface: interface, isUp: true, alias: mark)
         }
     }
+    /// The device's name once it is done; nil: gone.
+    var deviceName: String? {
+        switch self {
+        case .addBridge(let name, _), .addVXLAN(let name, _, _, _, _, _), .rename(_, _, let name),
+            .setMTU(_, let name, _), .setLocal(_, let name, _), .setNoLearning(_, let name),
+            .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name),
+            .activate(_, let name, _):
+            name
+        case .delete: nil
+        }
+    }
     var requestCount: Int {
         switch self {
         case .addBridge, .addVXLAN: 2

@@ -111,7 +111,15 @@ extension LinuxDataplane {
             // The same again: it failed, or its notification has not come yet. Not at once, but soon.
             guard domain.mayRetryDevices else { return }
         }
-        if domain.isSettled {
+        // A member that appears is no damage.
+        let isDamage = operations.contains { operation in
+            if case .enslave(let interface, _, _, _) = operation {
+                interface == domain.plan?.vxlan?.interface
+            } else {
+                true
+            }
+        }
+        if domain.isSettled, isDamage {
             domain.isSettled = false
             healed.increment()
             log.warning(
@@ -129,7 +137,9 @@ extension LinuxDataplane {
         let vni = domain.vni
         worker.submit { [socket, handle = loop.handle] in
             let failure = LinuxDataplane.perform(operations, socket)
-            handle.post { me { $0.changed(vni, failure) } }
+            // Of a device that is down the kernel tells no change of its alias: the devices are asked for.
+            let links = LinuxDataplane.read(Set(operations.compactMap(\.deviceName)).sorted(), socket)
+            handle.post { me { $0.changed(vni, failure, links) } }
         }
     }
     /// Does the operations in order; the first failure ends it and is told.
@@ -142,8 +152,22 @@ extension LinuxDataplane {
         }
         return nil
     }
-    private func changed(_ vni: VNI, _ failure: String?) {
+    private static func read(_ names: [String], _ socket: NetlinkSocket) -> [Link] {
+        var found: [Link] = []
+        _ = socket.transact(
+            names.count,
+            reply: { _, message in
+                if message.type == MessageType.newLink, let link = Link(decoding: message.payload) {
+                    found.append(link)
+                }
+            },
+            { batch, index, sequence in batch.getLink(sequence: sequence, name: names[index]) })
+        return found
+    }
+    private func changed(_ vni: VNI, _ failure: String?, _ found: [Link]) {
         guard !isClosed, let domain = domainsByVNI[vni] else { return }
+        // A device that was deleted since is deleted again by its notification, which is still to be read.
+        for link in found { _ = links.insert(link) }
         domain.isChangingDevices = false
         if let failure, failure != domain.deviceFailure {
             log.warning("dataplane.device.refused", ["vni": "\(vni)", "reason": failure])

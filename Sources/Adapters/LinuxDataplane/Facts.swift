@@ -38,8 +38,16 @@ extension LinuxDataplane {
                 received(entry, isNew: isNew)
             }
         case MessageType.newLink:
-            // Bridges tell about their ports with AF_BRIDGE too: those messages lack most attributes.
-            guard message.payload.first == 0, let link = Link(decoding: message.payload) else { return }
+            guard let link = Link(decoding: message.payload) else { return }
+            guard message.payload.first == Family.unspecified else {
+                // A change of a port's settings is told by its bridge only.
+                guard message.payload.first == Family.bridge, let port = link.port, var known = links[link.interface],
+                    known.port != nil, known.port != port
+                else { return }
+                known.port = port
+                if links.insert(known) { scheduleEvaluation() }
+                return
+            }
             let ports = links[link.interface]?.master
             if links.insert(link) {
                 if let ports, ports != link.master { portLeft(link.interface, bridge: ports) }

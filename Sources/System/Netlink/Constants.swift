@@ -86,6 +86,7 @@ enum LinkAttribute {
     static let name: UInt16 = 3
     static let mtu: UInt16 = 4
     static let master: UInt16 = 10
+    static let protocolInfo: UInt16 = 12
     static let operationalState: UInt16 = 16
     static let info: UInt16 = 18
     static let alias: UInt16 = 20

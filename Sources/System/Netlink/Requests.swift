@@ -73,6 +73,13 @@ extension NetlinkBatch {
         // RTEXT_FILTER_SKIP_STATS: a link without its counters is a quarter of the size.
         attribute(LinkAttribute.extendedMask, UInt32(8))
     }
+    /// `ip -d link show NAME`.
+    public mutating func getLink(sequence: UInt32, name: String) {
+        message(MessageType.getLink, [], sequence: sequence)
+        linkHeader()
+        attribute(LinkAttribute.name, name)
+        attribute(LinkAttribute.extendedMask, UInt32(8))
+    }
     /// `ip addr show`.
     public mutating func dumpAddresses(sequence: UInt32) {
         message(MessageType.getAddress, .dump, sequence: sequence)

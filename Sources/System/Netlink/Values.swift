@@ -3,7 +3,8 @@
 
 public import NetTypes
 
-/// A network device (RTM_NEWLINK).
+/// A network device (RTM_NEWLINK). With the family AF_BRIDGE the message is about a bridge's port: only `interface`, `name`,
+/// `master` and `port` count.
 public struct Link: Hashable, Sendable {
     public var interface: Int32
     public var name = ""
@@ -67,6 +68,8 @@ public struct Link: Hashable, Sendable {
             case LinkAttribute.operationalState: operationalState = attribute.u8 ?? 0
             case LinkAttribute.alias: alias = attribute.string
             case LinkAttribute.info: decodeInfo(attribute.nested)
+            case LinkAttribute.protocolInfo where payload[0] == Family.bridge:
+                port = BridgePort(decoding: attribute.nested)
             case LinkAttribute.families:
                 for family in attribute.nested where family.type == UInt16(Family.ipv6) {
                     for field in family.nested where field.type == LinkAttribute.inet6AddressGenerationMode {
