@@ -161,7 +161,7 @@ private let zero = "00:00:00:00:00:00"
             ] { #expect(text.contains(expected), "\(expected) in \(text)") }
             #expect(!text.contains(":new"))
             #expect(subject.dataplane.plan().isEmpty)
-            #expect(subject.dataplane.statistics.healed == 0)
+            #expect(subject.dataplane.statistics.healed == 0, "\(lab.lines)")
 
             // Damage to the devices heals within two seconds.
             try lab.sh("bridge link set dev vxlan100 learning on")
@@ -302,7 +302,9 @@ private let zero = "00:00:00:00:00:00"
                             MACKey(vni: vni(100), mac: MACAddress(rawValue: 0x0200_0000_1000 + $0)), remote("192.0.2.2")
                         )
                     })
-            try lab.wait("others done") { subject.dataplane.statistics.pending == 0 }
+            try lab.wait("others done") {
+                subject.dataplane.statistics.pending + subject.dataplane.statistics.waiting == 0
+            }
             #expect(subject.dataplane.statistics.failed == 1)
             guard case .failed(let reason, _) = subject.dataplane.status(of: .mac(macKey(100, macA))) else {
                 throw LabFailure("\(subject.dataplane.status(of: .mac(macKey(100, macA))))")

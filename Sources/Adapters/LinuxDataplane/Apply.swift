@@ -91,8 +91,11 @@ extension LinuxDataplane {
         for (_, domain) in due.sorted(by: { $0.key < $1.key }) {
             while domain.table.hasQueued {
                 let operations = domain.table.takeOperations(limit: LinuxDataplane.operationsPerJob)
-                healed.increment(by: Double(domain.table.healed))
-                domain.table.healed = 0
+                if domain.table.healed > 0 {
+                    healed.increment(by: Double(domain.table.healed))
+                    log.warning("dataplane.healed", ["vni": "\(domain.vni)", "entries": "\(domain.table.healed)"])
+                    domain.table.healed = 0
+                }
                 if operations.isEmpty { continue }
                 let floods = operations.filter { $0.kind == .addFlood }.map { record(of: $0) }
                 if !floods.isEmpty { floodRecord.insert(floods) }

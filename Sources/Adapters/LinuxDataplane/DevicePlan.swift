@@ -28,7 +28,8 @@ struct DeviceMark: Equatable, Sendable {
 
 /// One change of a device, printed as the command that does it. Changes of one plan are in the order to do them.
 enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
-    case addBridge(name: String, mark: String)
+    /// With an address of its own: one that follows the ports makes the kernel flush the neighbors at every change.
+    case addBridge(name: String, mac: MACAddress, mark: String)
     case addVXLAN(name: String, vni: VNI, local: IPAddress, port: UInt16, mtu: UInt32, mark: String)
     case delete(interface: Int32, name: String)
     case rename(interface: Int32, from: String, to: String)
@@ -43,7 +44,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .addBridge(let name, let mark): "ip link add \(name) type bridge; ip link set \(name) alias \(mark)"
+        case .addBridge(let name, let mac, let mark):
+            "ip link add \(name) address \(mac) type bridge; ip link set \(name) alias \(mark)"
         case .addVXLAN(let name, let vni, let local, let port, let mtu, let mark):
             "ip link add \(name) mtu \(mtu) type vxlan id \(vni) local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
         case .delete(_, let name): "ip link del \(name)"
@@ -60,9 +62,9 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// The requests, to be sent together so that a crash leaves no device without its mark.
     func encode(_ batch: inout NetlinkBatch, request: Int, sequence: UInt32) {
         switch self {
-        case .addBridge(let name, let mark):
+        case .addBridge(let name, let mac, let mark):
             request == 0
-                ? batch.addBridge(sequence: sequence, name: name, mtu: nil)
+                ? batch.addBridge(sequence: sequence, name: name, mac: mac)
                 : batch.setLink(sequence: sequence, byName: name, alias: mark)
         case .addVXLAN(let name, let vni, let local, let port, let mtu, let mark):
             request == 0
@@ -91,7 +93,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// The device's name once it is done; nil: gone.
     var deviceName: String? {
         switch self {
-        case .addBridge(let name, _), .addVXLAN(let name, _, _, _, _, _), .rename(_, _, let name),
+        case .addBridge(let name, _, _), .addVXLAN(let name, _, _, _, _, _), .rename(_, _, let name),
             .setMTU(_, let name, _), .setLocal(_, let name, _), .setNoLearning(_, let name),
             .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name),
             .activate(_, let name, _):
@@ -198,7 +200,10 @@ struct DevicePlan: Equatable, Sendable {
             device.mtu.map { UInt32(clamping: $0) } ?? max(1280, links.underlayMTU(of: vtep)) - overhead
         let newMark = DeviceMark(vni: domain.vni, isNew: true).alias
 
-        if bridge == nil { operations.append(.addBridge(name: device.bridgeName, mark: newMark)) }
+        if bridge == nil {
+            operations.append(
+                .addBridge(name: device.bridgeName, mac: bridgeAddress(vtep, domain.vni), mark: newMark))
+        }
         // VNI and port cannot be changed in place, nor the address family.
         if let link = vxlan, let now = link.vxlan,
             now.vni != domain.vni.rawValue || now.port != device.port || now.collectsMetadata
@@ -235,6 +240,13 @@ struct DevicePlan: Equatable, Sendable {
         }
     }
 
+    /// A locally administered address, the same whenever the bridge is made again: FNV-1a of VTEP and VNI.
+    private func bridgeAddress(_ vtep: IPAddress, _ vni: VNI) -> MACAddress {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        let number = (0..<4).map { UInt8(truncatingIfNeeded: vni.rawValue >> (8 * $0)) }
+        for octet in vtep.octets + number { hash = (hash ^ UInt64(octet)) &* 0x100_0000_01b3 }
+        return MACAddress(rawValue: 0x0200_0000_0000 | hash >> 24 & 0xff_ffff_ffff)
+    }
     /// The device of ours, by its mark under whatever name; a foreign device under our name is a problem.
     private mutating func resolve(_ name: String, _ marked: Link?, _ links: LinkTable) -> Link?? {
         if let marked { return .some(marked) }

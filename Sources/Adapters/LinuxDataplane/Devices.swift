@@ -166,8 +166,14 @@ extension LinuxDataplane {
     }
     private func changed(_ vni: VNI, _ failure: String?, _ found: [Link]) {
         guard !isClosed, let domain = domainsByVNI[vni] else { return }
-        // A device that was deleted since is deleted again by its notification, which is still to be read.
-        for link in found { _ = links.insert(link) }
+        // First what was told of the changes: an older notification must not win over what was read after them.
+        readNotifications()
+        for link in found {
+            guard var known = links[link.interface] else { continue }
+            known.alias = link.alias
+            known.addressGenerationMode = link.addressGenerationMode
+            _ = links.insert(known)
+        }
         domain.isChangingDevices = false
         if let failure, failure != domain.deviceFailure {
             log.warning("dataplane.device.refused", ["vni": "\(vni)", "reason": failure])

@@ -10,8 +10,7 @@ extension LinuxDataplane {
     /// Reads what is there and hands the local facts on.
     func readNotifications() {
         guard !isClosed else { return }
-        var outcome = NotificationSocket.Outcome.drained
-        outcome = notifications.read { receive($0) }
+        let outcome = notifications.read { receive($0) }
         if outcome == .overrun {
             overruns.increment()
             if !isResyncScheduled {
@@ -157,6 +156,7 @@ extension LinuxDataplane {
             }
         }
     }
+    /// A row contradicts a notification: the kernel is asked before anything is done about it.
     private func suspect(_ mac: MACAddress, _ domain: Domain) {
         domain.table.update(mac) { $0.marks.insert(.suspicious) }
         due(domain)

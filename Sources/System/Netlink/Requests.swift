@@ -122,12 +122,12 @@ extension NetlinkBatch {
             }
         }
     }
-    /// `ip link add NAME type bridge`.
-    public mutating func addBridge(sequence: UInt32, name: String, mtu: UInt32?) {
+    /// `ip link add NAME address MAC type bridge`.
+    public mutating func addBridge(sequence: UInt32, name: String, mac: MACAddress) {
         message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
         linkHeader()
         attribute(LinkAttribute.name, name)
-        if let mtu { attribute(LinkAttribute.mtu, mtu) }
+        attribute(LinkAttribute.address, mac)
         nest(LinkAttribute.info) { $0.attribute(LinkAttribute.infoKind, "bridge") }
     }
     /// `ip link del DEV`.
