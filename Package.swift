@@ -69,6 +69,7 @@ let package = Package(
         command("evpnctl", ["BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
         // Tests
         tests("Documents", ["Documents"]),
+        tests("EVPN", ["EVPN", "BGP", "NetTypes"]),
         tests("YAML", ["YAML", "Documents"]),
         tests("Intents", ["Intents", "YAML", "Documents", "EVPN", "BGPEngine", "BGP", "NetTypes"]),
         tests("BGP", ["BGP", "NetTypes"]),

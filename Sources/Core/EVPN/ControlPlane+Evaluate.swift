@@ -222,7 +222,10 @@ extension ControlPlane {
                 release(vtep: entry.vtep)
             }
         }
-        if !entry.imports.exists, !entry.isLocal { macs.remove(slot) }
+        if !entry.imports.exists, !entry.isLocal {
+            if entry.hasMobility { scheduleForgetting() }
+            macs.remove(slot)
+        }
     }
 
     // MARK: IP addresses
@@ -288,7 +291,14 @@ extension ControlPlane {
             if !isLocal, local.isFresh, !isFrozen, !claim.isProtected, !shared.isProtected, shared.sequence < .max {
                 // The address has moved to another MAC: that MAC's sequence number has to beat the old one's (RFC 9721).
                 vrfs[index]?.locals[mac]?.sequence = shared.sequence + 1
-                countMove(macSlot, to: .local, claim: vrfs[index]?.locals[mac], remote: shared)
+                if let vni = vrfs[index]?.vni {
+                    report(
+                        .addressMoved(
+                            NeighborKey(vni: vni, ip: ip), from: remote.mac, to: MACKey(vni: vni, mac: mac),
+                            sequence: shared.sequence + 1))
+                }
+                // Counts as a move of the MAC, so that two hosts with one address do not raise numbers for ever.
+                countMove(macSlot, to: .local, claim: vrfs[index]?.locals[mac], remote: shared, isReported: false)
                 touch(mac: macSlot)
                 isLocal = true
             }

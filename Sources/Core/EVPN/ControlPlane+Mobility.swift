@@ -28,7 +28,9 @@ extension ControlPlane {
     }
 
     /// Counts a move between this host and another, and freezes the MAC when there have been too many.
-    mutating func countMove(_ slot: Slot, to owner: Owner, claim: LocalClaim?, remote: ImportedAttributes?) {
+    mutating func countMove(
+        _ slot: Slot, to owner: Owner, claim: LocalClaim?, remote: ImportedAttributes?, isReported: Bool = true
+    ) {
         let entry = macs[slot]
         guard let vni = vrfs[Int(entry.vrf)]?.vni, let claim, let remote else { return }
         let key = MACKey(vni: vni, mac: entry.mac)
@@ -50,10 +52,12 @@ extension ControlPlane {
         let here = MACPlace.local(port: claim.port)
         let there = MACPlace.remote(vtep: vteps[remote.vtep].address)
         let isHere = owner == .local
-        report(
-            .moved(
-                key, from: isHere ? there : here, to: isHere ? here : there,
-                sequence: isHere ? claim.sequence : remote.sequence))
+        if isReported {
+            report(
+                .moved(
+                    key, from: isHere ? there : here, to: isHere ? here : there,
+                    sequence: isHere ? claim.sequence : remote.sequence))
+        }
         if record.frozenSince != nil {
             report(.duplicateDetected(key, moves: record.moves, at: isHere ? here : there))
             if let seconds = detection.recoverAfterSeconds { schedule(now + .seconds(max(1, seconds))) }
@@ -65,6 +69,9 @@ extension ControlPlane {
         guard sequence > 0 else { return }
         _ = mutateMobility(slot) { $0.sequence = max($0.sequence, sequence) }
     }
+
+    /// A MAC that nobody claims any more: its record is forgotten in time, even if it is frozen.
+    mutating func scheduleForgetting() { schedule(now + window) }
 
     /// Lets frozen MACs go whose time has come, and forgets what is too old to matter.
     mutating func sweep() {

@@ -55,6 +55,8 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
 public enum ControlPlaneEvent: Hashable, Sendable {
     /// A MAC went from here to there while both ends claimed it (RFC 7432 §15); `sequence` is the winner's.
     case moved(MACKey, from: MACPlace, to: MACPlace, sequence: UInt32)
+    /// An address went from a remote MAC to a local one, whose sequence number grew for it (RFC 9721).
+    case addressMoved(NeighborKey, from: MACAddress, to: MACKey, sequence: UInt32)
     /// RFC 7432 §15.1: so many moves within the window; the MAC stays where `at` says until it is recovered.
     case duplicateDetected(MACKey, moves: Int, at: MACPlace)
     /// Frozen no longer: by command, or by itself after `recoverAfterSeconds`.

@@ -1,0 +1,110 @@
+// Inputs and outputs of the control plane as text, so that a scenario is a file that people read.
+
+import BGP
+import EVPN
+import NetTypes
+
+extension ForwardingChange {
+    var text: String {
+        switch self {
+        case .flood(let key, let row):
+            row.map { "flood vni \(key.vni) -> \(key.vtep) vni \($0.vni)" }
+                ?? "flood vni \(key.vni) -> \(key.vtep) gone"
+        case .mac(let key, let row):
+            row.map { "mac vni \(key.vni) \(key.mac) -> \($0.vtep) vni \($0.vni)\($0.isSticky ? " sticky" : "")" }
+                ?? "mac vni \(key.vni) \(key.mac) gone"
+        case .neighbor(let key, let row):
+            row.map { "neighbor vni \(key.vni) \(key.ip) -> \($0.mac)\($0.isRouter ? " router" : "")" }
+                ?? "neighbor vni \(key.vni) \(key.ip) gone"
+        }
+    }
+    var forwardingKey: ForwardingKey {
+        switch self {
+        case .flood(let key, _): .flood(key)
+        case .mac(let key, _): .mac(key)
+        case .neighbor(let key, _): .neighbor(key)
+        }
+    }
+    var isRemoval: Bool {
+        switch self {
+        case .flood(_, let row): row == nil
+        case .mac(_, let row): row == nil
+        case .neighbor(_, let row): row == nil
+        }
+    }
+}
+
+extension AdvertisementChange {
+    var text: String {
+        guard let route else { return "withdraw \(key)" }
+        let attributes = route.attributes.attributes
+        var words = ["announce \(key)"]
+        if route.payload.label1 != 0 { words.append("label \(route.payload.label1)") }
+        words.append("via \(attributes.nextHop.map { "\($0)" } ?? "-")")
+        words.append("rt \(attributes.routeTargets.map { "\($0)" }.joined(separator: ","))")
+        for community in attributes.extendedCommunities {
+            if let mobility = community.macMobility {
+                words.append("seq \(mobility.sequence)\(mobility.sticky ? " sticky" : "")")
+            }
+            if community.isDefaultGateway { words.append("gateway") }
+            if let flags = community.neighborDiscoveryFlags { words.append("nd-flags \(flags.rawValue)") }
+            if let type = community.encapsulationType { words.append("encap \(type)") }
+        }
+        if let tunnel = attributes.pmsiTunnel {
+            words.append(
+                "pmsi \(tunnel.tunnelType) label \(tunnel.label) endpoint \(tunnel.endpoint.map { "\($0)" } ?? "-")")
+        }
+        return words.joined(separator: " ")
+    }
+}
+
+extension ControlPlaneEvent {
+    var text: String {
+        switch self {
+        case .moved(let key, let from, let to, let sequence): "moved \(key) from \(from) to \(to) seq \(sequence)"
+        case .addressMoved(let key, let from, let to, let sequence):
+            "address moved \(key) from \(from) to \(to.mac) seq \(sequence)"
+        case .duplicateDetected(let key, let moves, let at): "duplicate \(key) after \(moves) moves, stays \(at)"
+        case .recovered(let key, let byCommand): "recovered \(key) \(byCommand ? "by command" : "by itself")"
+        case .conflict(let key, let winner, let loser): "conflict \(key) winner \(winner) loser \(loser)"
+        case .routeIgnored(let key, let reason): "ignored \(key): \(reason)"
+        }
+    }
+}
+
+extension RouteVerdict {
+    var text: String {
+        var words = ["\(route)", "via \(vtep.map { "\($0)" } ?? "-")", "vni \(label)"]
+        if sequence > 0 { words.append("seq \(sequence)") }
+        if isSticky { words.append("sticky") }
+        if isGateway { words.append("gateway") }
+        words.append("rt \(routeTargets.map { "\($0)" }.joined(separator: ","))")
+        switch outcome {
+        case .chosen: words.append("chosen")
+        case .notChosen(let because): words.append("not chosen: \(because)")
+        case .ignored(let reason): words.append("ignored: \(reason)")
+        }
+        return words.joined(separator: " ")
+    }
+}
+
+extension MACExplanation {
+    var lines: [String] {
+        var lines = ["\(key): \(owner.map { "\($0)" } ?? "nobody"), because \(because)"]
+        if !isConfigured { lines.append("not configured") }
+        if let local {
+            lines.append("local on \(local.port) seq \(localSequence ?? 0)\(local.isSticky ? " sticky" : "")")
+        }
+        if let configured { lines.append("configured\(configured.isSticky ? " sticky" : "")") }
+        lines += candidates.map { "candidate \($0.text)" }
+        lines += ignored.map { "other \($0.text)" }
+        if let frozenSince { lines.append("frozen since \(frozenSince.nanoseconds / 1_000_000_000)") }
+        if moves > 0 { lines.append("moves \(moves)") }
+        if let forwarding { lines.append("forwarding -> \(forwarding.vtep) vni \(forwarding.vni)") }
+        if !localAddresses.isEmpty {
+            lines.append("addresses \(localAddresses.map { "\($0)" }.joined(separator: ","))")
+        }
+        lines += advertised.map { "advertised \($0)" }
+        return lines
+    }
+}
