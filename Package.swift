@@ -81,3 +81,15 @@ let package = Package(
         tests("Netlink", ["Netlink", "NetTypes", "CLinux"]),
     ]
 )
+
+// libFuzzer needs flags that would spoil a normal build, so its target exists only when asked for (Scripts/fuzz).
+if Context.environment["EVPND_FUZZ"] == "1" {
+    for target in package.targets where target.name == "BGP" || target.name == "NetTypes" {
+        target.swiftSettings = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz", dependencies: ["BGP", "NetTypes"], path: "Sources/Test/Fuzz",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+}

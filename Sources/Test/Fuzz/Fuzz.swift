@@ -1,0 +1,102 @@
+// libFuzzer's entry points, one for each decoder; built only with EVPND_FUZZ=1 (see Scripts/fuzz). The decoder is chosen by the
+// environment variable FUZZ_TARGET, because a process holds one fuzzer.
+
+import BGP
+import Glibc
+import NetTypes
+
+typealias FuzzBody = @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+
+@_silgen_name("LLVMFuzzerRunDriver")
+func runDriver(
+    _ count: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>, _ body: FuzzBody
+) -> CInt
+
+/// SwiftPM renames `main` of an executable to this; libFuzzer's own `main` is then not pulled in.
+@_cdecl("Fuzz_main")
+public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
+    var count = count
+    var arguments = arguments
+    let name = getenv("FUZZ_TARGET").map { String(cString: $0) } ?? ""
+    let body: FuzzBody
+    switch name {
+    case "message": body = { fuzzMessage(octets($0, $1)) }
+    case "update": body = { fuzzMessage(wrapped(2, octets($0, $1))) }
+    case "open": body = { fuzzMessage(wrapped(1, octets($0, $1))) }
+    case "nlri": body = { fuzzNLRI(octets($0, $1)) }
+    case "capabilities": body = { fuzzCapabilities(octets($0, $1)) }
+    default: return 64
+    }
+    return runDriver(&count, &arguments, body)
+}
+
+private func octets(_ pointer: UnsafePointer<UInt8>?, _ count: Int) -> [UInt8] {
+    Array(UnsafeBufferPointer(start: pointer, count: count))
+}
+
+private func wrapped(_ type: UInt8, _ body: [UInt8]) -> [UInt8] {
+    let body = body.prefix(65535 - 19)
+    let length = body.count + 19
+    return Array(repeating: 255, count: 16) + [UInt8(length >> 8), UInt8(length & 255), type] + body
+}
+
+private let optionSets = [
+    CodecOptions(maximumLength: 65535),
+    CodecOptions(
+        fourOctetAS: false, addPathReceive: Set(Family.supported), addPathSend: Set(Family.supported),
+        maximumLength: 65535, isExternal: true),
+]
+
+private func decode(_ octets: [UInt8], _ options: CodecOptions) -> Message? {
+    octets.withByteReader { reader in
+        do throws(SessionFault) { return try Message.decode(reader, options: options) } catch { return nil }
+    }
+}
+
+/// Decodes; what was accepted must survive being encoded and decoded once more.
+private func fuzzMessage(_ octets: [UInt8]) -> CInt {
+    for options in optionSets {
+        guard let message = decode(octets, options) else { continue }
+        let again = message.encoded(options: options)
+        if case .update(let update) = message {
+            octets.withByteReader { reader in
+                do throws(SessionFault) { _ = try Message.decodeUpdate(reader, options: options) } catch {
+                    fatalError("decodeUpdate refuses what decode accepts")
+                }
+            }
+            guard update.faults.isEmpty, update.announced.count == 1, update.withdrawn.isEmpty, !again.isEmpty,
+                Int(again[16]) << 8 | Int(again[17]) == again.count
+            else { continue }
+            guard case .update(let second) = decode(again, options), second.announced == update.announced else {
+                fatalError("announced routes do not survive")
+            }
+        } else if case .open = message {
+            guard decode(again, options) != nil else { fatalError("OPEN does not survive") }
+        } else {
+            precondition(decode(again, options) == message, "message does not survive")
+        }
+    }
+    return 0
+}
+
+/// The first octet chooses the family, the others are NLRI of an announcement and of a withdrawal.
+private func fuzzNLRI(_ octets: [UInt8]) -> CInt {
+    let families: [[UInt8]] = [[0, 25, 70], [0, 1, 1], [0, 2, 1], [0, 1, 128], [0, 2, 4]]
+    let hops: [[UInt8]] = [[4, 1, 2, 3, 4], [4, 1, 2, 3, 4], [16] + [UInt8](repeating: 1, count: 16)]
+    let index = Int(octets.first ?? 0) % families.count
+    let hop = index == 3 ? [12] + [UInt8](repeating: 0, count: 12) : index == 4 ? hops[2] : hops[index]
+    let nlri = octets.dropFirst().prefix(60000)
+    for (code, value) in [(UInt8(14), families[index] + hop + [0] + nlri), (15, families[index] + nlri)] {
+        let head: [UInt8] = [0x40, 1, 1, 0, 0x40, 2, 0]
+        let list = [0x90, code, UInt8(value.count >> 8), UInt8(value.count & 255)] + value + head
+        _ = fuzzMessage(wrapped(2, [0, 0, UInt8(list.count >> 8), UInt8(list.count & 255)] + list))
+    }
+    return 0
+}
+
+private func fuzzCapabilities(_ octets: [UInt8]) -> CInt {
+    let value = octets.prefix(253)
+    let count = UInt8(value.count)
+    return fuzzMessage(wrapped(1, [4, 1, 1, 0, 90, 1, 1, 1, 1, count + 2, 2, count] + value))
+}
