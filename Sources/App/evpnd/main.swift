@@ -1,0 +1,4 @@
+import Agent
+import Glibc
+
+exit(runDaemon(Array(CommandLine.arguments.dropFirst())))

@@ -1,0 +1,250 @@
+// The one place that knows every part of the daemon: it starts them in order, passes what one says to the others, applies a
+// changed configuration, and stops them in reverse.
+
+import AsyncIO
+import BGPEngine
+import CLinux
+import Documents
+import EVPN
+import EmbeddedSpeaker
+import Glibc
+import Intents
+import LinuxDataplane
+import NetTypes
+import Telemetry
+
+/// A running evpnd. Confined to the loop's thread.
+final class Agent {
+    static let version = "0.1.0"
+
+    let options: Options
+    let loop: EventLoop
+    let log: Log
+    let metrics: MetricRegistry
+    let startedAt: Instant
+    let speaker: EmbeddedSpeaker
+    let controlPlane = ControlPlane()
+    let dataplane: LinuxDataplane
+    let notification = ServiceNotification()
+    private(set) var configuration: Configuration
+    private(set) var nodeAddress: IPAddress?
+    private(set) var isSynchronized = false
+    private(set) var reloads = 0
+    private(set) var lastReloadProblems: [Problem] = []
+    private var control: ControlServer?
+    private var web: WebEndpoint?
+    private var deadlineTimer: (id: TimerID, at: Instant)?
+    private var inputs: [ControlPlane.Input] = []
+    private var isHandling = false
+    private var isStopping = false
+    private let run: RunRecord
+
+    init(options: Options, configuration: Configuration, loop: EventLoop, log: Log) throws(StartError) {
+        self.options = options
+        self.configuration = configuration
+        self.loop = loop
+        self.log = log
+        metrics = MetricRegistry()
+        startedAt = loop.now
+        run = try RunRecord(stateDirectory: options.stateDirectory)
+        do throws(DataplaneError) {
+            dataplane = try LinuxDataplane(
+                loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory)
+        } catch {
+            throw StartError("\(error); evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)")
+        }
+        speaker = EmbeddedSpeaker(loop: loop, log: log, metrics: metrics, restarting: run.isRestart)
+    }
+
+    /// Starts everything. A failure here ends the daemon; what can heal later is retried instead.
+    func start() throws(StartError) {
+        let socket = options.socketPath ?? configuration.control.socket
+        do throws(SystemError) {
+            control = try ControlServer(
+                loop: loop, path: socket, mode: configuration.control.mode, group: configuration.control.group
+            ) { [weak self] request, client in self?.serve(request, client) }
+        } catch {
+            let hint =
+                error.code == EADDRINUSE
+                ? "another evpnd is running; use --socket for a second one" : "choose another with --socket PATH"
+            throw StartError("\(error); \(hint)")
+        }
+        log.info(
+            "daemon.start",
+            [
+                "version": Agent.version, "pid": "\(getpid())", "config": options.configurationPath, "socket": socket,
+                "restart": "\(run.isRestart)",
+            ])
+        dataplane.onLocalChanges = { [weak self] in self?.handle(.local($0)) }
+        speaker.onRoutes = { [weak self] in self?.handle(.routes($0)) }
+        speaker.onInitialSync = { [weak self] in self?.synchronized() }
+        registerMetrics()
+        nodeAddress = resolveNodeAddress(configuration.node.vtep)
+        if nodeAddress == nil, case .interface(let name) = configuration.node.vtep {
+            log.warning("node.address.missing", ["interface": name, "action": "waiting for an address"])
+        }
+        applyOverlay()
+        speaker.configure(configuration.bgp)
+        startWeb()
+        followNodeAddress()
+        notification.send("READY=1\nSTATUS=running")
+        feedWatchdog()
+    }
+
+    /// Ends the daemon: forwarding stays as `forwarding.onExit` says, sessions close so that peers keep our routes.
+    func stop(reason: String) {
+        guard !isStopping else { return }
+        isStopping = true
+        log.info("daemon.stop", ["reason": reason, "forwarding": configuration.forwarding.onExit.rawValue])
+        notification.send("STOPPING=1")
+        control?.close()
+        web?.close()
+        switch configuration.forwarding.onExit {
+        case .keep: speaker.stop(withdrawing: false)
+        case .remove:
+            speaker.stop(withdrawing: true)
+            for command in dataplane.cleanup() { log.info("cleanup", ["command": command]) }
+            run.forget()
+        }
+        dataplane.close()
+        // One more round lets the last bytes of the sessions out.
+        loop.schedule(after: .milliseconds(50)) { [loop] in loop.stop() }
+    }
+
+    // MARK: The heart: one input at a time through the control plane
+
+    /// Inputs that arrive while one is handled wait for their turn, so that adapters may call back from anywhere.
+    func handle(_ input: ControlPlane.Input) {
+        inputs.append(input)
+        guard !isHandling else { return }
+        isHandling = true
+        var index = 0
+        while index < inputs.count {
+            let output = controlPlane.handle(inputs[index], now: loop.now)
+            index += 1
+            if !output.forwarding.isEmpty { dataplane.apply(output.forwarding) }
+            if !output.advertisements.isEmpty { speaker.advertise(output.advertisements) }
+            for event in output.events { report(event) }
+            if output.suppressedEvents > 0 {
+                log.warning("evpn.events.suppressed", ["count": "\(output.suppressedEvents)"])
+            }
+        }
+        inputs.removeAll(keepingCapacity: inputs.count < 64)
+        isHandling = false
+        armDeadline()
+    }
+
+    private func armDeadline() {
+        let next = controlPlane.nextDeadline
+        if deadlineTimer?.at == next { return }
+        if let timer = deadlineTimer { loop.cancel(timer.id) }
+        deadlineTimer = next.map { instant in
+            let id = loop.schedule(at: instant) { [weak self] in
+                self?.deadlineTimer = nil
+                self?.handle(.deadlineReached)
+            }
+            return (id, instant)
+        }
+    }
+
+    private func synchronized() {
+        isSynchronized = true
+        log.info("sync.complete", ["after": "\((loop.now - startedAt).inSeconds)s"])
+        dataplane.allowPruning()
+    }
+
+    /// One log line, one counter and, for those who watch, one event line.
+    private func report(_ event: ControlPlaneEvent) {
+        let (name, fields, level) = describe(event)
+        metrics.counter("evpnd_evpn_events_total", "Events of the control plane", ["event": name]).increment()
+        log.write(level, "evpn.\(name)", fields)
+        publish("evpn.\(name)", fields)
+    }
+    func publish(_ event: String, _ fields: KeyValuePairs<String, String>) {
+        guard let control, control.hasWatchers else { return }
+        var members = [JSONValue.Member("event", JSONValue(event))]
+        members += fields.map { JSONValue.Member($0.key, JSONValue($0.value)) }
+        control.broadcast(.object(members))
+    }
+
+    // MARK: Configuration
+
+    private func applyOverlay() {
+        let overlay = configuration.overlay(nodeAddress: nodeAddress)
+        dataplane.configure(overlay.evis.map(\.domain), defaultVTEP: nodeAddress)
+        handle(.overlay(overlay))
+    }
+
+    /// Reads the file again. With any error the running state is kept; else only differences are applied.
+    func reload() -> [Problem] {
+        notification.send("RELOADING=1")
+        defer { notification.send("READY=1") }
+        let loaded = loadConfiguration(options.configurationPath)
+        reloads += 1
+        lastReloadProblems = loaded.problems
+        guard let new = loaded.configuration else {
+            log.error("reload.refused", ["problems": "\(loaded.problems.count)", "action": "running state kept"])
+            for problem in loaded.problems { log.error("reload.problem", ["problem": problem.description]) }
+            return loaded.problems
+        }
+        let old = configuration
+        configuration = new
+        if options.logLevel == nil, let level = LogLevel(new.telemetry.logLevel.rawValue) { log.level = level }
+        if new.telemetry.listen != old.telemetry.listen {
+            web?.close()
+            startWeb()
+        }
+        if new.node != old.node || new.overlay != old.overlay {
+            nodeAddress = resolveNodeAddress(new.node.vtep)
+            applyOverlay()
+        }
+        if new.bgp != old.bgp { speaker.configure(new.bgp) }
+        if new.control != old.control {
+            log.warning("reload.partial", ["key": "control", "action": "takes effect at the next start"])
+        }
+        log.info("reload.applied", ["changed": "\(new != old)"])
+        return loaded.problems
+    }
+
+    /// Follows the address of `node.interface`; a lookup costs microseconds.
+    private func followNodeAddress() {
+        loop.schedule(after: .seconds(2)) { [weak self] in
+            guard let self, !self.isStopping else { return }
+            if case .interface(let name) = self.configuration.node.vtep {
+                let address = resolveNodeAddress(self.configuration.node.vtep)
+                if address != self.nodeAddress {
+                    self.log.warning(
+                        "node.address.changed",
+                        [
+                            "interface": name, "from": self.nodeAddress?.description ?? "none",
+                            "to": address?.description ?? "none",
+                        ])
+                    self.nodeAddress = address
+                    self.applyOverlay()
+                }
+            }
+            self.followNodeAddress()
+        }
+    }
+
+    // MARK: Surroundings
+
+    private func startWeb() {
+        guard let endpoint = configuration.telemetry.listen else { return web = nil }
+        web = WebEndpoint(loop: loop, log: log, endpoint: endpoint) { [weak self] path in
+            self?.response(to: path) ?? .init(status: 503, body: [])
+        }
+    }
+
+    private func feedWatchdog() {
+        guard let interval = notification.watchdogInterval, !isStopping else { return }
+        notification.send("WATCHDOG=1")
+        loop.schedule(after: interval) { [weak self] in self?.feedWatchdog() }
+    }
+}
+
+/// Why the daemon cannot start, with the way out.
+struct StartError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,24 @@
+// From a path to a configuration, with every problem on the way.
+
+import Documents
+import Intents
+import YAML
+
+struct LoadedConfiguration {
+    /// Nil when any problem is an error.
+    var configuration: Configuration?
+    var problems: [Problem]
+}
+
+/// Reads, checks and resolves the file; passwords are read from the files it names.
+func loadConfiguration(_ path: String) -> LoadedConfiguration {
+    let parsed = Document.read(file: path)
+    guard let document = parsed.document else {
+        return LoadedConfiguration(configuration: nil, problems: parsed.problems)
+    }
+    let loaded = Configuration.load(from: document) { path in
+        readFile(path, limit: 4096).mapError { SecretFault($0.reason) }
+    }
+    let problems = parsed.problems + loaded.problems
+    return LoadedConfiguration(configuration: problems.hasErrors ? nil : loaded.configuration, problems: problems)
+}

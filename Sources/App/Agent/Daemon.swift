@@ -1,0 +1,92 @@
+// The life of the process around the agent: arguments, signals, exit status.
+
+import AsyncIO
+import CLinux
+import Documents
+import Glibc
+import Intents
+import Telemetry
+
+/// Runs evpnd and returns its exit status: 0 after an orderly end, 1 when it cannot start, 2 for a wrong command line or
+/// configuration.
+public func runDaemon(_ arguments: [String]) -> Int32 {
+    SignalSource.block([SIGTERM, SIGINT, SIGHUP])
+    let options: Options
+    switch Options.parse(arguments) {
+    case .success(let parsed): options = parsed
+    case .failure(let error):
+        writeError("evpnd: \(error.reason)\n")
+        return 2
+    }
+    if options.printsHelp {
+        print(Options.help, terminator: "")
+        return 0
+    }
+    if options.printsVersion {
+        print("evpnd \(Agent.version)")
+        return 0
+    }
+    let loaded = loadConfiguration(options.configurationPath)
+    if options.checksOnly {
+        print(loaded.problems.report, terminator: "")
+        if loaded.configuration != nil { print("\(options.configurationPath): usable") }
+        return loaded.configuration == nil ? 2 : 0
+    }
+    guard let configuration = loaded.configuration else {
+        writeError(loaded.problems.report)
+        writeError("evpnd: \(options.configurationPath) is not usable; nothing was changed\n")
+        return 2
+    }
+    let level = options.logLevel ?? LogLevel(configuration.telemetry.logLevel.rawValue) ?? .info
+    let log = Log(level: level, sink: logSink())
+    for problem in loaded.problems { log.warning("config.problem", ["problem": problem.description]) }
+    let loop = EventLoop()
+    do throws(StartError) {
+        let agent = try Agent(options: options, configuration: configuration, loop: loop, log: log)
+        try agent.start()
+        let signals = SignalSource(loop: loop, signals: [SIGTERM, SIGINT, SIGHUP]) { signal in
+            switch signal {
+            case SIGHUP: _ = agent.reload()
+            case SIGINT: agent.stop(reason: "SIGINT")
+            default: agent.stop(reason: "SIGTERM")
+            }
+        }
+        loop.run()
+        signals.close()
+        return 0
+    } catch {
+        writeError("evpnd: \(error)\n")
+        return 1
+    }
+}
+
+/// Lines to standard error, with a time unless the journal adds its own.
+private func logSink() -> (String) -> Void {
+    let isJournal = getenv("JOURNAL_STREAM") != nil
+    return { line in writeError(isJournal ? line + "\n" : "time=\(timestamp()) \(line)\n") }
+}
+
+func writeError(_ text: String) {
+    let bytes = Array(text.utf8)
+    var offset = 0
+    while offset < bytes.count {
+        let count = bytes[offset...].withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+        if count <= 0 { return }
+        offset += count
+    }
+}
+
+/// RFC 3339, UTC, milliseconds.
+func timestamp() -> String {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    var parts = tm()
+    gmtime_r(&now.tv_sec, &parts)
+    func digits(_ value: some BinaryInteger, _ count: Int) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
+    }
+    return "\(parts.tm_year + 1900)-\(digits(parts.tm_mon + 1, 2))-\(digits(parts.tm_mday, 2))T"
+        + "\(digits(parts.tm_hour, 2)):\(digits(parts.tm_min, 2)):\(digits(parts.tm_sec, 2))"
+        + ".\(digits(now.tv_nsec / 1_000_000, 3))Z"
+}

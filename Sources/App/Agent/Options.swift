@@ -1,0 +1,67 @@
+// The command line of evpnd.
+
+import Telemetry
+
+/// What `evpnd` was started with.
+struct Options: Equatable {
+    var configurationPath = "/etc/evpnd/evpnd.yaml"
+    /// Nil: what the configuration says.
+    var socketPath: String?
+    var stateDirectory = "/run/evpnd"
+    var logLevel: LogLevel?
+    var checksOnly = false
+    var printsVersion = false
+    var printsHelp = false
+
+    static let help = """
+        usage: evpnd [--config FILE] [--check] [--socket PATH] [--state-dir DIR] [--log-level LEVEL]
+
+          --config FILE      the configuration (default /etc/evpnd/evpnd.yaml)
+          --check            report every problem of the configuration and exit: 0 when usable, 2 when not
+          --socket PATH      the control socket (default: control.socket of the configuration, /run/evpnd/evpnd.sock)
+          --state-dir DIR    where the record of our own flood entries is kept (default /run/evpnd)
+          --log-level LEVEL  debug, info, warning or error (default: telemetry.logLevel)
+          --version, --help
+
+        """
+
+    /// Reads the arguments after the program name; the failure is a sentence for the operator.
+    static func parse(_ arguments: [String]) -> Result<Options, UsageError> {
+        var options = Options()
+        var rest = arguments[...]
+        while let word = rest.popFirst() {
+            var name = word
+            var inline: String?
+            if word.hasPrefix("--"), let equals = word.firstIndex(of: "=") {
+                name = String(word[..<equals])
+                inline = String(word[word.index(after: equals)...])
+            }
+            switch name {
+            case "--check": options.checksOnly = true
+            case "--version": options.printsVersion = true
+            case "--help", "-h": options.printsHelp = true
+            case "--config", "--socket", "--state-dir", "--log-level":
+                guard let value = inline ?? rest.popFirst() else {
+                    return .failure(UsageError(reason: "\(name) needs a value"))
+                }
+                switch name {
+                case "--config": options.configurationPath = value
+                case "--socket": options.socketPath = value
+                case "--state-dir": options.stateDirectory = value
+                default:
+                    guard let level = LogLevel(value) else {
+                        return .failure(
+                            UsageError(reason: "--log-level \(value): use debug, info, warning or error"))
+                    }
+                    options.logLevel = level
+                }
+            default: return .failure(UsageError(reason: "unknown argument \(word); see evpnd --help"))
+            }
+        }
+        return .success(options)
+    }
+}
+
+struct UsageError: Error, Equatable {
+    let reason: String
+}
