@@ -82,9 +82,8 @@ final class ControlServer {
     var hasWatchers: Bool { clients.values.contains { $0.isWatching } }
 
     private func accept() {
-        let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         while true {
-            let descriptor = accept4(listener, nil, nil, flags)
+            let descriptor = evpnd_accept(listener)
             guard descriptor >= 0 else { return }
             guard clients.count < ControlServer.maximumClients else {
                 Glibc.close(descriptor)
@@ -150,7 +149,7 @@ final class ControlServer {
             let count = client.output.withUnsafeBytes { bytes in
                 Glibc.send(
                     client.descriptor, bytes.baseAddress.map { $0 + client.sent }, bytes.count - client.sent,
-                    Int32(MSG_NOSIGNAL.rawValue))
+                    Int32(MSG_NOSIGNAL))
             }
             if count > 0 {
                 client.sent += count

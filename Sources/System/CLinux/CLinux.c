@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -23,3 +24,4 @@ int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigne
     for (int i = 0; i < received; i++) lengths[i] = headers[i].msg_len;
     return received;
 }
+int evpnd_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }

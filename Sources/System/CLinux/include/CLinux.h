@@ -19,3 +19,5 @@ int evpnd_unshare(int flags);
 // recvmmsg(2) into `count` slots of `slot_size` octets that lie back to back in `buffer`; never waits. `lengths` gets the real
 // length of each datagram, larger than `slot_size` when it was cut off. Returns the number of datagrams or -errno.
 int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigned count, unsigned *lengths);
+// accept4(2) with SOCK_NONBLOCK and SOCK_CLOEXEC, without the peer's address.
+int evpnd_accept(int listener);

@@ -1,0 +1,250 @@
+// The commands of the control socket. Every reply is plain JSON; evpnctl makes the tables.
+
+import BGP
+import BGPEngine
+import Documents
+import EVPN
+import LinuxDataplane
+import NetTypes
+
+extension Agent {
+    func serve(_ request: JSONValue, _ client: ControlServer.Client) {
+        guard let command = request.text("command") else {
+            return client.fail("the request names no command")
+        }
+        metrics.counter("evpnd_control_requests_total", "Requests on the control socket").increment()
+        switch command {
+        case "status": client.send(.reply("status", status()))
+        case "neighbors": client.send(.reply("neighbors", .array(speaker.neighbors().map { $0.json(now: loop.now) })))
+        case "vnis": client.send(.reply("vnis", vnis()))
+        case "macs": sendMACs(request, client)
+        case "vteps": client.send(.reply("vteps", .array(controlPlane.vtepRows().map(\.json))))
+        case "routes": sendRoutes(request, client)
+        case "explain": explain(request, client)
+        case "plan": client.send(.reply("plan", .array(dataplane.plan().map { JSONValue($0) })))
+        case "reload": sendReload(client)
+        case "recover": recover(request, client)
+        case "neighbor": neighborCommand(request, client)
+        case "cleanup": cleanup(client)
+        case "watch":
+            client.isWatching = true
+            client.send(["event": "watch.started"])
+        default: client.fail("unknown command \(command)")
+        }
+    }
+
+    private func status() -> JSONValue {
+        let statistics = dataplane.statistics
+        let neighbors = speaker.neighbors()
+        let reasons = notReady()
+        return [
+            "version": JSONValue(Agent.version),
+            "uptime_seconds": .int(Int((loop.now - startedAt).inSeconds)),
+            "ready": JSONValue(reasons.isEmpty),
+            "waiting_for": .array(reasons.map { JSONValue($0) }),
+            "asn": JSONValue(configuration.bgp.asn),
+            "router_id": JSONValue(configuration.bgp.routerID.description),
+            "vtep": JSONValue(nodeAddress),
+            "config": JSONValue(options.configurationPath),
+            "last_reload_problems": .array(lastReloadProblems.map { JSONValue($0.description) }),
+            "neighbors": .int(neighbors.count),
+            "established": .int(neighbors.count { $0.isEstablished }),
+            "vnis": .int(configuration.overlay.evis.count),
+            "routes": .int(speaker.routeCount),
+            "dataplane": [
+                "entries": .int(statistics.desired), "pending": .int(statistics.pending),
+                "failed": .int(statistics.failed), "waiting": .int(statistics.waiting),
+                "healed": .int(statistics.healed), "overruns": .int(statistics.overruns),
+            ],
+            "listen_problems": .array(speaker.listenProblems.map { JSONValue($0) }),
+        ]
+    }
+
+    private func vnis() -> JSONValue {
+        let domains = Dictionary(dataplane.domains().map { ($0.vni, $0) }, uniquingKeysWith: { first, _ in first })
+        return .array(controlPlane.vniRows().map { $0.json(domain: domains[$0.vni]) })
+    }
+
+    /// Sends `rows` in pages of 1000, each when the one before has been taken.
+    private func sendPages(_ name: String, _ rows: [JSONValue], _ client: ControlServer.Client, from start: Int = 0) {
+        let end = min(rows.count, start + 1000)
+        if end < rows.count {
+            client.more = { [weak self, weak client] in
+                guard let client else { return }
+                self?.sendPages(name, rows, client, from: end)
+            }
+            client.send(.object([.init(name, .array(Array(rows[start..<end])))]))
+        } else {
+            client.send(.reply(name, .array(Array(rows[start..<end]))))
+        }
+    }
+
+    private func sendMACs(_ request: JSONValue, _ client: ControlServer.Client) {
+        var vni: VNI?
+        if let text = request.text("vni") {
+            guard let parsed = VNI(text) else { return client.fail("\(text) is not a VNI (1 to 16777215)") }
+            vni = parsed
+        }
+        let mac = request.text("mac").flatMap { MACAddress($0) }
+        if let text = request.text("mac"), mac == nil { return client.fail("\(text) is not a MAC address") }
+        let rows = controlPlane.macRows(vni: vni).filter { mac == nil || $0.key.mac == mac }
+        sendPages("macs", rows.map(\.json), client)
+    }
+
+    // MARK: Routes
+
+    private func sendRoutes(_ request: JSONValue, _ client: ControlServer.Client) {
+        let filter: RouteFilter
+        switch RouteFilter.parse(request) {
+        case .success(let parsed): filter = parsed
+        case .failure(let error): return client.fail(error.reason)
+        }
+        var view = RouteQuery.View.all
+        if let address = filter.neighbor {
+            guard let peer = speaker.peerID(of: address) else { return client.fail("no neighbor \(address)") }
+            view = filter.isAdvertised ? .advertised(to: peer) : .received(from: peer)
+        } else if filter.isBestOnly {
+            view = .best
+        }
+        sendRoutePage(RouteQuery(view, family: filter.family, kind: filter.kind), filter, client)
+    }
+    private func sendRoutePage(_ query: RouteQuery, _ filter: RouteFilter, _ client: ControlServer.Client) {
+        let page = speaker.routes(query)
+        let rows = page.routes.filter(filter.matches).map { $0.json() }
+        guard let next = page.next else { return client.send(.reply("routes", .array(rows))) }
+        client.more = { [weak self, weak client] in
+            guard let client else { return }
+            var query = query
+            query.after = next
+            self?.sendRoutePage(query, filter, client)
+        }
+        client.send(.object([.init("routes", .array(rows))]))
+    }
+
+    // MARK: Changes
+
+    private func sendReload(_ client: ControlServer.Client) {
+        let problems = reload()
+        let list = JSONValue.array(problems.map { JSONValue($0.description) })
+        if problems.hasErrors {
+            client.send([
+                "error": "the configuration has errors; the running state was kept", "problems": list,
+            ])
+        } else {
+            client.send(.reply("problems", list))
+        }
+    }
+
+    private func recover(_ request: JSONValue, _ client: ControlServer.Client) {
+        guard let mac = request.text("mac").flatMap({ MACAddress($0) }) else {
+            return client.fail("which MAC address? evpnctl recover mac 02:00:00:00:00:01 [--vni N]")
+        }
+        let wanted = request.text("vni").flatMap { VNI($0) }
+        let frozen = controlPlane.macRows(vni: wanted).filter { $0.key.mac == mac && $0.isFrozen }
+        guard !frozen.isEmpty else { return client.fail("\(mac) is not frozen as a duplicate") }
+        for row in frozen { handle(.recover(row.key)) }
+        client.send(.reply("recovered", .array(frozen.map { JSONValue($0.key.description) })))
+    }
+
+    private func neighborCommand(_ request: JSONValue, _ client: ControlServer.Client) {
+        guard let text = request.text("address"), let address = IPAddress(text) else {
+            return client.fail("which neighbor? evpnctl neighbor clear ADDRESS")
+        }
+        guard speaker.neighbors().contains(where: { $0.address == address }) else {
+            return client.fail("no neighbor \(address); see evpnctl show neighbors")
+        }
+        switch request.text("action") {
+        case "clear": speaker.clear(address)
+        case "shutdown": speaker.shutdown(address, text: request.text("text"))
+        case "enable": speaker.enable(address)
+        case "refresh": speaker.refresh(address)
+        default: return client.fail("a neighbor can be cleared, shut down, enabled or refreshed")
+        }
+        client.send(.reply("neighbor", JSONValue(address.description)))
+    }
+
+    private func cleanup(_ client: ControlServer.Client) {
+        let commands = dataplane.cleanup()
+        for command in commands { log.info("cleanup", ["command": command]) }
+        client.send(.reply("removed", .array(commands.map { JSONValue($0) })))
+        stop(reason: "cleanup")
+    }
+}
+
+extension JSONValue {
+    /// The last line of a good reply.
+    static func reply(_ name: String, _ value: JSONValue) -> JSONValue {
+        .object([Member("ok", .bool(true)), Member(name, value)])
+    }
+    /// A string member, or the digits of an integer member.
+    func text(_ name: String) -> String? {
+        switch self[name] {
+        case .string(let value)?: value
+        case .int(let value)?: String(value)
+        default: nil
+        }
+    }
+    func flag(_ name: String) -> Bool { self[name] == .bool(true) }
+}
+
+/// Which routes `show routes` asks for.
+struct RouteFilter {
+    var family: Family?
+    var kind: RouteKey.Kind?
+    var rd: RouteDistinguisher?
+    var vni: VNI?
+    var mac: MACAddress?
+    var neighbor: IPAddress?
+    var isAdvertised = false
+    var isBestOnly = false
+
+    static func parse(_ request: JSONValue) -> Result<RouteFilter, UsageError> {
+        var filter = RouteFilter()
+        func fail(_ reason: String) -> Result<RouteFilter, UsageError> { .failure(UsageError(reason: reason)) }
+        if let text = request.text("type") {
+            let names: [String: RouteKey.Kind] = [
+                "1": .ethernetAutoDiscovery, "2": .macIP, "macip": .macIP, "mac": .macIP, "3": .inclusiveMulticast,
+                "multicast": .inclusiveMulticast, "4": .ethernetSegment, "5": .ipPrefix, "prefix": .ipPrefix,
+                "ipv4": .ipv4Unicast, "ipv6": .ipv6Unicast,
+            ]
+            guard let kind = names[text] else {
+                return fail("\(text) is not a route type: use 1 to 5, macip, multicast, prefix, ipv4 or ipv6")
+            }
+            filter.kind = kind
+        }
+        if let text = request.text("family") {
+            guard let family = Family(configurationName: text) else { return fail("\(text) is not a family") }
+            filter.family = family
+        }
+        if let text = request.text("rd") {
+            guard let rd = RouteDistinguisher(text) else { return fail("\(text) is not a route distinguisher") }
+            filter.rd = rd
+        }
+        if let text = request.text("vni") {
+            guard let vni = VNI(text) else { return fail("\(text) is not a VNI (1 to 16777215)") }
+            filter.vni = vni
+        }
+        if let text = request.text("mac") {
+            guard let mac = MACAddress(text) else { return fail("\(text) is not a MAC address") }
+            filter.mac = mac
+        }
+        if let text = request.text("neighbor") {
+            guard let neighbor = IPAddress(text) else { return fail("\(text) is not an address") }
+            filter.neighbor = neighbor
+        }
+        filter.isAdvertised = request.flag("advertised")
+        filter.isBestOnly = request.flag("best")
+        return .success(filter)
+    }
+
+    func matches(_ route: RouteView) -> Bool {
+        if let rd, route.key.rd != rd { return false }
+        if let mac, route.key.kind != .macIP || route.key.mac != mac { return false }
+        if let vni {
+            let pmsi = route.attributes.attributes.pmsiTunnel?.label
+            let isTarget = route.attributes.attributes.routeTargets.contains { $0.automaticVNI == vni }
+            guard route.payload.label1 == vni.rawValue || pmsi == vni.rawValue || isTarget else { return false }
+        }
+        return true
+    }
+}

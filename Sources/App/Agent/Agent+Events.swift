@@ -1,0 +1,103 @@
+// Control plane events in the words of the log, and the metrics that are computed at each scrape.
+
+import BGPEngine
+import EVPN
+import HTTP
+import LinuxDataplane
+import Telemetry
+
+extension Agent {
+    /// The stable name of an event, its fields, and how loud it is.
+    func describe(_ event: ControlPlaneEvent) -> (String, KeyValuePairs<String, String>, LogLevel) {
+        switch event {
+        case .moved(let key, let from, let to, let sequence):
+            (
+                "mac.moved",
+                [
+                    "vni": "\(key.vni)", "mac": "\(key.mac)", "from": "\(from)", "to": "\(to)",
+                    "sequence": "\(sequence)",
+                ], .info
+            )
+        case .duplicateDetected(let key, let moves, let place):
+            (
+                "mac.duplicate",
+                [
+                    "vni": "\(key.vni)", "mac": "\(key.mac)", "moves": "\(moves)", "frozen_at": "\(place)",
+                    "action": "evpnctl recover mac \(key.mac) --vni \(key.vni)",
+                ], .warning
+            )
+        case .recovered(let key, let byCommand):
+            (
+                "mac.recovered",
+                ["vni": "\(key.vni)", "mac": "\(key.mac)", "by": byCommand ? "command" : "time"], .info
+            )
+        case .conflict(let key, let winner, let loser):
+            (
+                "mac.conflict",
+                ["vni": "\(key.vni)", "mac": "\(key.mac)", "winner": "\(winner)", "loser": "\(loser)"], .warning
+            )
+        case .routeIgnored(let route, let reason):
+            ("route.ignored", ["route": "\(route)", "reason": "\(reason)"], .warning)
+        }
+    }
+
+    func registerMetrics() {
+        metrics.onCollect { [weak self] metrics in
+            guard let self else { return }
+            let now = self.loop.now
+            metrics.gauge("evpnd_info", "Version of evpnd", ["version": Agent.version]).value = 1
+            metrics.gauge("evpnd_uptime_seconds", "Since start").value = (now - self.startedAt).inSeconds
+            metrics.gauge("evpnd_ready", "Whether /readyz answers 200").value = self.notReady().isEmpty ? 1 : 0
+            metrics.counter("evpnd_reloads_total", "Configuration reloads, refused ones included").value =
+                Double(self.reloads)
+            for name in ["evpnd_vni_macs", "evpnd_vni_vteps", "evpnd_vni_up"] { metrics.clear(name) }
+            for row in self.controlPlane.vniRows() {
+                let vni = "\(row.vni)"
+                metrics.gauge("evpnd_vni_up", "Whether the VNI can forward", ["vni": vni]).value =
+                    row.domain == nil ? 0 : 1
+                metrics.gauge("evpnd_vni_macs", "MAC addresses", ["vni": vni, "place": "local"]).value =
+                    Double(row.localMACs)
+                metrics.gauge("evpnd_vni_macs", "MAC addresses", ["vni": vni, "place": "remote"]).value =
+                    Double(row.remoteMACs)
+                metrics.gauge("evpnd_vni_vteps", "Members of the flood list", ["vni": vni]).value =
+                    Double(row.remoteVTEPs)
+            }
+            let statistics = self.dataplane.statistics
+            for (state, count) in [
+                ("desired", statistics.desired), ("pending", statistics.pending), ("failed", statistics.failed),
+                ("waiting", statistics.waiting),
+            ] {
+                metrics.gauge("evpnd_dataplane_entries", "Forwarding entries by state", ["state": state]).value =
+                    Double(count)
+            }
+        }
+    }
+
+    /// What readiness still waits for; empty when ready.
+    func notReady() -> [String] {
+        var reasons: [String] = []
+        if !dataplane.isReady { reasons.append("the kernel's state has not been read yet") }
+        if !isSynchronized { reasons.append("waiting for End-of-RIB of the neighbors or the hold time") }
+        let neighbors = speaker.neighbors()
+        if !configuration.bgp.neighbors.isEmpty, !neighbors.contains(where: { $0.isEstablished }) {
+            reasons.append("no neighbor is established")
+        }
+        return reasons
+    }
+
+    func response(to path: String) -> HTTPServer.Response {
+        switch path {
+        case "/metrics":
+            return HTTPServer.Response(
+                contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(metrics.text().utf8))
+        case "/healthz": return HTTPServer.Response(body: Array("ok\n".utf8))
+        case "/readyz":
+            let reasons = notReady()
+            if reasons.isEmpty { return HTTPServer.Response(body: Array("ready\n".utf8)) }
+            return HTTPServer.Response(status: 503, body: Array(reasons.map { $0 + "\n" }.joined().utf8))
+        default:
+            return HTTPServer.Response(
+                status: 404, body: Array("there are /metrics, /healthz and /readyz\n".utf8))
+        }
+    }
+}

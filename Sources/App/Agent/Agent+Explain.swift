@@ -1,0 +1,285 @@
+// `explain`: the chain from the wire to the kernel for one MAC, VNI or VTEP, link by link, with the first missing one named.
+
+import BGP
+import BGPEngine
+import Documents
+import EVPN
+import LinuxDataplane
+import NetTypes
+
+/// One link of the chain.
+private struct Link {
+    enum State: String { case good, missing, note }
+    var name: String
+    var state: State
+    var text: String
+    var details: [String] = []
+    /// What an operator can do; for a missing link.
+    var wayOut: String?
+    var json: JSONValue {
+        [
+            "link": JSONValue(name), "state": JSONValue(state.rawValue), "text": JSONValue(text),
+            "details": .array(details.map { JSONValue($0) }), "way_out": wayOut.map { JSONValue($0) } ?? .null,
+        ]
+    }
+}
+
+extension Agent {
+    func explain(_ request: JSONValue, _ client: ControlServer.Client) {
+        let text = request.text("key") ?? ""
+        switch request.text("what") {
+        case "mac":
+            guard let mac = MACAddress(text) else { return client.fail("\(text) is not a MAC address") }
+            explainMAC(mac, request.text("vni"), client)
+        case "vni":
+            guard let vni = VNI(text) else { return client.fail("\(text) is not a VNI (1 to 16777215)") }
+            client.send(.reply("explanations", [explanation("vni \(vni)", links(vni: vni))]))
+        case "vtep":
+            guard let vtep = IPAddress(text) else { return client.fail("\(text) is not an address") }
+            client.send(.reply("explanations", [explanation("vtep \(vtep)", links(vtep: vtep))]))
+        default: client.fail("what can be explained: mac, vni, vtep")
+        }
+    }
+
+    private func explanation(_ title: String, _ links: [Link]) -> JSONValue {
+        let broken = links.first { $0.state == .missing }
+        return [
+            "title": JSONValue(title), "complete": JSONValue(broken == nil),
+            "missing": broken.map { JSONValue($0.name) } ?? .null, "links": .array(links.map(\.json)),
+        ]
+    }
+
+    private func explainMAC(_ mac: MACAddress, _ vniText: String?, _ client: ControlServer.Client) {
+        var vnis: [VNI] = []
+        if let vniText {
+            guard let vni = VNI(vniText) else { return client.fail("\(vniText) is not a VNI (1 to 16777215)") }
+            vnis = [vni]
+        } else {
+            let all = configuration.overlay.evis.map(\.vni)
+            vnis = all.filter { vni in
+                let found = controlPlane.explain(mac: MACKey(vni: vni, mac: mac))
+                return found.owner != nil || !found.candidates.isEmpty || found.local != nil
+            }
+            if vnis.isEmpty { vnis = Array(all.prefix(1)) }
+        }
+        guard !vnis.isEmpty else { return client.fail("no VNI is configured, so no MAC can be known") }
+        let list = vnis.map { vni in
+            explanation("mac \(mac) in vni \(vni)", links(mac: MACKey(vni: vni, mac: mac)))
+        }
+        client.send(.reply("explanations", .array(list)))
+    }
+
+    // MARK: MAC
+
+    private func links(mac key: MACKey) -> [Link] {
+        let found = controlPlane.explain(mac: key)
+        var links = [configurationLink(key.vni, isConfigured: found.isConfigured, domain: found.domain)]
+        guard found.isConfigured else { return links }
+        if let local = found.local {
+            links.append(
+                Link(
+                    name: "local", state: .good,
+                    text: "learned on \(local.port)"
+                        + (local.isGateway ? ", a gateway" : local.isSticky ? ", sticky" : local.isStatic ? ", static" : ""),
+                    details: found.localAddresses.map { "address \($0)" }))
+        }
+        let routes = found.candidates + found.ignored
+        if routes.isEmpty, found.local == nil, found.configured == nil {
+            let established = speaker.neighbors().count { $0.isEstablished }
+            links.append(
+                Link(
+                    name: "rib", state: .missing, text: "no neighbor announces it and no local port has learned it",
+                    details: ["\(established) of \(speaker.neighbors().count) neighbors established"],
+                    wayOut: established == 0
+                        ? "bring a session up: evpnctl show neighbors"
+                        : "look at the VTEP where the host is: does its bridge learn the MAC, and does it announce it?"))
+            return links
+        }
+        if !routes.isEmpty {
+            links.append(
+                Link(
+                    name: "rib", state: .good, text: "\(routes.count) route\(routes.count == 1 ? "" : "s")",
+                    details: routes.flatMap { ribDetails($0.route) }))
+            if found.candidates.isEmpty {
+                links.append(
+                    Link(
+                        name: "import", state: found.local == nil ? .missing : .note, text: "no route is imported",
+                        details: found.ignored.map(verdict),
+                        wayOut: "compare the route targets: evpnctl explain vni \(key.vni)"))
+                if found.local == nil { return links }
+            } else {
+                links.append(
+                    Link(
+                        name: "import", state: .good, text: "\(found.candidates.count) imported into vni \(key.vni)",
+                        details: (found.candidates + found.ignored).map(verdict)))
+            }
+        }
+        links.append(ownerLink(found))
+        if !found.advertised.isEmpty {
+            links.append(
+                Link(
+                    name: "advertised", state: .good, text: "announced by this VTEP",
+                    details: found.advertised.map(\.description)))
+        }
+        guard case .remote? = found.owner else { return links }
+        guard let forwarding = found.forwarding else {
+            links.append(
+                Link(
+                    name: "forwarding", state: .missing, text: "no forwarding entry is wanted",
+                    wayOut: found.domain == nil ? "bring the VNI's device up: evpnctl explain vni \(key.vni)" : nil))
+            return links
+        }
+        links.append(
+            Link(name: "forwarding", state: .good, text: "send to \(forwarding.vtep) with vni \(forwarding.vni)"))
+        links.append(kernelLink(.mac(key)))
+        return links
+    }
+
+    private func ownerLink(_ found: MACExplanation) -> Link {
+        var details = ["moves in the window: \(found.moves)"]
+        if let sequence = found.localSequence { details.append("local sequence \(sequence)") }
+        guard let owner = found.owner else {
+            return Link(name: "best", state: .missing, text: "nobody holds it: \(found.because)", details: details)
+        }
+        if found.frozenSince != nil {
+            return Link(
+                name: "best", state: .missing, text: "\(owner), frozen as a duplicate MAC (RFC 7432 §15.1)",
+                details: details,
+                wayOut: "find the second owner, then: evpnctl recover mac \(found.key.mac) --vni \(found.key.vni)")
+        }
+        return Link(
+            name: "best", state: .good, text: "\(owner)" + (found.because.isEmpty ? "" : ": \(found.because)"),
+            details: details)
+    }
+
+    private func ribDetails(_ key: RouteKey) -> [String] {
+        speaker.explain(key).map { path in
+            let route = path.route
+            let attributes = route.attributes.attributes
+            let from = route.peer == .local ? "local" : "from \(route.peerAddress)"
+            let why = route.ineligibility.map { ", not eligible: \($0)" } ?? path.step.map { ", \($0)" } ?? ""
+            return "\(key) \(from) next hop \(attributes.nextHop.map { "\($0)" } ?? "none") "
+                + "label \(route.payload.label1)\(route.isBest ? " best" : "")\(route.isStale ? " stale" : "")\(why)"
+        }
+    }
+    private func verdict(_ verdict: RouteVerdict) -> String {
+        let targets = verdict.routeTargets.map(\.description).joined(separator: " ")
+        let outcome =
+            switch verdict.outcome {
+            case .chosen: "chosen"
+            case .notChosen(let because): "not chosen: \(because)"
+            case .ignored(let reason): "ignored: \(reason)"
+            }
+        return "\(verdict.route) via \(verdict.vtep.map { "\($0)" } ?? "?") label \(verdict.label) "
+            + "rt \(targets.isEmpty ? "none" : targets) sequence \(verdict.sequence): \(outcome)"
+    }
+
+    // MARK: Shared links
+
+    private func configurationLink(_ vni: VNI, isConfigured: Bool, domain: LocalDomain?) -> Link {
+        guard isConfigured else {
+            return Link(
+                name: "vni", state: .missing, text: "vni \(vni) is not configured here",
+                wayOut: "add it under vnis: in \(options.configurationPath), then: evpnctl reload")
+        }
+        let status = dataplane.domains().first { $0.vni == vni }
+        guard let domain else {
+            return Link(
+                name: "vni", state: .missing, text: "vni \(vni) cannot forward: \(status?.problem ?? "no usable device")",
+                wayOut: status?.device.map { "ip -d link show dev \($0)" } ?? "ip -d link show type vxlan")
+        }
+        return Link(
+            name: "vni", state: .good, text: "\(domain.device), VTEP \(domain.vtep)",
+            details: status?.problem.map { ["problem: \($0)"] } ?? [])
+    }
+
+    private func kernelLink(_ key: ForwardingKey) -> Link {
+        let status = dataplane.status(of: key)
+        let lines = dataplane.kernelEntry(of: key)?.lines ?? []
+        switch status {
+        case .done where !lines.isEmpty:
+            return Link(name: "kernel", state: .good, text: "installed", details: lines)
+        case .done:
+            return Link(
+                name: "kernel", state: .missing, text: "acknowledged, but the kernel does not have it",
+                wayOut: "it is put back within 2 seconds; if not: evpnctl plan")
+        default:
+            return Link(
+                name: "kernel", state: .missing, text: status.text, details: lines, wayOut: "evpnctl plan; evpnctl show vnis")
+        }
+    }
+
+    // MARK: VNI and VTEP
+
+    private func links(vni: VNI) -> [Link] {
+        let found = controlPlane.explain(vni: vni)
+        var links = [configurationLink(vni, isConfigured: found.row != nil, domain: found.row?.domain)]
+        guard let row = found.row else { return links }
+        links.append(
+            Link(
+                name: "targets", state: .good, text: "rd \(row.rd)",
+                details: [
+                    "import \(row.importTargets.text)",
+                    "export \(row.exportTargets.map(\.description).joined(separator: " "))",
+                ]))
+        links.append(
+            Link(
+                name: "advertised", state: found.advertised.isEmpty ? .missing : .good,
+                text: "\(found.advertised.count) routes of our own",
+                details: found.advertised.filter { $0.kind == .inclusiveMulticast }.map(\.description)))
+        links.append(
+            Link(
+                name: "import", state: found.routes.contains { $0.outcome == .chosen } ? .good : .missing,
+                text: "\(found.routes.count) multicast routes for this VNI", details: found.routes.map(verdict),
+                wayOut: "no other VTEP announces this VNI: evpnctl show routes --type 3"))
+        links.append(
+            Link(
+                name: "flood", state: found.flood.isEmpty ? .missing : .good,
+                text: "\(found.flood.count) remote VTEPs", details: found.flood.map { "\($0.vtep)" }))
+        for key in found.flood {
+            let status = dataplane.status(of: .flood(key))
+            if status != .done {
+                links.append(
+                    Link(name: "kernel", state: .missing, text: "\(key): \(status.text)", wayOut: "evpnctl plan"))
+            }
+        }
+        if !found.flood.isEmpty, !links.contains(where: { $0.name == "kernel" }) {
+            links.append(
+                Link(
+                    name: "kernel", state: .good,
+                    text: "flood list installed; \(row.remoteMACs) remote and \(row.localMACs) local MACs"))
+        }
+        for problem in found.problems { links.append(Link(name: "problem", state: .note, text: problem)) }
+        return links
+    }
+
+    private func links(vtep: IPAddress) -> [Link] {
+        let found = controlPlane.explain(vtep: vtep)
+        if found.isOwn { return [Link(name: "vtep", state: .good, text: "\(vtep) is this host")] }
+        var ignored: [String] = []
+        for (reason, count) in found.ignoredRoutes.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            ignored.append("\(count) ignored: \(reason)")
+        }
+        let known = found.importedRoutes + found.ignoredRoutes.values.reduce(0, +)
+        var links = [
+            Link(
+                name: "rib", state: known > 0 ? .good : .missing, text: "\(known) routes with this next hop",
+                wayOut: "does the VTEP announce anything? evpnctl show neighbors")
+        ]
+        if known == 0 { return links }
+        links.append(
+            Link(
+                name: "import", state: found.importedRoutes > 0 ? .good : .missing,
+                text: "\(found.importedRoutes) imported", details: ignored + found.routes.map(verdict),
+                wayOut: "compare the route targets: evpnctl show vnis"))
+        links.append(
+            Link(
+                name: "forwarding", state: found.row == nil ? .missing : .good,
+                text: "\(found.row?.macs ?? 0) MACs, on \(found.row?.floods ?? 0) flood lists",
+                details: found.floods.map { "flood list of vni \($0)" }))
+        for vni in found.floods {
+            links.append(kernelLink(.flood(FloodKey(vni: vni, vtep: vtep))))
+        }
+        return links
+    }
+}

@@ -1,0 +1,100 @@
+// Rows of `show` as JSON objects, with the names that scripts rely on.
+
+import BGP
+import BGPEngine
+import Documents
+import EVPN
+import LinuxDataplane
+import NetTypes
+
+extension ImportTargets {
+    var text: String {
+        switch self {
+        case .automatic(let vni): "*:\(vni)"
+        case .explicit(let targets): targets.map(\.description).joined(separator: " ")
+        }
+    }
+}
+
+extension VNIRow {
+    func json(domain status: DomainStatus?) -> JSONValue {
+        let problem: JSONValue = status?.problem.map { JSONValue($0) } ?? .null
+        return [
+            "vni": JSONValue(vni.rawValue), "state": JSONValue(status?.state.rawValue ?? "waiting"),
+            "device": status?.device.map { JSONValue($0) } ?? .null,
+            "bridge": status?.bridge.map { JSONValue($0) } ?? .null,
+            "managed": JSONValue(status?.isManaged ?? false), "vtep": JSONValue(domain?.vtep),
+            "rd": JSONValue(rd.description), "import": JSONValue(importTargets.text),
+            "export": JSONValue(exportTargets.map(\.description).joined(separator: " ")),
+            "local_macs": .int(localMACs), "remote_macs": .int(remoteMACs), "local_neighbors": .int(localNeighbors),
+            "remote_neighbors": .int(remoteNeighbors), "vteps": .int(remoteVTEPs), "frozen": .int(frozenMACs),
+            "problem": problem,
+        ]
+    }
+}
+
+extension MACRow {
+    var json: JSONValue {
+        let isLocal: Bool
+        let location: String
+        switch place {
+        case .local(let port): (isLocal, location) = (true, port)
+        case .remote(let vtep): (isLocal, location) = (false, vtep.description)
+        }
+        return [
+            "vni": JSONValue(key.vni.rawValue), "mac": JSONValue(key.mac.description),
+            "place": isLocal ? "local" : "remote", "at": JSONValue(location),
+            "remote_vni": remoteVNI.map { JSONValue($0.rawValue) } ?? .null, "sequence": JSONValue(sequence),
+            "sticky": JSONValue(isSticky), "gateway": JSONValue(isGateway), "frozen": JSONValue(isFrozen),
+        ]
+    }
+}
+
+extension VTEPRow {
+    var json: JSONValue {
+        ["vtep": JSONValue(vtep.description), "macs": .int(macs), "floods": .int(floods)]
+    }
+}
+
+extension RouteView {
+    func json(step: DecisionStep? = nil) -> JSONValue {
+        let attributes = self.attributes.attributes
+        var members: [JSONValue.Member] = [
+            .init("route", JSONValue(key.description)), .init("family", JSONValue(key.family.description)),
+            .init("type", JSONValue(key.kind.rawValue < 0xf0 ? Int(key.kind.rawValue) : 0)),
+            .init("rd", key.family == .l2vpnEVPN ? JSONValue(key.rd.description) : .null),
+            .init("neighbor", peer == .local ? "local" : JSONValue(peerAddress.description)),
+            .init("next_hop", JSONValue(attributes.nextHop)), .init("best", JSONValue(isBest)),
+            .init("stale", JSONValue(isStale)), .init("label", JSONValue(payload.label1)),
+            .init("label2", payload.label2.map { JSONValue($0) } ?? .null),
+            .init("pmsi_label", attributes.pmsiTunnel.map { JSONValue($0.label) } ?? .null),
+            .init("local_preference", attributes.localPreference.map { JSONValue($0) } ?? .null),
+            .init(
+                "as_path",
+                JSONValue(attributes.asPath.segments.flatMap(\.asns).map(String.init).joined(separator: " "))),
+            .init("route_targets", .array(attributes.routeTargets.map { JSONValue($0.description) })),
+        ]
+        if let mobility = attributes.extendedCommunities.lazy.compactMap(\.macMobility).first {
+            members.append(.init("sequence", JSONValue(mobility.sequence)))
+            members.append(.init("sticky", JSONValue(mobility.sticky)))
+        }
+        if let originator = attributes.originatorID {
+            members.append(.init("originator_id", JSONValue(originator.description)))
+        }
+        if let ineligibility { members.append(.init("ineligible", JSONValue(ineligibility.description))) }
+        if let step { members.append(.init("decided_by", JSONValue(step.description))) }
+        return .object(members)
+    }
+}
+
+extension EntryStatus {
+    var text: String {
+        switch self {
+        case .absent: "not wanted"
+        case .waiting(let reason): "waiting: \(reason)"
+        case .pending: "sent, not acknowledged yet"
+        case .done: "installed"
+        case .failed(let reason, _): "refused: \(reason)"
+        }
+    }
+}
