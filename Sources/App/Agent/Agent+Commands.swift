@@ -1,11 +1,16 @@
 // The commands of the control socket. Every reply is plain JSON; evpnctl makes the tables.
 
+import AsyncIO
 import BGP
 import BGPEngine
 import Documents
 import EVPN
+import EmbeddedSpeaker
+import HTTP
+import Intents
 import LinuxDataplane
 import NetTypes
+import Telemetry
 
 extension Agent {
     func serve(_ request: JSONValue, _ client: ControlServer.Client) {

@@ -1,9 +1,14 @@
 // Control plane events in the words of the log, and the metrics that are computed at each scrape.
 
+import AsyncIO
 import BGPEngine
+import Documents
 import EVPN
+import EmbeddedSpeaker
 import HTTP
+import Intents
 import LinuxDataplane
+import NetTypes
 import Telemetry
 
 extension Agent {

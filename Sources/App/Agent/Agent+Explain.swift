@@ -1,11 +1,16 @@
 // `explain`: the chain from the wire to the kernel for one MAC, VNI or VTEP, link by link, with the first missing one named.
 
+import AsyncIO
 import BGP
 import BGPEngine
 import Documents
 import EVPN
+import EmbeddedSpeaker
+import HTTP
+import Intents
 import LinuxDataplane
 import NetTypes
+import Telemetry
 
 /// One link of the chain.
 private struct Link {

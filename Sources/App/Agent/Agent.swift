@@ -8,6 +8,7 @@ import Documents
 import EVPN
 import EmbeddedSpeaker
 import Glibc
+import HTTP
 import Intents
 import LinuxDataplane
 import NetTypes
@@ -23,7 +24,7 @@ final class Agent {
     let metrics: MetricRegistry
     let startedAt: Instant
     let speaker: EmbeddedSpeaker
-    let controlPlane = ControlPlane()
+    var controlPlane = ControlPlane()
     let dataplane: LinuxDataplane
     let notification = ServiceNotification()
     private(set) var configuration: Configuration

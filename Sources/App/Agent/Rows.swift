@@ -98,3 +98,51 @@ extension EntryStatus {
         }
     }
 }
+
+extension NeighborStatus {
+    func json(now: Instant) -> JSONValue {
+        [
+            "address": JSONValue(address.description), "asn": JSONValue(peerASN), "local_asn": JSONValue(localASN),
+            "description": description.map { JSONValue($0) } ?? .null,
+            "peer_group": peerGroup.map { JSONValue($0) } ?? .null, "dynamic": JSONValue(isDynamic),
+            "reflector_client": JSONValue(isReflectorClient), "state": JSONValue(state.rawValue),
+            "since_seconds": .int(Int((now - since).inSeconds)), "router_id": JSONValue(routerID),
+            "local_address": JSONValue(localAddress), "hold_time": JSONValue(holdTimeSeconds),
+            "keepalive": JSONValue(keepaliveSeconds), "admin_down": JSONValue(isAdminDown),
+            "stale_routes": JSONValue(isStale), "last_error": lastError.map { JSONValue($0) } ?? .null,
+            "messages_in": .int(Int(clamping: messagesIn)), "messages_out": .int(Int(clamping: messagesOut)),
+            "sessions": .int(Int(clamping: established)),
+            "capabilities": .array(capabilities.map { JSONValue($0.name) }),
+            "families": .array(
+                families.map { family in
+                    [
+                        "family": JSONValue(family.family.description), "received": .int(family.counters.received),
+                        "accepted": .int(family.counters.accepted), "stale": .int(family.counters.stale),
+                        "advertised": .int(family.counters.advertised), "end_of_rib": JSONValue(family.hasEndOfRIB),
+                    ]
+                }),
+            "faults": .array(
+                faults.map { ["reason": JSONValue($0.reason), "count": .int(Int(clamping: $0.count))] }),
+        ]
+    }
+}
+
+extension Capability {
+    /// A word for lists.
+    fileprivate var name: String {
+        switch self {
+        case .multiprotocol(let family): family.description
+        case .routeRefresh: "route-refresh"
+        case .extendedNextHop: "extended-next-hop"
+        case .extendedMessage: "extended-message"
+        case .role(let role): "role-\(role)"
+        case .gracefulRestart(_, let time, _): "graceful-restart-\(time)s"
+        case .fourOctetAS: "4-octet-as"
+        case .addPath: "add-path"
+        case .enhancedRouteRefresh: "enhanced-route-refresh"
+        case .longLivedGracefulRestart: "long-lived-graceful-restart"
+        case .fqdn(let hostname, _): "fqdn-\(hostname)"
+        case .other(let code, _): "\(code)"
+        }
+    }
+}

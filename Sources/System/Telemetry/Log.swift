@@ -39,6 +39,11 @@ public final class Log {
     /// `event` is a stable dotted word (`session.established`); values with spaces or quotes are quoted.
     public func write(_ level: LogLevel, _ event: String, _ fields: KeyValuePairs<String, String> = [:]) {
         guard level >= self.level else { return }
+        write(level, event, fields: fields.map { ($0.key, $0.value) })
+    }
+    /// The same with fields that are known only at run time.
+    public func write(_ level: LogLevel, _ event: String, fields: [(key: String, value: String)]) {
+        guard level >= self.level else { return }
         var line = "level=\(level.name) event=\(event)"
         for (key, value) in fields { line += " \(key)=\(Log.quoted(value))" }
         sink(line)
