@@ -330,7 +330,9 @@ public final class EmbeddedSpeaker {
     private func registerMetrics() {
         metrics.onCollect { [weak self] metrics in
             guard let self else { return }
-            let names = ["evpnd_bgp_neighbor_up", "evpnd_bgp_routes", "evpnd_bgp_messages_total", "evpnd_bgp_faults_total"]
+            let names = [
+                "evpnd_bgp_neighbor_up", "evpnd_bgp_routes", "evpnd_bgp_messages_total", "evpnd_bgp_faults_total",
+            ]
             for name in names { metrics.clear(name) }
             metrics.gauge("evpnd_bgp_rib_routes", "Destinations in the RIB").value = Double(self.routeCount)
             for neighbor in self.neighbors() {

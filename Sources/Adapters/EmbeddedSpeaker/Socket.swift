@@ -16,13 +16,16 @@ enum Socket {
     private static let ipv6MinimumHops: Int32 = 73
 
     static func listen(_ address: IPAddress, _ plan: TransportPlan) -> Result<Int32, SystemError> {
-        let what = address.isV6 ? "listen on [\(address)]:\(plan.listenPort)" : "listen on \(address):\(plan.listenPort)"
+        let what =
+            address.isV6 ? "listen on [\(address)]:\(plan.listenPort)" : "listen on \(address):\(plan.listenPort)"
         let descriptor = socket(address.isV6 ? AF_INET6 : AF_INET, kind, 0)
         guard descriptor >= 0 else { return .failure(SystemError(what)) }
         set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if address.isV6 { set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
         if let device = plan.bindToDevice { bindDevice(descriptor, device) }
-        for key in plan.keys where key.prefix.address.isV6 == address.isV6 { setKey(descriptor, key.prefix, key.password) }
+        for key in plan.keys where key.prefix.address.isV6 == address.isV6 {
+            setKey(descriptor, key.prefix, key.password)
+        }
         guard bindTo(descriptor, address, plan.listenPort, scope: 0) == 0, Glibc.listen(descriptor, 128) == 0 else {
             let error = SystemError(what)
             close(descriptor)
@@ -42,7 +45,9 @@ enum Socket {
         set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         if let device = plan.interface ?? device { bindDevice(descriptor, device) }
         if let password = plan.password, let prefix = IPPrefix(plan.address, length: plan.address.bitWidth) {
-            guard setKey(descriptor, prefix, password) else { return fail(SystemError("TCP MD5 key for \(plan.address)")) }
+            guard setKey(descriptor, prefix, password) else {
+                return fail(SystemError("TCP MD5 key for \(plan.address)"))
+            }
         }
         setTTL(descriptor, plan)
         let scope = plan.interface.map { if_nametoindex($0) } ?? 0
@@ -60,7 +65,9 @@ enum Socket {
         set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         let isV6 = plan.address.isV6
         if let ttl = plan.ttl {
-            set(descriptor, isV6 ? Int32(IPPROTO_IPV6) : Int32(IPPROTO_IP), isV6 ? IPV6_UNICAST_HOPS : IP_TTL, Int32(ttl))
+            set(
+                descriptor, isV6 ? Int32(IPPROTO_IPV6) : Int32(IPPROTO_IP), isV6 ? IPV6_UNICAST_HOPS : IP_TTL,
+                Int32(ttl))
         }
         if let minimum = plan.minimumTTL {
             set(
@@ -93,7 +100,9 @@ enum Socket {
         let key = Array(password.utf8.prefix(80))
         var bytes = [UInt8](repeating: 0, count: 216)
         withAddress(prefix.address, 0, scope: 0) { address, length in
-            bytes.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(length))) }
+            bytes.withUnsafeMutableBytes {
+                $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(length)))
+            }
             return 0
         }
         bytes[128] = md5FlagPrefix

@@ -23,6 +23,14 @@ extension Agent {
                     "sequence": "\(sequence)",
                 ], .info
             )
+        case .addressMoved(let key, let from, let to, let sequence):
+            (
+                "address.moved",
+                [
+                    "vni": "\(key.vni)", "ip": "\(key.ip)", "from": "\(from)", "to": "\(to.mac)",
+                    "sequence": "\(sequence)",
+                ], .info
+            )
         case .duplicateDetected(let key, let moves, let place):
             (
                 "mac.duplicate",

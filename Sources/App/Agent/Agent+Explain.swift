@@ -85,7 +85,8 @@ extension Agent {
                 Link(
                     name: "local", state: .good,
                     text: "learned on \(local.port)"
-                        + (local.isGateway ? ", a gateway" : local.isSticky ? ", sticky" : local.isStatic ? ", static" : ""),
+                        + (local.isGateway
+                            ? ", a gateway" : local.isSticky ? ", sticky" : local.isStatic ? ", static" : ""),
                     details: found.localAddresses.map { "address \($0)" }))
         }
         let routes = found.candidates + found.ignored
@@ -97,7 +98,8 @@ extension Agent {
                     details: ["\(established) of \(speaker.neighbors().count) neighbors established"],
                     wayOut: established == 0
                         ? "bring a session up: evpnctl show neighbors"
-                        : "look at the VTEP where the host is: does its bridge learn the MAC, and does it announce it?"))
+                        : "look at the VTEP where the host is: does its bridge learn the MAC, and does it announce it?")
+            )
             return links
         }
         if !routes.isEmpty {
@@ -190,7 +192,8 @@ extension Agent {
         let status = dataplane.domains().first { $0.vni == vni }
         guard let domain else {
             return Link(
-                name: "vni", state: .missing, text: "vni \(vni) cannot forward: \(status?.problem ?? "no usable device")",
+                name: "vni", state: .missing,
+                text: "vni \(vni) cannot forward: \(status?.problem ?? "no usable device")",
                 wayOut: status?.device.map { "ip -d link show dev \($0)" } ?? "ip -d link show type vxlan")
         }
         return Link(
@@ -210,7 +213,8 @@ extension Agent {
                 wayOut: "it is put back within 2 seconds; if not: evpnctl plan")
         default:
             return Link(
-                name: "kernel", state: .missing, text: status.text, details: lines, wayOut: "evpnctl plan; evpnctl show vnis")
+                name: "kernel", state: .missing, text: status.text, details: lines,
+                wayOut: "evpnctl plan; evpnctl show vnis")
         }
     }
 

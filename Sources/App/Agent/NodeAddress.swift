@@ -23,7 +23,9 @@ private func addresses(of interface: String) -> [IPAddress] {
     var next = list
     while let entry = next {
         next = entry.pointee.ifa_next
-        guard String(cString: entry.pointee.ifa_name) == interface, let address = entry.pointee.ifa_addr else { continue }
+        guard String(cString: entry.pointee.ifa_name) == interface, let address = entry.pointee.ifa_addr else {
+            continue
+        }
         let raw = UnsafeRawPointer(address)
         let parsed: IPAddress? =
             switch Int32(address.pointee.sa_family) {

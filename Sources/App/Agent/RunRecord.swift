@@ -14,7 +14,8 @@ struct RunRecord {
     init(stateDirectory: String) throws(StartError) {
         if mkdir(stateDirectory, 0o755) != 0, errno != EEXIST {
             throw StartError(
-                "cannot make \(stateDirectory): \(String(cString: strerror(errno))); choose another with --state-dir DIR")
+                "cannot make \(stateDirectory): \(String(cString: strerror(errno))); choose another with --state-dir DIR"
+            )
         }
         path = stateDirectory + "/run"
         let boot = RunRecord.contents("/proc/sys/kernel/random/boot_id")

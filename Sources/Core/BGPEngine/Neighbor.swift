@@ -106,7 +106,8 @@ enum SessionEnd {
     var description: String {
         switch self {
         case .transport(let reason): reason
-        case .received(let notification): "received NOTIFICATION \(notification.name)" + (notification.shutdownText.map { ": \($0)" } ?? "")
+        case .received(let notification):
+            "received NOTIFICATION \(notification.name)" + (notification.shutdownText.map { ": \($0)" } ?? "")
         case .fault(let fault): "sent NOTIFICATION: \(fault)"
         case .administrative(_, let reason): reason
         }

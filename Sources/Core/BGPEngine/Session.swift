@@ -216,7 +216,8 @@ struct LocalOpen: Sendable {
             case .gracefulRestart(let flags, let time, let list):
                 restart = PeerRestart(
                     isRestarting: flags & 8 != 0, hasNotification: flags & 4 != 0, timeSeconds: time,
-                    families: Dictionary(list.map { ($0.family, $0.flags & 0x80 != 0) }, uniquingKeysWith: { $0 || $1 }))
+                    families: Dictionary(list.map { ($0.family, $0.flags & 0x80 != 0) }, uniquingKeysWith: { $0 || $1 })
+                )
             case .longLivedGracefulRestart, .fqdn, .other: break
             }
         }

@@ -19,7 +19,8 @@ extension Speaker {
                 .event(
                     SpeakerEvent(
                         level: .debug, name: "session.refused", neighbor: address,
-                        fields: [("reason", neighbor == nil ? "not configured" : "shut down or too many connections")])))
+                        fields: [("reason", neighbor == nil ? "not configured" : "shut down or too many connections")]))
+            )
             return nil
         }
         let id = nextConnection()

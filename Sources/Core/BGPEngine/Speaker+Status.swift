@@ -23,7 +23,8 @@ extension Speaker {
                 capabilities: negotiated?.capabilities ?? [],
                 families: families.map {
                     .init(
-                        family: $0, counters: rib.counters(neighbor.id, $0), hasEndOfRIB: neighbor.endOfRIB.contains($0))
+                        family: $0, counters: rib.counters(neighbor.id, $0), hasEndOfRIB: neighbor.endOfRIB.contains($0)
+                    )
                 },
                 lastError: neighbor.heldDown.map { "held down: \($0.reason)" } ?? neighbor.lastError,
                 isAdminDown: neighbor.isShutDown, isStale: neighbor.staleUntil != nil,
