@@ -1,4 +1,4 @@
-// The storage of the control plane: rows of a few dozen octets found by key or by number, with about six octets of overhead
+// The storage of the control plane: rows of a few dozen octets found by key or by number, with some fifteen octets of overhead
 // a row. A `Dictionary` with the same content takes two to three times the memory, and its values cannot be linked to.
 
 /// The number of a row; stays the same as long as the row lives.
@@ -35,8 +35,9 @@ struct CompactTable<Row: TableRow> {
 
     private var chunks: [ContiguousArray<Row>] = []
     private var unused: [Slot] = []
-    /// Row number plus one; 0 is empty. A power of two, at most 3/4 full.
-    private var buckets: [UInt32] = []
+    /// Hash fragment (32) | row number plus one (32); 0 is empty. A power of two, at most 3/4 full. With the fragment here,
+    /// probing and growing do not touch the rows.
+    private var buckets: [UInt64] = []
     private let seed: UInt64
     private(set) var count = 0
     /// One more than the highest row number ever used since the table was last empty.
@@ -45,7 +46,7 @@ struct CompactTable<Row: TableRow> {
     init(seed: UInt64) { self.seed = seed }
 
     subscript(slot: Slot) -> Row {
-        @inline(__always) get { chunks[Int(slot) >> Self.chunkBits][Int(slot) & (Self.chunkSize - 1)] }
+        @inline(__always) _read { yield chunks[Int(slot) >> Self.chunkBits][Int(slot) & (Self.chunkSize - 1)] }
         @inline(__always) _modify { yield &chunks[Int(slot) >> Self.chunkBits][Int(slot) & (Self.chunkSize - 1)] }
     }
 
@@ -57,16 +58,26 @@ struct CompactTable<Row: TableRow> {
         return result
     }
 
+    /// 32 bits of hash, of which the lower ones give the home bucket.
+    @inline(__always) private func fragment(_ key: Row.Key) -> UInt64 {
+        Row.hash(key, seed: seed) & 0xffff_ffff
+    }
+
     func find(_ key: Row.Key) -> Slot? {
         guard count > 0 else { return nil }
-        let mask = buckets.count - 1
-        var bucket = Int(truncatingIfNeeded: Row.hash(key, seed: seed)) & mask
-        while buckets[bucket] != 0 {
-            let slot = buckets[bucket] - 1
-            if self[slot].hasKey(key) { return slot }
-            bucket = (bucket + 1) & mask
+        let fragment = fragment(key)
+        return buckets.withUnsafeBufferPointer { buckets in
+            let mask = buckets.count - 1
+            var bucket = Int(fragment) & mask
+            while buckets[bucket] != 0 {
+                if buckets[bucket] >> 32 == fragment {
+                    let slot = Slot(truncatingIfNeeded: buckets[bucket]) - 1
+                    if self[slot].hasKey(key) { return slot }
+                }
+                bucket = (bucket + 1) & mask
+            }
+            return nil
         }
-        return nil
     }
 
     /// Adds a row whose key is not in the table.
@@ -83,19 +94,21 @@ struct CompactTable<Row: TableRow> {
             }
         }
         self[slot] = row
-        place(slot)
+        place(fragment(row.key) << 32 | UInt64(slot + 1))
         count += 1
         return slot
     }
 
     mutating func remove(_ slot: Slot) {
         let mask = buckets.count - 1
-        var hole = Int(truncatingIfNeeded: Row.hash(self[slot].key, seed: seed)) & mask
-        while buckets[hole] != slot + 1 { hole = (hole + 1) & mask }
+        let fragment = fragment(self[slot].key)
+        let content = fragment << 32 | UInt64(slot + 1)
+        var hole = Int(fragment) & mask
+        while buckets[hole] != content { hole = (hole + 1) & mask }
         // Backward shift: what probing has pushed past the hole moves up, so that no tombstones are needed.
         var next = (hole + 1) & mask
         while buckets[next] != 0 {
-            let home = Int(truncatingIfNeeded: Row.hash(self[buckets[next] - 1].key, seed: seed)) & mask
+            let home = Int(buckets[next] >> 32) & mask
             if (next - home) & mask >= (next - hole) & mask {
                 buckets[hole] = buckets[next]
                 hole = next
@@ -115,16 +128,16 @@ struct CompactTable<Row: TableRow> {
         }
     }
 
-    private mutating func place(_ slot: Slot) {
+    private mutating func place(_ content: UInt64) {
         let mask = buckets.count - 1
-        var bucket = Int(truncatingIfNeeded: Row.hash(self[slot].key, seed: seed)) & mask
+        var bucket = Int(content >> 32) & mask
         while buckets[bucket] != 0 { bucket = (bucket + 1) & mask }
-        buckets[bucket] = slot + 1
+        buckets[bucket] = content
     }
     private mutating func grow() {
         let old = buckets
         buckets = Array(repeating: 0, count: max(16, old.count * 2))
-        for bucket in old where bucket != 0 { place(bucket - 1) }
+        for content in old where content != 0 { place(content) }
     }
 }
 
@@ -141,7 +154,7 @@ struct Slab<Element> {
     init(filler: Element) { self.filler = filler }
 
     subscript(slot: Slot) -> Element {
-        @inline(__always) get { chunks[Int(slot) >> Self.chunkBits][Int(slot) & (Self.chunkSize - 1)] }
+        @inline(__always) _read { yield chunks[Int(slot) >> Self.chunkBits][Int(slot) & (Self.chunkSize - 1)] }
         @inline(__always) _modify { yield &chunks[Int(slot) >> Self.chunkBits][Int(slot) & (Self.chunkSize - 1)] }
     }
     /// One more than the highest number in use; places of removed rows hold the filler.

@@ -37,7 +37,7 @@ extension ControlPlane {
     private mutating func evaluate(flood slot: Slot) {
         floods[slot].isDirty = false
         let entry = floods[slot]
-        guard let vni = vrfs[Int(entry.vrf)]?.vni else { return }
+        let vni = vnis[Int(entry.vrf)]
         // Two routes of one VTEP count once; of differing VNIs the lowest, whatever came first.
         var wanted: UInt32 = 0
         var link = entry.imports
@@ -182,13 +182,14 @@ extension ControlPlane {
         let entry = macs[slot]
         guard isConflict != entry.hasConflict else { return }
         macs[slot].hasConflict = isConflict
-        guard isConflict, let vni = vrfs[Int(entry.vrf)]?.vni else { return }
+        guard isConflict else { return }
         let here = MACPlace.local(port: claim.port)
         let there = MACPlace.remote(vtep: vteps[remote.vtep].address)
         let isLocal = winner(claim, vtep: vrfs[Int(entry.vrf)]?.vtep, remote: remote).owner == .local
         report(
             .conflict(
-                MACKey(vni: vni, mac: entry.mac), winner: isLocal ? here : there, loser: isLocal ? there : here))
+                MACKey(vni: vnis[Int(entry.vrf)], mac: entry.mac), winner: isLocal ? here : there,
+                loser: isLocal ? there : here))
     }
 
     /// Puts the forwarding entry of import `best` (or none) in force, and drops the row when nothing is left of it.
@@ -201,13 +202,11 @@ extension ControlPlane {
             vtep = attributes[route.attributes].vtep
             label = route.label
         }
-        if vtep != entry.vtep || label != entry.vni || (vtep.exists && isSticky != entry.isSticky),
-            let vni = vrfs[Int(entry.vrf)]?.vni
-        {
+        if vtep != entry.vtep || label != entry.vni || (vtep.exists && isSticky != entry.isSticky) {
             macs[slot].vtep = vtep
             macs[slot].vni = label
             macs[slot].isSticky = isSticky
-            let key = MACKey(vni: vni, mac: entry.mac)
+            let key = MACKey(vni: vnis[Int(entry.vrf)], mac: entry.mac)
             if vtep.exists, let remoteVNI = VNI(label) {
                 vteps[vtep].macs += 1
                 vteps[vtep].references += 1
@@ -247,7 +246,7 @@ extension ControlPlane {
         addresses[slot].isDirty = false
         let entry = addresses[slot]
         let index = Int(entry.vrf)
-        guard let vni = vrfs[index]?.vni else { return }
+        let vni = vnis[index]
         var best = entry.imports
         if best.exists {
             var link = imports[best].addressNext
@@ -291,12 +290,11 @@ extension ControlPlane {
             if !isLocal, local.isFresh, !isFrozen, !claim.isProtected, !shared.isProtected, shared.sequence < .max {
                 // The address has moved to another MAC: that MAC's sequence number has to beat the old one's (RFC 9721).
                 vrfs[index]?.locals[mac]?.sequence = shared.sequence + 1
-                if let vni = vrfs[index]?.vni {
-                    report(
-                        .addressMoved(
-                            NeighborKey(vni: vni, ip: ip), from: remote.mac, to: MACKey(vni: vni, mac: mac),
-                            sequence: shared.sequence + 1))
-                }
+                let vni = vnis[index]
+                report(
+                    .addressMoved(
+                        NeighborKey(vni: vni, ip: ip), from: remote.mac, to: MACKey(vni: vni, mac: mac),
+                        sequence: shared.sequence + 1))
                 // Counts as a move of the MAC, so that two hosts with one address do not raise numbers for ever.
                 countMove(macSlot, to: .local, claim: vrfs[index]?.locals[mac], remote: shared, isReported: false)
                 touch(mac: macSlot)

@@ -115,7 +115,7 @@ extension ControlPlane {
         let key = MACEntry.Key(vrf: vrf, mac: mac.rawValue)
         if let slot = macs.find(key) { return slot }
         var entry = MACEntry(key: key)
-        if let vrf = vrfs[Int(vrf)], !vrf.mobility.isEmpty { entry.hasMobility = vrf.mobility[mac] != nil }
+        if hasMobility { entry.hasMobility = vrfs[Int(vrf)]?.mobility[mac] != nil }
         return macs.insert(entry)
     }
     mutating func addressSlot(_ vrf: Slot, _ ip: IPAddress) -> Slot {
@@ -193,8 +193,13 @@ extension ControlPlane {
     // MARK: Shared attributes
 
     private mutating func retain(_ set: AttributeSet) -> Slot {
+        if let last = lastAttributes, last.set === set {
+            attributes[last.slot].references += 1
+            return last.slot
+        }
         if let slot = attributeSlots[set] {
             attributes[slot].references += 1
+            lastAttributes = (set, slot)
             return slot
         }
         var record = ImportedAttributes()
@@ -224,6 +229,7 @@ extension ControlPlane {
     private mutating func release(attributes slot: Slot) {
         attributes[slot].references -= 1
         guard attributes[slot].references == 0 else { return }
+        if lastAttributes?.slot == slot { lastAttributes = nil }
         let record = attributes[slot]
         if let set = record.set { attributeSlots[set] = nil }
         attributes.remove(slot)

@@ -36,7 +36,9 @@ extension ControlPlane {
         } else {
             slot = Slot(vrfs.count)
             vrfs.append(MACVRF(vni: vni))
+            vnis.append(vni)
         }
+        vnis[Int(slot)] = vni
         vrfByVNI[vni] = slot
         return slot
     }
@@ -45,7 +47,10 @@ extension ControlPlane {
         disown(slot)
         vrfByVNI[vrf.vni] = nil
         vrfs[Int(slot)] = nil
-        while case .some(.none) = vrfs.last { vrfs.removeLast() }
+        while case .some(.none) = vrfs.last {
+            vrfs.removeLast()
+            vnis.removeLast()
+        }
     }
 
     // MARK: Domains

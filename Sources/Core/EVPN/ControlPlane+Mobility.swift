@@ -23,6 +23,7 @@ extension ControlPlane {
         record.keepUntil = now + window
         vrfs[index]?.mobility[entry.mac] = record
         macs[slot].hasMobility = true
+        hasMobility = true
         schedule(record.keepUntil)
         return record
     }
@@ -32,8 +33,8 @@ extension ControlPlane {
         _ slot: Slot, to owner: Owner, claim: LocalClaim?, remote: ImportedAttributes?, isReported: Bool = true
     ) {
         let entry = macs[slot]
-        guard let vni = vrfs[Int(entry.vrf)]?.vni, let claim, let remote else { return }
-        let key = MACKey(vni: vni, mac: entry.mac)
+        guard let claim, let remote else { return }
+        let key = MACKey(vni: vnis[Int(entry.vrf)], mac: entry.mac)
         let now = now
         let window = window
         let limit = detection.isEnabled ? max(1, detection.maximumMoves) : Int.max
@@ -99,6 +100,7 @@ extension ControlPlane {
                 }
             }
         }
+        hasMobility = vrfs.contains { $0?.mobility.isEmpty == false }
     }
 
     mutating func recover(_ key: MACKey) { thaw(key, byCommand: true) }

@@ -53,6 +53,12 @@ public struct ControlPlane {
     /// MAC-VRFs by number; unused places have neither configuration nor local state.
     var vrfs: [MACVRF?] = []
     var vrfByVNI: [VNI: Slot] = [:]
+    /// The VNIs of `vrfs`, apart so that the hot path need not touch those; stale where unused.
+    var vnis: [VNI] = []
+    /// Some MAC-VRF has a mobility record.
+    var hasMobility = false
+    /// The attribute set that was looked up last: neighbouring routes mostly share one.
+    var lastAttributes: (set: AttributeSet, slot: Slot)?
     /// Which MAC-VRFs import a target: exactly, or by the VNI in a 2-octet-AS target.
     var importers: [RouteTarget: [Slot]] = [:]
     var automaticImporters: [VNI: [Slot]] = [:]
