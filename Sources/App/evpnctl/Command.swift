@@ -1,0 +1,120 @@
+// Dispatches to the commands and reads their arguments.
+
+import Glibc
+
+let helpText = """
+    usage: evpnctl [--socket PATH] [--json] COMMAND …
+
+      show status                    one screen about the daemon
+      show neighbors                 BGP sessions
+      show vnis                      VNIs, their devices, targets and counts
+      show macs [--vni N] [--mac M]  MAC addresses, local and remote
+      show vteps                     remote tunnel endpoints
+      show routes [--type 2|3|…] [--rd RD] [--vni N] [--mac M] [--family F] [--best]
+                  [--neighbor ADDRESS [--advertised]]
+      explain mac M [--vni N]        from the wire to the kernel, link by link
+      explain vni N | vtep ADDRESS
+      plan                           what would be changed in the kernel now
+      watch                          events as they happen
+      reload                         read the configuration again
+      recover mac M [--vni N]        let a MAC frozen as a duplicate move again
+      neighbor clear|shutdown|enable|refresh ADDRESS [TEXT]
+      cleanup --yes                  remove everything of ours from the kernel and stop the daemon
+      decode [--as4 1|0] [--add-path AFI/SAFI,…]
+                                     BGP messages in hexadecimal, one a line, to JSON
+      lab up|down|status|exec FILE … network namespaces from a topology file
+      version, help
+
+    Every show and explain takes --json. Exit status: 0 done, 1 failed, 2 wrong usage, 3 evpnd is not running.
+
+    """
+
+/// What was typed, with options taken out wherever they stood.
+struct Arguments {
+    var words: [String] = []
+    var options: [String: String] = [:]
+    var flags: Set<String> = []
+
+    static let valued: Set<String> = ["--socket", "--vni", "--mac", "--type", "--rd", "--family", "--neighbor"]
+    static let boolean: Set<String> = ["--json", "--best", "--advertised", "--received", "--yes", "--help"]
+
+    static func parse(_ arguments: [String]) -> Result<Arguments, CommandError> {
+        var result = Arguments()
+        var rest = arguments[...]
+        while let word = rest.popFirst() {
+            guard word.hasPrefix("--") else {
+                result.words.append(word)
+                continue
+            }
+            var name = word
+            var inline: String?
+            if let equals = word.firstIndex(of: "=") {
+                name = String(word[..<equals])
+                inline = String(word[word.index(after: equals)...])
+            }
+            if boolean.contains(name) {
+                result.flags.insert(name)
+            } else if valued.contains(name) {
+                guard let value = inline ?? rest.popFirst() else {
+                    return .failure(CommandError(status: 2, reason: "\(name) needs a value"))
+                }
+                result.options[name] = value
+            } else {
+                return .failure(CommandError(status: 2, reason: "unknown option \(name); see evpnctl help"))
+            }
+        }
+        return .success(result)
+    }
+}
+
+struct CommandError: Error, Equatable {
+    /// The exit status.
+    var status: Int32
+    var reason: String
+}
+
+/// Runs one command and returns the exit status.
+func runCommand(_ arguments: [String]) -> Int32 {
+    signal(SIGPIPE, SIG_DFL)
+    // These read their own arguments.
+    switch arguments.first {
+    case "decode": return runDecode(Array(arguments.dropFirst()))
+    case "lab": return runLab(Array(arguments.dropFirst()))
+    default: break
+    }
+    switch Arguments.parse(arguments) {
+    case .failure(let error): return fail(error)
+    case .success(let parsed):
+        if parsed.words.isEmpty || parsed.words == ["help"] || parsed.flags.contains("--help") {
+            write(helpText)
+            return parsed.words.isEmpty && parsed.flags.isEmpty ? 2 : 0
+        }
+        if parsed.words == ["version"] {
+            write("evpnctl 0.1.0\n")
+            return 0
+        }
+        do throws(CommandError) {
+            try run(parsed)
+            return 0
+        } catch {
+            return fail(error)
+        }
+    }
+}
+
+private func fail(_ error: CommandError) -> Int32 {
+    writeError("evpnctl: \(error.reason)\n")
+    return error.status
+}
+
+func write(_ text: String, to descriptor: Int32 = 1) {
+    let bytes = Array(text.utf8)
+    var offset = 0
+    while offset < bytes.count {
+        let count = bytes[offset...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        if count <= 0 { return }
+        offset += count
+    }
+}
+func writeError(_ text: String) { write(text, to: 2) }

@@ -1,0 +1,146 @@
+// How `show` and `explain` look to people.
+
+import Documents
+
+enum View: String, CaseIterable {
+    case status, neighbors, vnis, macs, vteps, routes
+
+    func text(_ rows: [JSONValue]) -> String {
+        switch self {
+        case .status: rows.map(statusText).joined()
+        case .neighbors: neighborsText(rows)
+        case .vnis: vnisText(rows)
+        case .macs: macsText(rows)
+        case .vteps: vtepsText(rows)
+        case .routes: routesText(rows)
+        }
+    }
+}
+
+func statusText(_ status: JSONValue) -> String {
+    let dataplane = status["dataplane"] ?? .null
+    var lines: [(String, String)] = [
+        ("evpnd", "\(status.cell("version")), up \(durationText(status.integer("uptime_seconds")))"),
+        ("ready", status.isTrue("ready") ? Style.good("yes") : Style.bad("no: ") + status.cell("waiting_for")),
+        ("router", "AS \(status.cell("asn")), router ID \(status.cell("router_id")), VTEP \(status.cell("vtep"))"),
+        ("neighbors", "\(status.cell("established")) of \(status.cell("neighbors")) established"),
+        ("tables", "\(status.cell("vnis")) VNIs, \(status.cell("routes")) routes"),
+        (
+            "kernel",
+            "\(dataplane.cell("entries")) entries, \(dataplane.cell("pending")) pending, \(dataplane.cell("failed")) failed, "
+                + "\(dataplane.cell("waiting")) waiting, \(dataplane.cell("healed")) healed"
+        ),
+        ("config", status.cell("config")),
+    ]
+    for problem in status.list("listen_problems") {
+        if case .string(let text) = problem { lines.append(("problem", Style.bad(text))) }
+    }
+    for problem in status.list("last_reload_problems") {
+        if case .string(let text) = problem { lines.append(("reload", text)) }
+    }
+    return lines.map { name, value in
+        Style.bold(name) + String(repeating: " ", count: 11 - name.count) + value + "\n"
+    }.joined()
+}
+
+private func neighborsText(_ rows: [JSONValue]) -> String {
+    var table = Table(["NEIGHBOR", "AS", "STATE", "SINCE", "FAMILY", "IN", "OUT", "DESCRIPTION"], numeric: [1, 5, 6])
+    for row in rows {
+        let families = row.list("families")
+        for (index, family) in (families.isEmpty ? [.null] : families).enumerated() {
+            let isFirst = index == 0
+            table.rows.append([
+                isFirst ? row.cell("address") + (row.isTrue("dynamic") ? "*" : "") : "", isFirst ? row.cell("asn") : "",
+                isFirst ? row.cell("state") : "", isFirst ? durationText(row.integer("since_seconds")) : "",
+                family.cell("family"),
+                family.cell("received") + (family.integer("stale") > 0 ? " (\(family.integer("stale")) stale)" : ""),
+                family.cell("advertised"), isFirst ? row.cell("description") : "",
+            ])
+        }
+    }
+    var text = table.text
+    if rows.contains(where: { $0.isTrue("dynamic") }) { text += Style.dim("* dynamic neighbor\n") }
+    for row in rows where row.cell("state") != "established" && row.cell("last_error") != "-" {
+        text += "\(row.cell("address")): \(row.cell("last_error"))\n"
+    }
+    for row in rows {
+        for fault in row.list("faults") {
+            text += "\(row.cell("address")): \(fault.cell("count")) × \(fault.cell("reason"))\n"
+        }
+    }
+    return text
+}
+
+private func vnisText(_ rows: [JSONValue]) -> String {
+    var table = Table(
+        ["VNI", "STATE", "DEVICE", "BRIDGE", "VTEP", "RD", "IMPORT", "EXPORT", "LOCAL", "REMOTE", "VTEPS"],
+        numeric: [0, 8, 9, 10])
+    for row in rows {
+        table.rows.append([
+            row.cell("vni"), row.cell("state"), row.cell("device"), row.cell("bridge"), row.cell("vtep"),
+            row.cell("rd"),
+            row.cell("import"), row.cell("export"), row.cell("local_macs"), row.cell("remote_macs"), row.cell("vteps"),
+        ])
+    }
+    var text = table.text
+    for row in rows where row.cell("problem") != "-" { text += "vni \(row.cell("vni")): \(row.cell("problem"))\n" }
+    for row in rows where row.integer("frozen") > 0 {
+        text += "vni \(row.cell("vni")): \(row.cell("frozen")) frozen as duplicates\n"
+    }
+    return text
+}
+
+private func macsText(_ rows: [JSONValue]) -> String {
+    var table = Table(["VNI", "MAC", "PLACE", "AT", "SEQ", "FLAGS"], numeric: [0, 4])
+    for row in rows {
+        var flags: [String] = []
+        if row.isTrue("sticky") { flags.append("sticky") }
+        if row.isTrue("gateway") { flags.append("gateway") }
+        if row.isTrue("frozen") { flags.append("frozen") }
+        if row.cell("remote_vni") != "-", row.cell("remote_vni") != row.cell("vni") {
+            flags.append("sent with vni \(row.cell("remote_vni"))")
+        }
+        table.rows.append([
+            row.cell("vni"), row.cell("mac"), row.cell("place"), row.cell("at"), row.cell("sequence"),
+            flags.isEmpty ? "-" : flags.joined(separator: ","),
+        ])
+    }
+    return table.text
+}
+
+private func vtepsText(_ rows: [JSONValue]) -> String {
+    var table = Table(["VTEP", "MACS", "VNIS"], numeric: [1, 2])
+    for row in rows { table.rows.append([row.cell("vtep"), row.cell("macs"), row.cell("floods")]) }
+    return table.text
+}
+
+private func routesText(_ rows: [JSONValue]) -> String {
+    var table = Table(["", "ROUTE", "NEXT HOP", "LABEL", "FROM", "TARGETS", "NOTES"], numeric: [3])
+    for row in rows {
+        var notes: [String] = []
+        if row.isTrue("stale") { notes.append("stale") }
+        if row.cell("ineligible") != "-" { notes.append(row.cell("ineligible")) }
+        if row.integer("sequence") > 0 { notes.append("sequence \(row.integer("sequence"))") }
+        if row.isTrue("sticky") { notes.append("sticky") }
+        if row.cell("as_path") != "-" { notes.append("path \(row.cell("as_path"))") }
+        let label = row.integer("label") > 0 ? row.cell("label") : row.cell("pmsi_label")
+        table.rows.append([
+            row.isTrue("best") ? "*" : " ", row.cell("route"), row.cell("next_hop"), label, row.cell("neighbor"),
+            row.cell("route_targets"), notes.isEmpty ? "-" : notes.joined(separator: ", "),
+        ])
+    }
+    return table.text + Style.dim("\(rows.count) path\(rows.count == 1 ? "" : "s"), * best\n")
+}
+
+func explanationText(_ explanation: JSONValue) -> String {
+    var text = Style.bold(explanation.cell("title")) + "\n"
+    for link in explanation.list("links") {
+        let state = link.cell("state")
+        let mark = state == "good" ? Style.good("ok") : state == "missing" ? Style.bad("!!") : "--"
+        let name = link.cell("link")
+        text += "  \(mark)  \(name)\(String(repeating: " ", count: max(1, 12 - name.count)))\(link.cell("text"))\n"
+        for case .string(let detail) in link.list("details") { text += "                  \(detail)\n" }
+        if state == "missing", link.cell("way_out") != "-" { text += "      -> \(link.cell("way_out"))\n" }
+    }
+    return text
+}
