@@ -151,7 +151,11 @@ extension LinuxDataplane {
             let isReported = domain.table.completed(operation, failure)
             if let failure {
                 refused.increment()
-                if isReported { fail(operation, failure) }
+                if isReported {
+                    fail(operation, failure)
+                } else if !failure.isAbsence, operation.generation == domain.table.generation {
+                    logRefusal(operation, failure)
+                }
             } else if !failures.isEmpty, operation.generation == domain.table.generation {
                 failures[key(of: operation, in: domain)] = nil
             }
@@ -182,16 +186,19 @@ extension LinuxDataplane {
             failures[key] = Failure(reason: failure.description, since: loop.now)
             // A table full of refusals is one sentence in the log, not a hundred thousand.
             if failures.count <= 10 {
-                log.warning(
-                    "dataplane.refused",
-                    [
-                        "vni": "\(operation.domain)",
-                        "command": operation.text(device: links.name(of: operation.interface)),
-                        "reason": failure.description,
-                    ])
+                logRefusal(operation, failure)
             }
         }
         scheduleRetry()
+    }
+    private func logRefusal(_ operation: EntryOperation, _ failure: NetlinkFailure) {
+        log.warning(
+            "dataplane.refused",
+            [
+                "vni": "\(operation.domain)",
+                "command": operation.text(device: links.name(of: operation.interface)),
+                "reason": failure.description,
+            ])
     }
     private func scheduleRetry() {
         guard retryTimer == nil else { return }

@@ -20,7 +20,7 @@ struct EntryTable {
     var canHoldNeighbors = false
     var mayPrune = false
 
-    var macs: [MACAddress: MACRow] = [:]
+    var macs: [MACAddress: FDBRow] = [:]
     var floods: [FloodTarget: FloodRow] = [:]
     /// The VNI wanted for each flood member.
     var floodVNIs: [IPAddress: UInt32] = [:]
@@ -50,7 +50,7 @@ struct EntryTable {
             MACTarget(vtep: vteps.index(of: $0.vtep), vni: $0.vni.rawValue, flags: $0.isSticky ? .sticky : [])
         }
         guard target != nil || macs[mac] != nil else { return }
-        var row = macs[mac] ?? MACRow()
+        var row = macs[mac] ?? FDBRow()
         row.want = target ?? MACTarget()
         row.marks.subtract([.adopted, .failed, .yielded, .settled])
         enqueue(mac, &row)
@@ -80,7 +80,7 @@ struct EntryTable {
 
     // MARK: Queue
 
-    private mutating func enqueue(_ mac: MACAddress, _ row: inout MACRow) {
+    private mutating func enqueue(_ mac: MACAddress, _ row: inout FDBRow) {
         guard !row.marks.contains(.queued) else { return }
         row.marks.insert(.queued)
         queuedMACs.append(mac)
@@ -113,7 +113,7 @@ struct EntryTable {
         }
     }
     /// Changes an existing row and looks at it again.
-    mutating func update(_ mac: MACAddress, _ body: (inout MACRow) -> Void) {
+    mutating func update(_ mac: MACAddress, _ body: (inout FDBRow) -> Void) {
         guard var row = macs[mac] else { return }
         body(&row)
         enqueue(mac, &row)
@@ -144,7 +144,7 @@ struct EntryTable {
         queuedNeighbors = []
         localStatics = []
         macs = macs.filter { $0.value.isWanted }
-        for mac in Array(macs.keys) { macs[mac] = macs[mac].map { MACRow(want: $0.want) } }
+        for mac in Array(macs.keys) { macs[mac] = macs[mac].map { FDBRow(want: $0.want) } }
         floods = floods.filter { $0.value.isWanted }
         for target in Array(floods.keys) { floods[target] = FloodRow(isWanted: true) }
         neighbors = neighbors.filter { $0.value.want != nil }
@@ -255,7 +255,7 @@ struct EntryTable {
     }
     private func sendingVNI(_ vni: UInt32) -> UInt32 { vni == domain.rawValue ? 0 : vni }
 
-    private func next(_ mac: MACAddress, _ row: MACRow, _ binding: DeviceBinding, _ list: inout [EntryOperation]) {
+    private func next(_ mac: MACAddress, _ row: FDBRow, _ binding: DeviceBinding, _ list: inout [EntryOperation]) {
         guard !row.marks.contains(.inFlight) else { return }
         let tables: NeighborFlags = binding.isBridged ? [.own, .master] : .own
         if row.marks.contains(.suspicious) {
@@ -345,7 +345,8 @@ struct EntryTable {
                     row.isPresent = failure == nil
                     if failure == nil { row.marks.insert(.settled) } else { row.marks.insert(.failed) }
                     isReported = failure != nil
-                } else if failure == nil || failure?.isAbsence == true {
+                } else {
+                    // Gone, or not to be removed: a refusal is logged, and not repeated for ever.
                     row.isPresent = false
                     row.marks.remove(.settled)
                 }
@@ -362,7 +363,7 @@ struct EntryTable {
                 case .setNeighbor:
                     isReported = true
                     row.marks.insert(.failed)
-                case .deleteNeighbor where failure == nil || failure?.isAbsence == true: row.have = nil
+                case .deleteNeighbor: row.have = nil
                 default: break
                 }
             }
@@ -393,10 +394,8 @@ struct EntryTable {
             } else if failure?.isAbsence == true, operation.flags.contains(.own) {
                 // The bridge is asked first and had none: the device's own table has not been touched.
                 row.have.flags.remove(.inBridge)
-            } else if failure?.isAbsence == true {
-                row.have = MACTarget()
             } else {
-                // Nothing more can be done about it; a later change of the row tries again.
+                // Absent, or not to be removed: a refusal is logged, and not repeated for ever.
                 row.have = MACTarget()
             }
         default: break
@@ -468,7 +467,7 @@ struct EntryTable {
     mutating func observed(device entry: FDBEntry) {
         let vni = entry.vni ?? domain.rawValue
         guard !entry.mac.isZero else { return }
-        var row = macs[entry.mac] ?? MACRow()
+        var row = macs[entry.mac] ?? FDBRow()
         if entry.flags.contains(.externallyLearned) {
             row.have.vtep = entry.destination.map { vteps.index(of: $0) } ?? 0
             row.have.vni = vni
@@ -493,7 +492,7 @@ struct EntryTable {
     }
     /// A row of the bridge's table on the VXLAN port.
     mutating func observed(port entry: FDBEntry) {
-        var row = macs[entry.mac] ?? MACRow()
+        var row = macs[entry.mac] ?? FDBRow()
         if entry.flags.contains(.externallyLearned) {
             row.have.flags.insert(.inBridge)
             if entry.flags.contains(.sticky) { row.have.flags.insert(.sticky) }

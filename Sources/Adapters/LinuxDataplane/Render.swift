@@ -82,7 +82,7 @@ struct RowMarks: OptionSet, Hashable, Sendable {
 }
 
 /// A row of the MAC table: 24 octets.
-struct MACRow: Hashable, Sendable {
+struct FDBRow: Hashable, Sendable {
     var want = MACTarget()
     var have = MACTarget()
     var marks: RowMarks = []

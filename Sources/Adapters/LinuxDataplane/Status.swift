@@ -64,7 +64,7 @@ extension LinuxDataplane {
         let (isWanted, isDone, conflict): (Bool, Bool, String?)
         switch key {
         case .mac(let key):
-            let row = table.macs[key.mac] ?? MACRow()
+            let row = table.macs[key.mac] ?? FDBRow()
             isWanted = row.isWanted
             isDone = row.isDone(bridged: table.binding?.isBridged == true)
             conflict = self.conflict(key.mac, row, domain)
@@ -94,7 +94,7 @@ extension LinuxDataplane {
         if case .neighbor = key, !table.canHoldNeighbors { return .waiting(reason: "the bridge is down") }
         return .pending
     }
-    private func conflict(_ mac: MACAddress, _ row: MACRow, _ domain: Domain) -> String? {
+    private func conflict(_ mac: MACAddress, _ row: FDBRow, _ domain: Domain) -> String? {
         if domain.table.localStatics.contains(mac) {
             let port = domain.localMACs[mac].map { links.name(of: $0.interface) } ?? "a local port"
             return "conflict: a static entry on \(port) that evpnd did not make"
