@@ -55,12 +55,10 @@ final class KernelLab {
     }
 
     func dataplane() throws -> Subject {
-        let subject = Subject()
         let log = Log(level: .debug) { [weak self] in self?.lines.append($0) }
-        let dataplane = try LinuxDataplane(
-            loop: loop, log: log, metrics: subject.metrics, stateDirectory: directory)
-        dataplane.onLocalChanges = { [weak subject] in subject?.record($0) }
-        subject.dataplane = dataplane
+        let subject = Subject(
+            try LinuxDataplane(loop: loop, log: log, metrics: MetricRegistry(), stateDirectory: directory))
+        subject.dataplane.onLocalChanges = { [weak subject] in subject?.record($0) }
         return subject
     }
 
@@ -137,8 +135,8 @@ struct LabFailure: Error, CustomStringConvertible {
 
 /// A dataplane and what it has told.
 final class Subject {
-    var dataplane: LinuxDataplane!
-    let metrics = MetricRegistry()
+    let dataplane: LinuxDataplane
+    init(_ dataplane: LinuxDataplane) { self.dataplane = dataplane }
     var domains: [VNI: LocalDomain] = [:]
     var macs: [MACKey: LocalMAC] = [:]
     var neighbors: [NeighborKey: LocalNeighbor] = [:]
@@ -157,9 +155,14 @@ final class Subject {
     var requests: Int { dataplane.statistics.requests }
 }
 
-func vni(_ value: UInt32) -> VNI { VNI(value)! }
-func mac(_ text: String) -> MACAddress { MACAddress(text)! }
-func ip(_ text: String) -> IPAddress { IPAddress(text)! }
+/// Of a constant in a test; a wrong one ends the test run.
+private func constant<T>(_ value: T?) -> T {
+    guard let value else { preconditionFailure("a test's constant cannot be read") }
+    return value
+}
+func vni(_ value: UInt32) -> VNI { constant(VNI(value)) }
+func mac(_ text: String) -> MACAddress { constant(MACAddress(text)) }
+func ip(_ text: String) -> IPAddress { constant(IPAddress(text)) }
 func macKey(_ number: UInt32, _ text: String) -> MACKey { MACKey(vni: vni(number), mac: mac(text)) }
 func remote(_ vtep: String, vni number: UInt32 = 100, sticky: Bool = false) -> RemoteMAC {
     RemoteMAC(vtep: ip(vtep), vni: vni(number), isSticky: sticky)
