@@ -118,3 +118,5 @@ func write(_ text: String, to descriptor: Int32 = 1) {
     }
 }
 func writeError(_ text: String) { write(text, to: 2) }
+
+func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

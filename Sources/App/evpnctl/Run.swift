@@ -6,7 +6,7 @@ func run(_ arguments: Arguments) throws(CommandError) {
     let words = arguments.words
     let client: Client
     func connect() throws(CommandError) -> Client {
-        try Client(path: arguments.options["--socket"] ?? "/run/evpnd/evpnd.sock")
+        try Client(path: arguments.options["--socket"] ?? environment("EVPND_SOCKET") ?? "/run/evpnd/evpnd.sock")
     }
     func usage(_ text: String) -> CommandError { CommandError(status: 2, reason: "usage: evpnctl \(text)") }
     /// The request, with the options that were given.
