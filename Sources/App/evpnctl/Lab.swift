@@ -234,7 +234,8 @@ struct Lab {
         for node in topology.nodes {
             let isThere = FileNames.exists("/run/netns/\(namespace(node.name))")
             let isRunning = pid(node.name).map { Glibc.kill($0, 0) == 0 } ?? false
-            let state = !isThere ? "absent" : node.configuration == nil ? "up" : isRunning ? "evpnd running" : "evpnd stopped"
+            let state =
+                !isThere ? "absent" : node.configuration == nil ? "up" : isRunning ? "evpnd running" : "evpnd stopped"
             table.rows.append([
                 node.name, "node", namespace(node.name), node.addresses.joined(separator: " "), state,
                 node.configuration == nil ? "-" : path(node.name, ".log"),
