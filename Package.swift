@@ -68,6 +68,7 @@ let package = Package(
         command("evpnd", ["Agent"]),
         command("evpnctl", ["BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
         // Tests
+        tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("Documents", ["Documents"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),
         tests("YAML", ["YAML", "Documents"]),

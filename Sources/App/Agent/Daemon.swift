@@ -3,8 +3,11 @@
 import AsyncIO
 import CLinux
 import Documents
+import EVPN
 import Glibc
 import Intents
+import LinuxDataplane
+import NetTypes
 import Telemetry
 
 /// Runs evpnd and returns its exit status: 0 after an orderly end, 1 when it cannot start, 2 for a wrong command line or
@@ -32,6 +35,7 @@ public func runDaemon(_ arguments: [String]) -> Int32 {
         if loaded.configuration != nil { print("\(options.configurationPath): usable") }
         return loaded.configuration == nil ? 2 : 0
     }
+    if options.cleansUp { return cleanUp(options, loaded.configuration) }
     guard let configuration = loaded.configuration else {
         writeError(loaded.problems.report)
         writeError("evpnd: \(options.configurationPath) is not usable; nothing was changed\n")
@@ -53,6 +57,26 @@ public func runDaemon(_ arguments: [String]) -> Int32 {
         }
         loop.run()
         signals.close()
+        return 0
+    } catch {
+        writeError("evpnd: \(error)\n")
+        return 1
+    }
+}
+
+/// Removes what carries our mark, without a daemon: the configuration only tells whose devices to look at, and may be absent.
+private func cleanUp(_ options: Options, _ configuration: Configuration?) -> Int32 {
+    let socket = options.socketPath ?? configuration?.control.socket ?? "/run/evpnd/evpnd.sock"
+    if let descriptor = try? connectUnix(socket) {
+        close(descriptor)
+        writeError("evpnd: a daemon serves \(socket); use evpnctl cleanup --yes, or stop it first\n")
+        return 1
+    }
+    let vnis = configuration.map { Set($0.overlay.evis.map(\.vni)) } ?? []
+    do throws(DataplaneError) {
+        let commands = try LinuxDataplane.cleanup(stateDirectory: options.stateDirectory, vnis: vnis)
+        for command in commands { print(command) }
+        print("\(commands.count) removed")
         return 0
     } catch {
         writeError("evpnd: \(error)\n")

@@ -10,14 +10,16 @@ struct Options: Equatable {
     var stateDirectory = "/run/evpnd"
     var logLevel: LogLevel?
     var checksOnly = false
+    var cleansUp = false
     var printsVersion = false
     var printsHelp = false
 
     static let help = """
-        usage: evpnd [--config FILE] [--check] [--socket PATH] [--state-dir DIR] [--log-level LEVEL]
+        usage: evpnd [--config FILE] [--check | --cleanup] [--socket PATH] [--state-dir DIR] [--log-level LEVEL]
 
           --config FILE      the configuration (default /etc/evpnd/evpnd.yaml)
           --check            report every problem of the configuration and exit: 0 when usable, 2 when not
+          --cleanup          remove everything of ours from the kernel and exit; forwarding stops
           --socket PATH      the control socket (default: control.socket of the configuration, /run/evpnd/evpnd.sock)
           --state-dir DIR    where the record of our own flood entries is kept (default /run/evpnd)
           --log-level LEVEL  debug, info, warning or error (default: telemetry.logLevel)
@@ -38,6 +40,7 @@ struct Options: Equatable {
             }
             switch name {
             case "--check": options.checksOnly = true
+            case "--cleanup": options.cleansUp = true
             case "--version": options.printsVersion = true
             case "--help", "-h": options.printsHelp = true
             case "--config", "--socket", "--state-dir", "--log-level":
