@@ -67,10 +67,12 @@ let package = Package(
             ]),
         command("evpnd", ["Agent"]),
         command("evpnctl", ["BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
+        target("Test", "Simulator", ["EVPN", "BGPEngine", "BGP", "NetTypes"]),
         // Tests
         tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("Documents", ["Documents"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),
+        tests("Simulator", ["Simulator"]),
         tests("YAML", ["YAML", "Documents"]),
         tests("Intents", ["Intents", "YAML", "Documents", "EVPN", "BGPEngine", "BGP", "NetTypes"]),
         tests("BGP", ["BGP", "NetTypes"]),
