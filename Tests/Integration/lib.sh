@@ -1,0 +1,86 @@
+# Sourced by every test: namespaces with a name of their own, daemons by pid file, polling with a deadline, cleanup in a trap.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=${EVPND_BUILD:-$root/.build/release}
+[ -x "$build/evpnd" ] || build=$root/.build/debug
+P=i$$
+T=$(mktemp -d /tmp/evpnd-$P-XXXXXX)
+frr_spaces=()
+
+cleanup() {
+    local status=$?
+    set +e
+    if [ $status != 0 ]; then for f in "$T"/*.log; do [ -s "$f" ] && { echo "-- $f"; tail -15 "$f"; }; done; fi
+    for f in "$T"/*.pid; do [ -e "$f" ] && kill -9 "$(cat "$f")" 2>/dev/null; done
+    for ns in "${frr_spaces[@]}"; do
+        for f in /var/run/frr/"$ns"/*.pid; do [ -e "$f" ] && kill -9 "$(cat "$f")" 2>/dev/null; done
+        rm -rf "/var/run/frr/$ns" "/etc/frr/$ns"
+    done
+    for ns in $(ip netns list 2>/dev/null | awk '{print $1}' | grep "^$P-"); do ip netns delete "$ns"; done
+    rm -rf "$T"
+    exit $status
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+on() { ip netns exec "$P-$1" "${@:2}"; }
+ctl() { "$build/evpnctl" --socket "$T/$1.sock" "${@:2}"; }
+pause() { read -rt 0.1 <> <(:) || true; }
+await() { # SECONDS WHAT COMMAND… : until the command succeeds
+    local end=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt "$end" ] || fail "not within the time: $what"
+        pause
+    done
+}
+core() {
+    ip netns add "$P-core"
+    ip -n "$P-core" link add br0 type bridge
+    ip -n "$P-core" link set br0 up mtu 9000
+}
+node() { # NAME ADDRESS/LENGTH…
+    ip netns add "$P-$1"
+    ip -n "$P-$1" link set lo up
+    ip link add eth0 netns "$P-$1" mtu 9000 type veth peer name "to-$1" netns "$P-core"
+    ip -n "$P-core" link set "to-$1" master br0 up mtu 9000
+    for address in "${@:2}"; do ip -n "$P-$1" address add "$address" dev eth0 nodad; done
+    ip -n "$P-$1" link set eth0 up
+}
+host() { # NAME NODE PORT ADDRESS/LENGTH MAC
+    ip netns add "$P-$1"
+    ip link add eth0 netns "$P-$1" type veth peer name "$3" netns "$P-$2"
+    ip -n "$P-$1" link set eth0 address "$5" mtu 1400
+    ip -n "$P-$1" address add "$4" dev eth0
+    ip -n "$P-$1" link set eth0 up
+    ip -n "$P-$2" link set "$3" up
+}
+start_evpnd() { # NODE, configuration in $T/NODE.yaml
+    on "$1" "$build/evpnd" --config "$T/$1.yaml" --socket "$T/$1.sock" --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &
+    echo $! >"$T/$1.pid"
+    await 10 "control socket of $1" test -S "$T/$1.sock"
+}
+established() { ctl "$1" show neighbors --json | jq -e "map(select(.state == \"established\")) | length >= ${2:-1}"; }
+pings() { on "$1" ping -c 1 -W 1 -q "$2"; }
+vxlan() { # NODE VNI LOCAL : what an operator makes: bridge and VXLAN device
+    ip -n "$P-$1" link add "br$2" type bridge
+    ip -n "$P-$1" link set "br$2" addrgenmode none up
+    ip -n "$P-$1" link add "vxlan$2" type vxlan id "$2" dstport 4789 local "$3" nolearning
+    ip -n "$P-$1" link set "vxlan$2" master "br$2" addrgenmode none
+    bridge -n "$P-$1" link set dev "vxlan$2" learning off neigh_suppress on
+    ip -n "$P-$1" link set "vxlan$2" up
+}
+start_frr() { # NODE, configuration in $T/NODE.conf
+    local ns=$P-$1
+    frr_spaces+=("$ns")
+    mkdir -p "/var/run/frr/$ns" "/etc/frr/$ns"
+    cp "$T/$1.conf" "/etc/frr/$ns/frr.conf"
+    touch "/etc/frr/$ns/vtysh.conf"
+    chown -R frr:frr "/var/run/frr/$ns" "/etc/frr/$ns"
+    on "$1" /usr/lib/frr/zebra -d -N "$ns" -A 127.0.0.1 -s 90000000 -f /dev/null
+    on "$1" /usr/lib/frr/bgpd -d -N "$ns" -A 127.0.0.1 -f /dev/null
+    on "$1" vtysh -N "$ns" -b >/dev/null 2>&1
+}
+frr() { on "$1" vtysh -N "$P-$1" -c "$2"; }

@@ -1,0 +1,73 @@
+# An FRR reflector, an FRR VTEP and an evpnd VTEP: routes and pings both ways, a MAC that moves, a host that goes.
+. "$(dirname "$0")/lib.sh"
+core
+node rr 10.99.0.1/24
+node frr 10.99.0.2/24
+node ev 10.99.0.3/24
+vxlan frr 100 10.99.0.2
+host a frr pa 10.0.0.2/24 02:00:00:00:00:02
+ip -n "$P-frr" link set pa master br100
+host b ev pb 10.0.0.3/24 02:00:00:00:00:03
+cat >"$T/rr.conf" <<C
+router bgp 65000
+ bgp router-id 10.99.0.1
+ no bgp default ipv4-unicast
+ neighbor C peer-group
+ neighbor C remote-as 65000
+ bgp listen range 10.99.0.0/24 peer-group C
+ address-family l2vpn evpn
+  neighbor C activate
+  neighbor C route-reflector-client
+ exit-address-family
+C
+cat >"$T/frr.conf" <<C
+router bgp 65000
+ bgp router-id 10.99.0.2
+ no bgp default ipv4-unicast
+ neighbor 10.99.0.1 remote-as 65000
+ neighbor 10.99.0.1 timers connect 1
+ address-family l2vpn evpn
+  neighbor 10.99.0.1 activate
+  advertise-all-vni
+ exit-address-family
+C
+cat >"$T/ev.yaml" <<C
+node: {vtep: 10.99.0.3}
+bgp:
+  global: {asn: 65000}
+  neighbors:
+    - config: {neighborAddress: 10.99.0.1, peerAsn: 65000}
+      timers: {config: {connectRetry: 1}}
+vnis: [{vni: 100, managed: true, members: [pb, pm]}]
+telemetry: {listen: 127.0.0.1:9474}
+C
+start_frr rr
+start_frr frr
+start_evpnd ev
+await 20 'session with the FRR reflector' established ev
+await 20 'ping from evpnd to FRR' pings b 10.0.0.2
+await 5 'ping from FRR to evpnd' pings a 10.0.0.3
+frr frr 'show evpn mac vni 100' | grep -q '02:00:00:00:00:03.*remote.*10.99.0.3' || fail 'FRR has no remote MAC of evpnd'
+frr frr 'show evpn vni 100' | grep -q '10.99.0.3 flood: HER' || fail 'FRR does not flood to evpnd'
+ctl ev explain mac 02:00:00:00:00:02 || fail 'the chain to the MAC behind FRR is broken'
+
+# The host behind FRR moves to evpnd: same MAC and address, a new port.
+ip netns delete "$P-a"
+host m ev pm 10.0.0.2/24 02:00:00:00:00:02
+moved() { pings m 10.0.0.3 && ctl ev show macs --mac 02:00:00:00:00:02 --json | jq -e '.[0].place == "local" and .[0].sequence >= 1'; }
+await 10 'the moved MAC is local, with a sequence number' moved
+seen() { frr frr 'show evpn mac vni 100' | grep -q '02:00:00:00:00:02.*remote.*10.99.0.3'; }
+await 10 'FRR sees the MAC at evpnd' seen
+
+# And it moves back.
+ip netns delete "$P-m"
+host a2 frr pa2 10.0.0.2/24 02:00:00:00:00:02
+ip -n "$P-frr" link set pa2 master br100
+back() { pings a2 10.0.0.3 && ctl ev show macs --mac 02:00:00:00:00:02 --json | jq -e '.[0].place == "remote" and .[0].sequence >= 2'; }
+await 10 'the MAC is back behind FRR' back
+
+# A host that goes is withdrawn.
+ip netns delete "$P-a2"
+gone() { ! on ev bridge fdb show dev vxlan100 | grep -q 02:00:00:00:00:02; }
+await 10 'the withdrawn MAC leaves the FDB' gone
+ctl ev plan | grep -q '^nothing' || fail 'a second plan is not empty'

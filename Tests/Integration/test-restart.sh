@@ -1,0 +1,45 @@
+# kill -9 and SIGTERM of evpnd, each followed by a start, under a ping flood: not one packet is lost.
+. "$(dirname "$0")/lib.sh"
+core
+node rr 10.99.0.1/24
+cat >"$T/rr.yaml" <<C
+node: {vtep: 10.99.0.1}
+bgp:
+  global: {asn: 65000}
+  peerGroups:
+    - config: {peerGroupName: vteps, peerAsn: 65000}
+      routeReflector: {routeReflectorClient: true}
+  dynamicNeighbors: [{prefix: 10.99.0.0/24, peerGroup: vteps}]
+C
+start_evpnd rr
+for i in 2 3; do
+    node v$i 10.99.0.$i/24
+    host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
+    cat >"$T/v$i.yaml" <<C
+node: {vtep: 10.99.0.$i}
+bgp:
+  global: {asn: 65000}
+  neighbors:
+    - config: {neighborAddress: 10.99.0.1, peerAsn: 65000}
+      timers: {config: {connectRetry: 1}}
+vnis: [{vni: 100, managed: true, members: [p$i]}]
+C
+    start_evpnd v$i
+done
+await 20 'first ping' pings h2 10.0.0.3
+flood() { # SIGNAL
+    on h2 ping -i 0.01 -c 400 -q 10.0.0.3 >"$T/ping.txt" &
+    local flood=$!
+    kill "-$1" "$(cat "$T/v2.pid")"
+    dead() { ! kill -0 "$(cat "$T/v2.pid")"; }
+    await 5 'the daemon ends' dead
+    rm -f "$T/v2.sock"
+    start_evpnd v2
+    await 10 'the session is back' established v2
+    wait $flood || true
+    grep -q ' 0% packet loss' "$T/ping.txt" || fail "lost packets after $1: $(grep loss "$T/ping.txt")"
+}
+flood KILL
+flood TERM
+ctl v2 plan | grep -q '^nothing' || fail 'the plan after a restart is not empty'
+grep -q 'restart=true' "$T/v2.log" || fail 'the restart was not recognised'
