@@ -46,7 +46,7 @@ node() { # NAME ADDRESS/LENGTH…
     ip -n "$P-$1" link set lo up
     ip link add eth0 netns "$P-$1" mtu 9000 type veth peer name "to-$1" netns "$P-core"
     ip -n "$P-core" link set "to-$1" master br0 up mtu 9000
-    for address in "${@:2}"; do ip -n "$P-$1" address add "$address" dev eth0 nodad; done
+    for address in "${@:2}"; do ip -n "$P-$1" address add "$address" dev eth0 $([[ $address == *:* ]] && echo nodad); done
     ip -n "$P-$1" link set eth0 up
 }
 host() { # NAME NODE PORT ADDRESS/LENGTH MAC
@@ -58,7 +58,8 @@ host() { # NAME NODE PORT ADDRESS/LENGTH MAC
     ip -n "$P-$2" link set "$3" up
 }
 start_evpnd() { # NODE, configuration in $T/NODE.yaml
-    on "$1" "$build/evpnd" --config "$T/$1.yaml" --socket "$T/$1.sock" --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &
+    # Not through `on`: the pid must be that of evpnd, not of a subshell.
+    ip netns exec "$P-$1" "$build/evpnd" --config "$T/$1.yaml" --socket "$T/$1.sock" --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &
     echo $! >"$T/$1.pid"
     await 10 "control socket of $1" test -S "$T/$1.sock"
 }

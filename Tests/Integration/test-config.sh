@@ -58,7 +58,7 @@ set +e
 set -e
 grep -q 'not running' "$T/none" || fail 'no clear message without a daemon'
 # A taken port is retried and shown.
-on b python3 -c 'import socket,time
+ip netns exec "$P-b" python3 -c 'import socket,time
 s = socket.socket(); s.bind(("10.99.0.3", 1790)); s.listen(); time.sleep(100)' &
 echo $! >"$T/port.pid"
 taken() { on b ss -Hltn 'sport = 1790' | grep -q 1790; }

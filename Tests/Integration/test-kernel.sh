@@ -28,7 +28,7 @@ foreign || fail 'foreign entries were touched'
 
 # Damage heals within two seconds.
 has() { fdb | grep -q "02:00:00:00:00:03 dst 10.99.0.3"; }
-has || fail 'no entry for the remote MAC'
+await 5 'the entry of the remote MAC' has
 bridge -n "$P-v2" fdb del 02:00:00:00:00:03 dev vxlan100
 await 2 'a deleted entry comes back' has
 bridge -n "$P-v2" fdb replace 02:00:00:00:00:03 dev vxlan100 dst 203.0.113.7 self

@@ -28,7 +28,7 @@ C
 done
 await 20 'first ping' pings h2 10.0.0.3
 flood() { # SIGNAL
-    on h2 ping -i 0.01 -c 400 -q 10.0.0.3 >"$T/ping.txt" &
+    ip netns exec "$P-h2" ping -i 0.01 -c 400 -q 10.0.0.3 >"$T/ping.txt" &
     local flood=$!
     kill "-$1" "$(cat "$T/v2.pid")"
     dead() { ! kill -0 "$(cat "$T/v2.pid")"; }

@@ -95,7 +95,7 @@ struct Lab {
                 "link", "add", "eth0", "netns", name, "mtu", "\(topology.mtu)", "type", "veth", "peer", "name",
                 "n\(index)", "netns", core)
             try ip("-n", core, "link", "set", "n\(index)", "master", "br0", "mtu", "\(topology.mtu)", "up")
-            for address in node.addresses { try ip("-n", name, "address", "add", address, "dev", "eth0", "nodad") }
+            for address in node.addresses { try ip("-n", name, "address", "add", address, "dev", "eth0") }
             try ip("-n", name, "link", "set", "eth0", "up")
         }
         for host in topology.hosts {
@@ -106,7 +106,7 @@ struct Lab {
                 "link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", host.port, "netns",
                 namespace(host.node))
             if let mac = host.mac { try ip("-n", name, "link", "set", "eth0", "address", mac) }
-            for address in host.addresses { try ip("-n", name, "address", "add", address, "dev", "eth0", "nodad") }
+            for address in host.addresses { try ip("-n", name, "address", "add", address, "dev", "eth0") }
             try ip("-n", name, "link", "set", "eth0", "mtu", "\(topology.hostMTU)", "up")
             try ip("-n", namespace(host.node), "link", "set", host.port, "up")
         }

@@ -21,7 +21,9 @@ final class BGPDecoder {
 
     /// `nodeAddress` is the literal VTEP address, which serves as router ID when it is IPv4 and none is given. Without a
     /// usable ASN or router ID a stand-in is used; the problem is on the list then.
-    func decode(_ section: Section, nodeAddress: IPAddress?) -> BGPConfiguration {
+    ///
+    /// `isNodeAddressWrong`: there is a VTEP address with a problem of its own, which is not reported twice.
+    func decode(_ section: Section, nodeAddress: IPAddress?, isNodeAddressWrong: Bool = false) -> BGPConfiguration {
         let global = section.section("global")
         var configuration = BGPConfiguration(asn: 0, routerID: .any)
         if let value = global["asn"] {
@@ -29,7 +31,7 @@ final class BGPDecoder {
         } else {
             global.missing("asn")
         }
-        configuration.routerID = routerID(global, nodeAddress: nodeAddress)
+        configuration.routerID = routerID(global, nodeAddress: nodeAddress, isNodeAddressWrong: isNodeAddressWrong)
         decodeGlobal(global, into: &configuration)
 
         let groups = decodeGroups(section)
@@ -55,9 +57,10 @@ final class BGPDecoder {
 
     // MARK: Global
 
-    private func routerID(_ global: Section, nodeAddress: IPAddress?) -> IPv4Address {
+    private func routerID(_ global: Section, nodeAddress: IPAddress?, isNodeAddressWrong: Bool) -> IPv4Address {
         guard let value = global["routerID"], !value.document.isInert else {
             if case .v4(let address)? = nodeAddress { return address }
+            if isNodeAddressWrong { return .any }
             global.missing("routerID", hint: "an IPv4 address; only an IPv4 node.vtep can stand in for it")
             return .any
         }

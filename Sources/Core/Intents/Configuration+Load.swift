@@ -32,7 +32,9 @@ extension Configuration {
         var bgp = BGPConfiguration(asn: 0, routerID: .any)
         if file.has("bgp") {
             let decoder = BGPDecoder(problems: problems, readSecret: readSecret)
-            bgp = decoder.decode(bgpSection, nodeAddress: nodeAddress)
+            bgp = decoder.decode(
+                bgpSection, nodeAddress: nodeAddress,
+                isNodeAddressWrong: nodeSection.has("vtep") && nodeAddress == nil)
         }
         let evis = overlayDecoder.decode(file["vnis"], asn: bgp.asn, routerID: bgp.routerID)
 
