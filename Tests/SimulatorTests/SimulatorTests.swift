@@ -38,6 +38,7 @@ private let seeds: [UInt64] = {
         #expect(
             problems.isEmpty,
             "EVPND_SEED=\(seed), \(problems.count) problems:\n\(problems.prefix(8).joined(separator: "\n"))")
+        #expect(world.updatesBetweenReflectors <= 2 * world.updatesFromVTEPs, "EVPND_SEED=\(seed)")
         #expect(world.troubles.count >= 6, "\(world.troubles)")
         let left = world.dissolve(seconds: 90)
         #expect(left.isEmpty, "EVPND_SEED=\(seed) after the end:\n\(left.prefix(8).joined(separator: "\n"))")

@@ -19,11 +19,12 @@ public enum DecisionStep: UInt8, Hashable, Comparable, Sendable, CaseIterable, C
     case origin
     case multiExitDiscriminator
     case externalOverInternal
-    /// A path kept from before a restart loses a tie; it may not lose earlier (RFC 4724 §4.2).
-    case freshOverStale
     case routerID
     /// RFC 4456 §9: between the steps f and g.
     case clusterListLength
+    /// A path kept from before a restart loses a tie; it may not lose earlier (RFC 4724 §4.2). Before the cluster list, two
+    /// reflectors would each prefer the other's copy of what both keep, withdraw their own, and so on for ever.
+    case freshOverStale
     case peerAddress
     case pathID
 
