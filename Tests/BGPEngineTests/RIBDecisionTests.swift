@@ -120,8 +120,10 @@ import Testing
     }
     @Test func staleLosesTiesOnly() {
         var rib = makeRIB([peer(1), peer(2)])
-        rib.hear(1, [prefix])
-        rib.hear(2, [prefix])
+        // The same route of one originator over two peers, so that nothing but staleness and the address tells them apart.
+        let same = attributes { $0.originatorID = IPv4Address(rawValue: 9) }
+        rib.hear(1, [prefix], same)
+        rib.hear(2, [prefix], same)
         rib.markStale(PeerID(1), [.ipv4Unicast])
         expect(rib.step(prefix), 2, .freshOverStale)
         rib.hear(2, [prefix], attributes { $0.localPreference = 10 })
