@@ -79,6 +79,11 @@ final class Agent {
         dataplane.onLocalChanges = { [weak self] in self?.handle(.local($0)) }
         speaker.onRoutes = { [weak self] in self?.handle(.routes($0)) }
         speaker.onInitialSync = { [weak self] in self?.synchronized() }
+        speaker.onEvent = { [weak self] event in
+            var fields = event.fields
+            if let neighbor = event.neighbor { fields.insert(("neighbor", neighbor.description), at: 0) }
+            self?.publish("bgp.\(event.name)", fields)
+        }
         registerMetrics()
         nodeAddress = resolveNodeAddress(configuration.node.vtep)
         if nodeAddress == nil, case .interface(let name) = configuration.node.vtep {
@@ -159,12 +164,13 @@ final class Agent {
         let (name, fields, level) = describe(event)
         metrics.counter("evpnd_evpn_events_total", "Events of the control plane", ["event": name]).increment()
         log.write(level, "evpn.\(name)", fields)
-        publish("evpn.\(name)", fields)
+        publish("evpn.\(name)", fields.map { ($0.key, $0.value) })
     }
-    func publish(_ event: String, _ fields: KeyValuePairs<String, String>) {
+    /// One line for every `evpnctl watch`.
+    private func publish(_ event: String, _ fields: [(key: String, value: String)]) {
         guard let control, control.hasWatchers else { return }
         var members = [JSONValue.Member("event", JSONValue(event))]
-        members += fields.map { JSONValue.Member($0.key, JSONValue($0.value)) }
+        members += fields.map { field in JSONValue.Member(field.key, JSONValue(field.value)) }
         control.broadcast(.object(members))
     }
 
