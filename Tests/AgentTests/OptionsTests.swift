@@ -19,4 +19,10 @@ import Testing
     func refusesWhatItDoesNotKnow(_ arguments: [String]) {
         #expect(throws: UsageError.self) { try Options.parse(arguments).get() }
     }
+
+    @Test func knowsWhetherItMayChangeTheNetwork() {
+        #expect(Privileges.canAdministerNetwork(status: "Name:\tx\nCapEff:\t000001ffffffffff\n"))
+        #expect(!Privileges.canAdministerNetwork(status: "CapEff:\t0000000000000400\n"))
+        #expect(Privileges.canAdministerNetwork(status: "nothing of the kind"))
+    }
 }

@@ -47,6 +47,11 @@ final class Agent {
         self.log = log
         metrics = MetricRegistry()
         startedAt = loop.now
+        guard Privileges.canAdministerNetwork else {
+            throw StartError(
+                "no permission to change the network: CAP_NET_ADMIN is missing; run evpnd as root or by its systemd unit"
+            )
+        }
         run = try RunRecord(stateDirectory: options.stateDirectory)
         do throws(DataplaneError) {
             dataplane = try LinuxDataplane(
