@@ -29,10 +29,10 @@ on() { ip netns exec "$P-$1" "${@:2}"; }
 ctl() { "$build/evpnctl" --socket "$T/$1.sock" "${@:2}"; }
 pause() { read -rt 0.1 <> <(:) || true; }
 await() { # SECONDS WHAT COMMAND… : until the command succeeds
-    local end=$((SECONDS + $1)) what=$2
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000000)) what=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt "$end" ] || fail "not within the time: $what"
+        [ ${EPOCHREALTIME/./} -lt $end ] || fail "not within the time: $what"
         pause
     done
 }
@@ -64,6 +64,7 @@ start_evpnd() { # NODE, configuration in $T/NODE.yaml
     await 10 "control socket of $1" test -S "$T/$1.sock"
 }
 established() { ctl "$1" show neighbors --json | jq -e "map(select(.state == \"established\")) | length >= ${2:-1}"; }
+settled() { ctl "$1" plan | grep '^nothing'; }
 pings() { on "$1" ping -c 1 -W 1 -q "$2"; }
 vxlan() { # NODE VNI LOCAL : what an operator makes: bridge and VXLAN device
     ip -n "$P-$1" link add "br$2" type bridge

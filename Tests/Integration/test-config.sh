@@ -61,15 +61,15 @@ grep -q 'not running' "$T/none" || fail 'no clear message without a daemon'
 ip netns exec "$P-b" python3 -c 'import socket,time
 s = socket.socket(); s.bind(("10.99.0.3", 1790)); s.listen(); time.sleep(100)' &
 echo $! >"$T/port.pid"
-taken() { on b ss -Hltn 'sport = 1790' | grep -q 1790; }
+taken() { on b ss -Hltn 'sport = 1790' | grep 1790; }
 await 5 'the port is taken' taken
 sed 's/global: {asn: 65000}/global: {asn: 65000, listenPort: 1790, listenAddresses: [10.99.0.3]}/' "$T/b.yaml" >"$T/b2.yaml"
 cp "$T/b2.yaml" "$T/b.yaml"
 ctl b reload
-shown() { ctl b show status | grep -q 'Address already in use'; }
+shown() { ctl b show status | grep 'Address already in use'; }
 await 5 'a taken port is shown' shown
 kill "$(cat "$T/port.pid")"
-free() { ! ctl b show status | grep -q 'Address already in use'; }
+free() { ! ctl b show status | grep 'Address already in use'; }
 await 10 'the port is taken over when it is free' free
 # Cleanup leaves nothing.
 ctl a cleanup --yes

@@ -46,8 +46,8 @@ start_evpnd v2
 start_evpnd v3
 await 20 'session with MD5 and GTSM' established v2
 await 20 'ping across the eBGP spine' pings h2 10.0.0.3
-ctl v2 show routes --json | jq -e 'map(select(.next_hop == "10.99.0.3" and .as_path == "65001 65103")) | length > 0' >/dev/null ||
-    fail 'next hop or AS path is wrong'
+path() { ctl v2 show routes --json | jq -e 'map(select(.next_hop == "10.99.0.3" and .as_path == "65001 65103")) | length > 0'; }
+await 5 'next hop unchanged, AS path of both' path
 # A wrong password keeps the session down.
 sed 's/authPassword: secret/authPassword: wrong/' "$T/v2.yaml" >"$T/x" && cp "$T/x" "$T/v2.yaml"
 ctl v2 reload

@@ -47,17 +47,19 @@ start_evpnd ev
 await 20 'session with the FRR reflector' established ev
 await 20 'ping from evpnd to FRR' pings b 10.0.0.2
 await 5 'ping from FRR to evpnd' pings a 10.0.0.3
-frr frr 'show evpn mac vni 100' | grep -q '02:00:00:00:00:03.*remote.*10.99.0.3' || fail 'FRR has no remote MAC of evpnd'
-frr frr 'show evpn vni 100' | grep -q '10.99.0.3 flood: HER' || fail 'FRR does not flood to evpnd'
-ctl ev explain mac 02:00:00:00:00:02 || fail 'the chain to the MAC behind FRR is broken'
+# The first pings may have been flooded: the MAC routes follow them.
+remote() { frr frr 'show evpn mac vni 100' | grep "$1.*remote.*10.99.0.3"; }
+floods() { frr frr 'show evpn vni 100' | grep '10.99.0.3 flood: HER'; }
+await 5 'FRR has the remote MAC of evpnd' remote 02:00:00:00:00:03
+await 5 'FRR floods to evpnd' floods
+await 5 'the chain to the MAC behind FRR is complete' ctl ev explain mac 02:00:00:00:00:02
 
 # The host behind FRR moves to evpnd: same MAC and address, a new port.
 ip netns delete "$P-a"
 host m ev pm 10.0.0.2/24 02:00:00:00:00:02
 moved() { pings m 10.0.0.3 && ctl ev show macs --mac 02:00:00:00:00:02 --json | jq -e '.[0].place == "local" and .[0].sequence >= 1'; }
 await 10 'the moved MAC is local, with a sequence number' moved
-seen() { frr frr 'show evpn mac vni 100' | grep -q '02:00:00:00:00:02.*remote.*10.99.0.3'; }
-await 10 'FRR sees the MAC at evpnd' seen
+await 10 'FRR sees the MAC at evpnd' remote 02:00:00:00:00:02
 
 # And it moves back.
 ip netns delete "$P-m"
@@ -68,6 +70,6 @@ await 10 'the MAC is back behind FRR' back
 
 # A host that goes is withdrawn.
 ip netns delete "$P-a2"
-gone() { ! on ev bridge fdb show dev vxlan100 | grep -q 02:00:00:00:00:02; }
+gone() { ! on ev bridge fdb show dev vxlan100 | grep 02:00:00:00:00:02; }
 await 10 'the withdrawn MAC leaves the FDB' gone
-ctl ev plan | grep -q '^nothing' || fail 'a second plan is not empty'
+await 5 'a second plan is empty' settled ev

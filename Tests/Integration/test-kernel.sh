@@ -23,20 +23,21 @@ start_evpnd v2
 start_evpnd v3
 await 20 'ping between adopted devices' pings h2 10.0.0.3
 fdb() { on v2 bridge fdb show dev vxlan100; }
-foreign() { fdb | grep -q '00:00:00:00:00:00 dst 203.0.113.9' && fdb | grep -q '02:00:00:00:00:99 dst 203.0.113.8'; }
+foreign() { fdb | grep '00:00:00:00:00:00 dst 203.0.113.9' && fdb | grep '02:00:00:00:00:99 dst 203.0.113.8'; }
 foreign || fail 'foreign entries were touched'
 
 # Damage heals within two seconds.
-has() { fdb | grep -q "02:00:00:00:00:03 dst 10.99.0.3"; }
+has() { fdb | grep "02:00:00:00:00:03 dst 10.99.0.3"; }
 await 5 'the entry of the remote MAC' has
 bridge -n "$P-v2" fdb del 02:00:00:00:00:03 dev vxlan100
 await 2 'a deleted entry comes back' has
 bridge -n "$P-v2" fdb replace 02:00:00:00:00:03 dev vxlan100 dst 203.0.113.7 self
 await 2 'a changed entry is put right' has
 bridge -n "$P-v2" fdb del 00:00:00:00:00:00 dev vxlan100 dst 10.99.0.3
-flooded() { fdb | grep -q '00:00:00:00:00:00 dst 10.99.0.3'; }
+flooded() { fdb | grep '00:00:00:00:00:00 dst 10.99.0.3'; }
 await 2 'a deleted flood entry comes back' flooded
-ctl v2 show status --json | jq -e '.dataplane.healed >= 2' >/dev/null || fail 'the damage was not counted'
+counted() { ctl v2 show status --json | jq -e '.dataplane.healed >= 2'; }
+await 5 'the damage is counted' counted
 
 # Set down: withdrawn at the peer; up again: back.
 remote() { ctl v3 show macs --json | jq -e 'map(select(.place == "remote")) | length == 0'; }

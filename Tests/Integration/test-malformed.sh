@@ -43,7 +43,7 @@ ip netns exec "$P-bad" python3 "$here/peer.py" 10.99.0.2 10.99.0.9 <"$T/pipe" >"
 echo $! >"$T/peer.pid"
 exec 7>"$T/pipe"
 cat "$T/messages" >&7
-has() { on v2 bridge fdb show dev vxlan100 | grep -q "$1"; }
+has() { on v2 bridge fdb show dev vxlan100 | grep "$1"; }
 await 10 'the good route before' has 02:00:00:00:00:a1
 await 10 'the good route after' has 02:00:00:00:00:a5
 for mac in 02:00:00:00:00:a2 03:00:00:00:00:a3 02:00:00:00:00:a4; do has $mac && fail "$mac was installed"; done
@@ -57,5 +57,5 @@ ended() { grep -q 'notification 1/1' "$T/peer.out"; }
 await 5 'a bad marker gets NOTIFICATION 1/1' ended
 lost() { ! has 02:00:00:00:00:a1; }
 await 5 'routes of the reset session are gone' lost
-pings h2 10.0.0.3 >/dev/null || fail 'the other session suffered'
+await 5 'the other session goes on' pings h2 10.0.0.3
 [ "$(ctl v2 show neighbors --json | jq 'map(select(.address == "10.99.0.3")) | .[0].sessions')" = 1 ] || fail 'the other session was reset'

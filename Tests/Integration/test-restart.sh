@@ -41,5 +41,5 @@ flood() { # SIGNAL
 }
 flood KILL
 flood TERM
-ctl v2 plan | grep -q '^nothing' || fail 'the plan after a restart is not empty'
+await 5 'the plan after a restart is empty' settled v2
 grep -q 'restart=true' "$T/v2.log" || fail 'the restart was not recognised'
