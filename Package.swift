@@ -35,6 +35,7 @@ let package = Package(
         // Values
         target("Values", "NetTypes"),
         target("Values", "BGP", ["NetTypes"]),
+        target("Values", "GoBGPAPI", ["BGP", "NetTypes"]),
         target("Values", "Documents"),
         // Core
         target("Core", "BGPEngine", ["BGP", "NetTypes"]),
@@ -76,6 +77,7 @@ let package = Package(
         tests("YAML", ["YAML", "Documents"]),
         tests("Intents", ["Intents", "YAML", "Documents", "EVPN", "BGPEngine", "BGP", "NetTypes"]),
         tests("BGP", ["BGP", "NetTypes"]),
+        tests("GoBGPAPI", ["GoBGPAPI", "BGP", "NetTypes"]),
         tests("BGPEngine", ["BGPEngine", "BGP", "NetTypes"]),
         .executableTarget(
             name: "RIBBench", dependencies: ["BGPEngine", "BGP", "NetTypes"], path: "Sources/Test/RIBBench",
