@@ -128,7 +128,7 @@ final class Wire {
     }
 }
 
-private func configuration(
+func configuration(
     _ index: Int, asn: UInt32 = 65000, peer: Int, peerASN: UInt32 = 65000,
     _ change: (inout NeighborConfiguration) -> Void = { _ in }
 ) -> BGPConfiguration {
@@ -143,7 +143,7 @@ private func configuration(
     return result
 }
 
-private func routes(_ count: Int, via index: Int = 0) -> [LocalRouteChange] {
+func routes(_ count: Int, via index: Int = 0) -> [LocalRouteChange] {
     var attributes = PathAttributes()
     attributes.origin = .igp
     attributes.nextHop = Wire.address(index)

@@ -46,6 +46,8 @@ final class Neighbor {
     func index(of connection: ConnectionID) -> Int? { sessions.firstIndex { $0.id == connection } }
     /// Whether a session may be made at all.
     var isWelcome: Bool { !isShutDown && heldDown == nil }
+    /// A dynamic neighbor of which nothing is left. One that is kept down stays: it would be welcome again as a stranger.
+    var isForgettable: Bool { isDynamic && sessions.isEmpty && staleUntil == nil && isWelcome }
 
     var state: SessionState {
         if establishedIndex != nil { return .established }

@@ -148,6 +148,20 @@ public struct RIB: Sendable {
         peers.indices.contains(Int(peer.rawValue)) ? peers[Int(peer.rawValue)] : nil
     }
 
+    /// Replaces the limits of a peer; what it has announced already is held against them.
+    public mutating func setPrefixLimits(_ peer: PeerID, _ limits: [Family: PrefixLimit]) -> ReceiveOutcome {
+        var outcome = ReceiveOutcome()
+        guard peerState(peer) != nil else { return outcome }
+        let number = Int(peer.rawValue)
+        peers[number]?.description.prefixLimits = limits
+        for slot in (0..<FamilySlot.count).map({ FamilySlot(index: $0) }) {
+            peers[number]?.warned[slot.index] = false
+            peers[number]?.exceeded[slot.index] = false
+            checkLimits(number, slot, &outcome)
+        }
+        return outcome
+    }
+
     // MARK: Graceful restart
 
     /// Marks what the peer announced as stale (RFC 4724 §4.2, RFC 7313 §4): kept and used, but it loses ties, and goes with

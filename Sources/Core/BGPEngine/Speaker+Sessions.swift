@@ -194,7 +194,7 @@ extension Speaker {
             codec: negotiated.codec)
         description.isReflectorClient = own.isRouteReflectorClient
         description.nextHopSelf = Set(families.filter(\.nextHopSelf).map(\.family))
-        for family in families { description.prefixLimits[family.family] = family.prefixLimit }
+        description.prefixLimits = prefixLimits(of: neighbor)
         description.role = own.role
         description.enhancedRefresh = negotiated.enhancedRefresh
         if description.localAddress.isV6, !negotiated.extendedNextHop {
@@ -255,7 +255,7 @@ extension Speaker {
         neighbor.faults[key, default: 0] &+= 1
     }
 
-    private func handle(
+    func handle(
         _ event: ReceiveOutcome.LimitEvent, _ neighbor: Neighbor, _ id: ConnectionID, _ now: Instant
     ) {
         let fields = [
@@ -328,7 +328,7 @@ extension Speaker {
             log(.debug, "session.failed", neighbor, ("reason", cause.description))
         }
         if !isCollision { neighbor.failures += 1 }
-        if neighbor.isDynamic, neighbor.sessions.isEmpty, neighbor.staleUntil == nil {
+        if neighbor.isForgettable {
             forget(neighbor)
         } else if neighbor.sessions.isEmpty {
             scheduleRetry(neighbor, now)
@@ -426,12 +426,9 @@ extension Speaker {
                 neighbor.staleUntil = nil
                 for family in Family.supported { rib.sweepStale(neighbor.id, family) }
                 log(.info, "session.stale_removed", neighbor)
-                if neighbor.isDynamic, neighbor.sessions.isEmpty { forget(neighbor) }
+                if neighbor.isForgettable { forget(neighbor) }
             }
-            if let until = neighbor.heldDown?.until, until <= now {
-                neighbor.heldDown = nil
-                startConnecting(neighbor, now)
-            }
+            if let until = neighbor.heldDown?.until, until <= now { release(neighbor, now) }
             if let retry = neighbor.retryAt, retry <= now { startConnecting(neighbor, now) }
         }
         checkSynchronized(now)

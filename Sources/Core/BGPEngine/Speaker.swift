@@ -74,7 +74,7 @@ public final class Speaker {
                     remove(neighbor, now)
                     continue
                 }
-                neighbor.configuration = template
+                replaceConfiguration(neighbor, template, now)
             } else if let next = wanted[neighbor.address] {
                 update(neighbor, next, now)
             } else {
@@ -101,7 +101,7 @@ public final class Speaker {
     private func update(_ neighbor: Neighbor, _ next: NeighborConfiguration, _ now: Instant) {
         let keeps = neighbor.keepsSession(with: next)
         let wasDown = neighbor.configuration.isAdminDown
-        neighbor.configuration = next
+        replaceConfiguration(neighbor, next, now)
         if !keeps {
             endAll(neighbor, .administrative(NotificationMessage(code: 6, subcode: 6), "configuration changed"), now)
         }
@@ -111,6 +111,24 @@ public final class Speaker {
             neighbor.isShutDown = false
         }
         if neighbor.isWelcome, neighbor.sessions.isEmpty { startConnecting(neighbor, now) }
+    }
+
+    /// Prefix limits apply to a running session too; other ones are another chance for a neighbor that was held down.
+    private func replaceConfiguration(_ neighbor: Neighbor, _ next: NeighborConfiguration, _ now: Instant) {
+        let old = prefixLimits(of: neighbor)
+        neighbor.configuration = next
+        let limits = prefixLimits(of: neighbor)
+        guard limits != old else { return }
+        if neighbor.heldDown != nil { release(neighbor, now) }
+        let outcome = rib.setPrefixLimits(neighbor.id, limits)
+        guard let index = neighbor.establishedIndex else { return }
+        let id = neighbor.sessions[index].id
+        for event in outcome.limits { handle(event, neighbor, id, now) }
+    }
+    func prefixLimits(of neighbor: Neighbor) -> [Family: PrefixLimit] {
+        var limits: [Family: PrefixLimit] = [:]
+        for family in neighbor.configuration.families { limits[family.family] = family.prefixLimit }
+        return limits
     }
 
     /// A new RIB for a new identity; our own routes are carried over.
@@ -177,6 +195,11 @@ public final class Speaker {
             neighbor, .administrative(NotificationMessage(code: 6, subcode: 3), "no longer configured"), now)
         forget(neighbor)
     }
+    /// Lets a neighbor try again that was held down; one that came by itself has to come again.
+    func release(_ neighbor: Neighbor, _ now: Instant) {
+        neighbor.heldDown = nil
+        if neighbor.isForgettable { forget(neighbor) } else { startConnecting(neighbor, now) }
+    }
     func forget(_ neighbor: Neighbor) {
         rib.removePeer(neighbor.id)
         neighbors[neighbor.id] = nil
@@ -233,7 +256,7 @@ public final class Speaker {
         neighbor.heldDown = nil
         neighbor.failures = 0
         endAll(neighbor, .administrative(NotificationMessage(code: 6, subcode: 4), "cleared by command"), now)
-        if neighbor.isWelcome { startConnecting(neighbor, now) }
+        if neighbor.isForgettable { forget(neighbor) } else { startConnecting(neighbor, now) }
         finish(now)
     }
     /// Ends the session and keeps it down; `text` goes to the peer (RFC 9003).
@@ -251,8 +274,7 @@ public final class Speaker {
     public func enable(_ address: IPAddress, now: Instant) {
         guard let neighbor = neighbor(at: address) else { return }
         neighbor.isShutDown = false
-        neighbor.heldDown = nil
-        startConnecting(neighbor, now)
+        release(neighbor, now)
         finish(now)
     }
     /// Asks the peer for all its routes again (RFC 2918).
