@@ -77,4 +77,35 @@ import Testing
             subject.dataplane.close()
         }
     }
+
+    /// An event about one device must not cost anything for the domains of the others.
+    @Test func looksOnlyAtTheDomainsOfAnEvent() throws {
+        try KernelLab.run { lab in
+            let count: UInt32 = 1000
+            let subject = try lab.dataplane()
+            subject.dataplane.configure(
+                (1...count).map { BroadcastDomain(vni: vni($0), device: .adopted(name: nil)) }, defaultVTEP: nil)
+            #expect(subject.dataplane.evaluations == Int(count))
+            let start = lab.loop.now
+            try lab.sh(
+                """
+                for i in $(seq \(count)); do
+                    echo "link add vx$i type vxlan id $i local 192.0.2.1 dstport 4789 nolearning"
+                    echo "link set vx$i addrgenmode none up"
+                done | ip -batch -
+                ip link add u0 type veth peer name u1
+                """)
+            try lab.wait("all up", seconds: 30) { subject.domains.count == Int(count) }
+            let first = subject.dataplane.evaluations
+            print("\(count) devices in \((lab.loop.now - start).inSeconds) s, \(first) evaluations")
+            #expect(first < Int(count) * 5)
+            try lab.sh("ip link set vx500 down; ip link set u0 mtu 1400; ip addr add 198.51.100.1/24 dev u0")
+            try lab.wait("down") { subject.domains.count == Int(count) - 1 }
+            try lab.sh("ip link set vx500 up; ip link del u0")
+            try lab.wait("up again") { subject.domains.count == Int(count) }
+            lab.pass(milliseconds: 100)
+            #expect(subject.dataplane.evaluations - first < 20, "\(subject.dataplane.evaluations - first)")
+            subject.dataplane.close()
+        }
+    }
 }

@@ -151,9 +151,7 @@ struct DevicePlan: Equatable, Sendable {
             guard vxlan.vni == domain.vni.rawValue else { return problem = "\(name) has VNI \(vxlan.vni)" }
             self.vxlan = link
         } else {
-            let candidates = links.sorted.filter {
-                $0.vxlan?.vni == domain.vni.rawValue && $0.vxlan?.collectsMetadata == false
-            }
+            let candidates = links.sorted(links.vxlans[domain.vni.rawValue])
             guard let first = candidates.first else { return problem = "no VXLAN device with VNI \(domain.vni)" }
             vxlan = first
             if candidates.count > 1 {
@@ -189,7 +187,7 @@ struct DevicePlan: Equatable, Sendable {
         _ domain: BroadcastDomain, _ device: ManagedDevice, vtep: IPAddress?, links: LinkTable
     ) {
         self.vtep = vtep
-        let ours = links.sorted.filter { DeviceMark($0.alias)?.vni == domain.vni }
+        let ours = links.sorted(links.marked[domain.vni])
         guard let bridge = resolve(device.bridgeName, ours.first { $0.isBridge }, links) else { return }
         guard let vxlan = resolve(device.vxlanName, ours.first { $0.vxlan != nil }, links) else { return }
         self.bridge = bridge

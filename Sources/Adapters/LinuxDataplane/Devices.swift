@@ -7,22 +7,7 @@ import Netlink
 import Telemetry
 
 extension LinuxDataplane {
-    func scheduleEvaluation() {
-        guard !isEvaluationScheduled else { return }
-        isEvaluationScheduled = true
-        loop.afterRound { [weak self] in
-            guard let self, !isClosed else { return }
-            evaluateAll()
-        }
-    }
-    /// Compares every domain's devices with what its configuration says.
-    func evaluateAll() {
-        isEvaluationScheduled = false
-        for vni in domainsByVNI.keys.sorted() { if let domain = domainsByVNI[vni] { evaluate(domain) } }
-        removeUnconfigured()
-    }
-
-    private func evaluate(_ domain: Domain) {
+    func evaluate(_ domain: Domain) {
         guard let configuration = domain.configuration else {
             if let devices = domain.devices, links[devices.vxlan]?.isUp != true { unbind(domain) }
             return
@@ -172,7 +157,7 @@ extension LinuxDataplane {
             guard var known = links[link.interface] else { continue }
             known.alias = link.alias
             known.addressGenerationMode = link.addressGenerationMode
-            _ = links.insert(known)
+            update(link.interface, known)
         }
         domain.isChangingDevices = false
         if let failure, failure != domain.deviceFailure {
@@ -184,33 +169,36 @@ extension LinuxDataplane {
         loop.schedule(after: .seconds(delay)) { [weak self, weak domain] in
             guard let self, let domain, !isClosed else { return }
             domain.mayRetryDevices = true
+            touched.insert(domain.vni)
             scheduleEvaluation()
         }
+        touched.insert(vni)
         scheduleEvaluation()
     }
     /// Deletes devices with our mark whose domain is not managed any more: at once when it left the configuration in this
     /// process's life, otherwise when pruning is allowed.
     func removeUnconfigured() {
         guard hasConfiguration else { return }
-        var operations: [LinkOperation] = []
-        for link in links.sorted.sorted(by: {
-            ($0.isBridge ? 1 : 0, $0.interface) < ($1.isBridge ? 1 : 0, $1.interface)
-        }) {
-            guard let mark = DeviceMark(link.alias), mayPrune || released.contains(mark.vni) else { continue }
-            if case .managed = domainsByVNI[mark.vni]?.configuration?.device { continue }
-            guard !removing.contains(link.interface) else { continue }
-            removing.insert(link.interface)
-            operations.append(.delete(interface: link.interface, name: link.name))
+        mustRemoveUnconfigured = false
+        var found: Set<Int32> = []
+        for (vni, interfaces) in links.marked where mayPrune || released.contains(vni) {
+            if case .managed = domainsByVNI[vni]?.configuration?.device { continue }
+            found.formUnion(interfaces.subtracting(removing))
         }
-        guard !operations.isEmpty else { return }
+        guard !found.isEmpty else { return }
+        removing.formUnion(found)
+        let devices = links.sorted(found)
+        let operations = (devices.filter { !$0.isBridge } + devices.filter(\.isBridge)).map {
+            LinkOperation.delete(interface: $0.interface, name: $0.name)
+        }
         log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
         let me = OnLoop(self)
-        worker.submit { [socket, operations, handle = loop.handle] in
+        worker.submit { [socket, operations, found, handle = loop.handle] in
             let failures = operations.compactMap { LinuxDataplane.perform([$0], socket) }
             handle.post {
                 me { dataplane in
                     for failure in failures { dataplane.log.warning("dataplane.device.refused", ["reason": failure]) }
-                    dataplane.removing = []
+                    dataplane.removing.subtract(found)
                 }
             }
         }

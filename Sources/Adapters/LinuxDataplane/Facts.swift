@@ -44,25 +44,28 @@ extension LinuxDataplane {
                     known.port != nil, known.port != port
                 else { return }
                 known.port = port
-                if links.insert(known) { scheduleEvaluation() }
-                return
+                return update(link.interface, known)
             }
-            let ports = links[link.interface]?.master
-            if links.insert(link) {
-                if let ports, ports != link.master { portLeft(link.interface, bridge: ports) }
-                scheduleEvaluation()
-            }
+            let master = links[link.interface]?.master
+            update(link.interface, link)
+            if let master, master != link.master { portLeft(link.interface, bridge: master) }
         case MessageType.deleteLink:
             guard message.payload.first == 0, let link = Link(decoding: message.payload) else { return }
+            // The domains are found by their devices, which they have until `linkRemoved`.
+            touch(interface: link.interface)
             linkRemoved(link.interface)
-            links.remove(link.interface)
-            scheduleEvaluation()
+            update(link.interface, nil)
         case MessageType.newAddress:
-            if let address = InterfaceAddress(decoding: message.payload), links.insert(address) { scheduleEvaluation() }
+            if let address = InterfaceAddress(decoding: message.payload), links.insert(address) { changed(address) }
         case MessageType.deleteAddress:
-            if let address = InterfaceAddress(decoding: message.payload), links.remove(address) { scheduleEvaluation() }
+            if let address = InterfaceAddress(decoding: message.payload), links.remove(address) { changed(address) }
         default: break
         }
+    }
+    private func changed(_ address: InterfaceAddress) {
+        touch(interface: address.interface)
+        touchUnderlay()
+        scheduleEvaluation()
     }
     func linkRemoved(_ interface: Int32) {
         floodRecord.removeAll(of: interface)

@@ -47,6 +47,13 @@ public final class LinuxDataplane {
 
     var dueDomains: [VNI: Domain] = [:]
     var pendingFacts: [LocalChange] = []
+    /// Domains to be compared with their devices, names in configurations, and the underlay's MTU as last used.
+    var touched: Set<VNI> = []
+    var namedBy: [String: Set<VNI>] = [:]
+    var underlayMTUs: [IPAddress: UInt32] = [:]
+    var mustRemoveUnconfigured = false
+    /// How often a domain was compared with its devices, for tests.
+    var evaluations = 0
     var isFlushScheduled = false
     var isEvaluationScheduled = false
     var isResyncScheduled = false
@@ -128,6 +135,7 @@ public final class LinuxDataplane {
             domain.isSettled = false
             domain.lastOperations = []
         }
+        indexNames()
         evaluateAll()
     }
     func domain(_ vni: VNI) -> Domain {

@@ -84,8 +84,8 @@ extension LinuxDataplane {
         domain.observesAgain = false
         domain.touchedMACs = []
         domain.touchedNeighbors = []
-        let ports = links.sorted.filter { devices.isBridged && $0.master == devices.bridge }
-            .map(\.interface).filter { $0 != devices.vxlan }
+        let ports = (devices.isBridged ? links.ports[devices.bridge] ?? [] : []).sorted()
+            .filter { $0 != devices.vxlan }
         let me = OnLoop(self)
         let vni = domain.vni
         worker.submit { [socket, handle = loop.handle] in

@@ -1,0 +1,94 @@
+// Which broadcast domains an event about a device concerns: with a thousand of them, none of the others is looked at.
+
+import AsyncIO
+import EVPN
+import NetTypes
+import Netlink
+
+extension LinuxDataplane {
+    /// Takes a device as it is now (nil: gone) and has the domains that it concerns compared with their configuration.
+    func update(_ interface: Int32, _ link: Link?) {
+        let old = links[interface]
+        if let link {
+            guard links.insert(link) else { return }
+        } else {
+            guard old != nil else { return }
+            links.remove(interface)
+        }
+        for link in [old, link] { if let link { touch(link) } }
+        if old?.mtu != link?.mtu || old?.flags != link?.flags || old?.master != link?.master { touchUnderlay() }
+        scheduleEvaluation()
+    }
+    private func touch(_ link: Link) {
+        touched.formUnion(namedBy[link.name] ?? [])
+        if let mark = DeviceMark(link.alias) {
+            touched.insert(mark.vni)
+            mustRemoveUnconfigured = true
+        }
+        if let vxlan = link.vxlan, let vni = VNI(vxlan.vni) { touched.insert(vni) }
+        touch(interface: link.interface)
+        guard link.isBridge else { return }
+        for port in links.ports[link.interface] ?? [] {
+            if let vxlan = links[port]?.vxlan, let vni = VNI(vxlan.vni) { touched.insert(vni) }
+        }
+    }
+    /// The domains that use the device now.
+    func touch(interface: Int32) {
+        if let domain = byVXLAN[interface] { touched.insert(domain.vni) }
+        if let domain = byBridge[interface] { touched.insert(domain.vni) }
+    }
+    /// Managed devices take their MTU from the underlay: when that has changed, all of them are looked at.
+    func touchUnderlay() {
+        var isSame = true
+        for (vtep, mtu) in underlayMTUs where links.underlayMTU(of: vtep) != mtu { isSame = false }
+        if !isSame { touchAll() }
+    }
+    func touchAll() {
+        touched.formUnion(domainsByVNI.keys)
+        mustRemoveUnconfigured = true
+    }
+    /// Which domains name a device in their configuration.
+    func indexNames() {
+        namedBy = [:]
+        for (vni, domain) in domainsByVNI {
+            var names: [String] = []
+            switch domain.configuration?.device {
+            case .adopted(let name): if let name { names = [name] }
+            case .managed(let device): names = [device.vxlanName, device.bridgeName] + device.members
+            case nil: break
+            }
+            for name in names { namedBy[name, default: []].insert(vni) }
+        }
+    }
+
+    func scheduleEvaluation() {
+        guard !isEvaluationScheduled, !touched.isEmpty || mustRemoveUnconfigured else { return }
+        isEvaluationScheduled = true
+        loop.afterRound { [weak self] in
+            guard let self, !isClosed else { return }
+            evaluateTouched()
+        }
+    }
+    /// Compares every domain's devices with what its configuration says.
+    func evaluateAll() {
+        touchAll()
+        evaluateTouched()
+    }
+    private func evaluateTouched() {
+        isEvaluationScheduled = false
+        let vnis = touched.sorted()
+        touched = []
+        underlayMTUs = underlayMTUs.filter { links.underlayMTU(of: $0.key) == $0.value }
+        for vni in vnis {
+            guard let domain = domainsByVNI[vni] else { continue }
+            evaluations += 1
+            evaluate(domain)
+            if case .managed(let device) = domain.configuration?.device, device.mtu == nil,
+                let vtep = domain.plan?.vtep, underlayMTUs[vtep] == nil
+            {
+                underlayMTUs[vtep] = links.underlayMTU(of: vtep)
+            }
+        }
+        if mustRemoveUnconfigured { removeUnconfigured() }
+    }
+}
