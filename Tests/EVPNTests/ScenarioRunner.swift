@@ -98,6 +98,29 @@ func parseRoute(_ words: inout Words, kind: String, isRemoval: Bool) throws -> R
     return RouteChange(key: RouteKey(route), path: isRemoval ? nil : path)
 }
 
+/// A standard community written `ASN:NUMBER`.
+func parseCommunity(_ text: some StringProtocol) -> UInt32? {
+    let parts = text.split(separator: ":").compactMap { UInt16($0) }
+    return parts.count == 2 ? UInt32(parts[0]) << 16 | UInt32(parts[1]) : nil
+}
+
+/// A unicast route: `host PREFIX [via A] [communities A:B,…] [large A:B:C,…]`.
+func parseHost(_ words: inout Words, isRemoval: Bool) throws -> RouteChange {
+    let prefix: IPPrefix = try words.value()
+    var attributes = PathAttributes()
+    attributes.nextHop = words.option("via").flatMap { IPAddress($0) } ?? prefix.address
+    attributes.communities = words.option("communities")?.split(separator: ",").compactMap { parseCommunity($0) } ?? []
+    for text in words.option("large")?.split(separator: ",") ?? [] {
+        let parts = text.split(separator: ":").compactMap { UInt32($0) }
+        guard parts.count == 3 else { throw ScenarioFault(description: words.line) }
+        attributes.largeCommunities.append(LargeCommunity(parts[0], parts[1], parts[2]))
+    }
+    try words.end()
+    let path = RemotePath(
+        payload: RoutePayload(), attributes: AttributeSet(attributes), neighbor: .v4(IPv4Address(rawValue: 1)))
+    return RouteChange(key: RouteKey(unicast: prefix), path: isRemoval ? nil : path)
+}
+
 /// What a speaker and a dataplane would hold after all answers so far.
 struct Mirror {
     var forwarding: [ForwardingKey: ForwardingChange] = [:]
@@ -204,6 +227,18 @@ struct ScenarioRunner {
                 return []
             }
             return handle(.routes([change]))
+        case "host":
+            let change = try parseHost(&words, isRemoval: isRemoval)
+            if batch != nil {
+                batch?.append(change)
+                return []
+            }
+            return handle(.routes([change]))
+        case "membership":
+            overlay.membership =
+                try isRemoval ? nil : Membership(communityASN: words.value(), advertises: !words.flag("silent"))
+            try words.end()
+            return handle(.overlay(overlay))
         case "batch":
             batch = []
             return []
@@ -232,7 +267,8 @@ struct ScenarioRunner {
             case "mac": return plane.explain(mac: MACKey(vni: try words.value(), mac: try words.value())).lines
             case "vni":
                 let result = plane.explain(vni: try words.value())
-                return result.problems.map { "problem: \($0)" } + result.advertised.map { "advertised \($0)" }
+                return result.members.map { "member \($0)" } + result.problems.map { "problem: \($0)" }
+                    + result.advertised.map { "advertised \($0)" }
                     + result.flood.map { "\($0)" } + result.routes.map(\.text)
             case "vtep":
                 let result = plane.explain(vtep: try words.ip())
@@ -275,6 +311,8 @@ struct ScenarioRunner {
             evi.importTargets = targets.isEmpty ? .automatic(vni) : .explicit(targets)
         }
         if let targets = words.targets("export") { evi.exportTargets = targets }
+        if let word = words.option("signalling").flatMap({ Signalling(rawValue: $0) }) { evi.signalling = word }
+        if let text = words.option("community") { evi.memberCommunity = parseCommunity(text) }
         if words.rest.contains("static") { evi.staticMACs = [] }
         while let text = words.option("static") {
             guard text != "none" else { continue }

@@ -41,7 +41,17 @@ extension AdvertisementChange {
         var words = ["announce \(key)"]
         if route.payload.label1 != 0 { words.append("label \(route.payload.label1)") }
         words.append("via \(attributes.nextHop.map { "\($0)" } ?? "-")")
-        words.append("rt \(attributes.routeTargets.map { "\($0)" }.joined(separator: ","))")
+        if key.family == .l2vpnEVPN {
+            words.append("rt \(attributes.routeTargets.map { "\($0)" }.joined(separator: ","))")
+        }
+        if !attributes.communities.isEmpty {
+            words.append(
+                "communities \(attributes.communities.map { "\($0 >> 16):\($0 & 0xffff)" }.joined(separator: ","))")
+        }
+        if !attributes.largeCommunities.isEmpty {
+            let large = attributes.largeCommunities.map { "\($0.global):\($0.local1):\($0.local2)" }
+            words.append("large \(large.joined(separator: ","))")
+        }
         for community in attributes.extendedCommunities {
             if let mobility = community.macMobility {
                 words.append("seq \(mobility.sequence)\(mobility.sticky ? " sticky" : "")")
@@ -67,6 +77,7 @@ extension ControlPlaneEvent {
         case .duplicateDetected(let key, let moves, let at): "duplicate \(key) after \(moves) moves, stays \(at)"
         case .recovered(let key, let byCommand): "recovered \(key) \(byCommand ? "by command" : "by itself")"
         case .conflict(let key, let winner, let loser): "conflict \(key) winner \(winner) loser \(loser)"
+        case .membershipTooLong(let vtep, let omitted): "membership of \(vtep) leaves out \(omitted)"
         case .routeIgnored(let key, let reason): "ignored \(key): \(reason)"
         }
     }

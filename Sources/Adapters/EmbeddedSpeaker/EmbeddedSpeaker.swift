@@ -12,7 +12,7 @@ public import Telemetry
 
 /// evpnd's own BGP speaker on TCP. Confined to the loop's thread.
 public final class EmbeddedSpeaker {
-    /// Best paths of EVPN routes that others announce, as they change.
+    /// Best paths of the routes that others announce, of every family, as they change.
     public var onRoutes: (([RouteChange]) -> Void)?
     /// The initial routes are here, or are no longer waited for. Called once.
     public var onInitialSync: (() -> Void)?
@@ -119,15 +119,13 @@ public final class EmbeddedSpeaker {
     }
 
     private func deliver(_ changes: [BestPathChange]) {
-        var result: [RouteChange] = []
-        result.reserveCapacity(changes.count)
-        for change in changes where change.key.family == .l2vpnEVPN {
-            let path = change.path.map {
-                RemotePath(payload: $0.payload, attributes: $0.attributes, neighbor: $0.peerAddress)
-            }
-            result.append(RouteChange(key: change.key, path: path))
-        }
-        if !result.isEmpty { onRoutes?(result) }
+        onRoutes?(
+            changes.map { change in
+                let path = change.path.map {
+                    RemotePath(payload: $0.payload, attributes: $0.attributes, neighbor: $0.peerAddress)
+                }
+                return RouteChange(key: change.key, path: path)
+            })
     }
 
     private func report(_ event: SpeakerEvent) {

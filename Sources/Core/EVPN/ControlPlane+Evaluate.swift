@@ -6,6 +6,7 @@ import NetTypes
 extension ControlPlane {
     /// Brings forwarding and advertisements in line with everything that was touched.
     mutating func evaluate() {
+        if isMembershipDirty { refreshMembership() }
         var index = 0
         while index < dirtyFloods.count {
             evaluate(flood: dirtyFloods[index])
@@ -46,6 +47,7 @@ extension ControlPlane {
             if wanted == 0 || label < wanted { wanted = label }
             link = imports[link].next
         }
+        if wanted == 0, entry.isMember { wanted = vni.rawValue }
         if wanted != entry.vni {
             if entry.vni == 0 {
                 vteps[entry.vtep].floods += 1
@@ -58,7 +60,7 @@ extension ControlPlane {
             let key = FloodKey(vni: vni, vtep: vteps[entry.vtep].address)
             output.forwarding.append(.flood(key, VNI(wanted).map { FloodMember(vni: $0) }))
         }
-        if !entry.imports.exists {
+        if !entry.imports.exists, !entry.isMember {
             floods.remove(slot)
             release(vtep: entry.vtep)
         }

@@ -94,7 +94,7 @@ extension ControlPlane {
             vni: vni, rd: evi.rd, importTargets: evi.importTargets, exportTargets: evi.exportTargets,
             domain: vrf.domain, localMACs: vrf.locals.count, remoteMACs: vrf.remoteMACs,
             localNeighbors: vrf.neighbors.count, remoteNeighbors: vrf.remoteNeighbors, remoteVTEPs: vrf.floods,
-            frozenMACs: vrf.mobility.values.count { $0.frozenSince != nil })
+            frozenMACs: vrf.mobility.values.count { $0.frozenSince != nil }, signalling: evi.signalling)
     }
 
     /// Of one VNI, or of all: every MAC that somebody holds, sorted.
@@ -219,10 +219,17 @@ extension ControlPlane {
     }
 
     public func explain(vni: VNI) -> VNIExplanation {
-        var result = VNIExplanation(row: vniRow(vni), advertised: [], flood: [], routes: [], problems: [])
+        var result = VNIExplanation(
+            row: vniRow(vni), advertised: [], flood: [], members: [], routes: [], problems: [])
         let slot = vrfByVNI[vni]
         let rd = slot.flatMap { vrfs[Int($0)]?.evi?.rd }
-        result.advertised = exported.keys.filter { $0.rd == rd }.sorted()
+        result.advertised = exported.keys.filter { $0.family == .l2vpnEVPN && $0.rd == rd }.sorted()
+        if let row = result.row, row.signalling.usesMembership, let vtep = row.domain?.vtep,
+            announcedMembers.contains(vtep), let key = Self.memberKey(vtep)
+        {
+            result.advertised.append(key)
+        }
+        result.members = slot.map { members(of: $0) } ?? []
         result.flood = floods.slots.compactMap {
             floods[$0].vrf == slot && floods[$0].vni != 0 ? floodKey(floods[$0]) : nil
         }.sorted()
@@ -239,7 +246,10 @@ extension ControlPlane {
                 result.problems.append("no VXLAN device for VNI \(vni) is up with an address")
             }
             if result.flood.isEmpty {
-                result.problems.append("no remote VTEP announces VNI \(vni) with a usable type 3 route")
+                result.problems.append(
+                    result.row?.signalling == .membership
+                        ? "no other host's route carries the community of VNI \(vni)"
+                        : "no remote VTEP announces VNI \(vni) with a usable type 3 route")
             }
         }
         return result
@@ -314,7 +324,8 @@ extension ControlPlane {
             routes.count, attributes.count, attributeSlots.count, vteps.count, vtepSlots.count, imports.count,
             macs.count,
             addresses.count, floods.count, exported.count, vrfs.count, vrfByVNI.count, ownVTEPs.count, importers.count,
-            automaticImporters.count,
+            automaticImporters.count, memberRoutes.count, memberMarks.count, largeMemberMarks.count,
+            announcedMembers.count, memberOmissions.count,
         ])
     }
 }

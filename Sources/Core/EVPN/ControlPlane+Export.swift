@@ -5,7 +5,7 @@ import NetTypes
 
 extension ControlPlane {
     /// Tells the speaker, if it is news.
-    private mutating func export(_ key: RouteKey, _ route: Advertisement?) {
+    mutating func export(_ key: RouteKey, _ route: Advertisement?) {
         guard exported[key] != route else { return }
         exported[key] = route
         output.advertisements.append(AdvertisementChange(key: key, route: route))
@@ -15,11 +15,11 @@ extension ControlPlane {
         RouteKey(.macIP(MACIPRoute(rd: evi.rd, mac: mac, ip: ip, label1: 0)))
     }
 
-    /// Attributes shared by all our routes of one kind; nil while the domain is down.
+    /// Attributes shared by all our routes of one kind; nil while the domain is down, or without EVPN routes.
     private mutating func attributes(_ slot: Slot, _ kind: ExportKind) -> AttributeSet? {
         guard let domain = vrfs[Int(slot)]?.domain else { return nil }
         if let cached = vrfs[Int(slot)]?.attributeCache[kind] { return cached }
-        guard let evi = vrfs[Int(slot)]?.evi else { return nil }
+        guard let evi = vrfs[Int(slot)]?.evi, evi.signalling.usesEVPN else { return nil }
         var attributes = PathAttributes()
         attributes.origin = .igp
         attributes.nextHop = domain.vtep

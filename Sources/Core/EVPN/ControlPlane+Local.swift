@@ -65,6 +65,7 @@ extension ControlPlane {
             own(slot)
         }
         guard old.evi != nil else { return }
+        isMembershipDirty = true
         refreshExports(slot)
         // Ties are decided by our address.
         for mac in old.locals.keys.sorted() { touch(mac: macSlot(slot, mac)) }
@@ -72,7 +73,7 @@ extension ControlPlane {
     private mutating func own(_ slot: Slot) {
         guard let vtep = vrfs[Int(slot)]?.vtep else { return }
         ownVTEPs[vtep, default: 0] += 1
-        if ownVTEPs[vtep] == 1 { reimport() }
+        if ownVTEPs[vtep] == 1 { ownAddressesChanged(vtep) }
     }
     /// Forgets that the address of a MAC-VRF is ours.
     mutating func disown(_ slot: Slot) {
@@ -80,7 +81,11 @@ extension ControlPlane {
         vrfs[Int(slot)]?.vtep = nil
         let count = (ownVTEPs[vtep] ?? 1) - 1
         ownVTEPs[vtep] = count > 0 ? count : nil
-        if count == 0 { reimport() }
+        if count == 0 { ownAddressesChanged(vtep) }
+    }
+    private mutating func ownAddressesChanged(_ vtep: IPAddress) {
+        reimport()
+        if memberRoutes[vtep] != nil { reimportMembers() }
     }
 
     // MARK: MACs

@@ -6,6 +6,9 @@ import NetTypes
 extension ControlPlane {
     mutating func apply(_ overlay: Overlay) {
         var mustReimport = routerID != overlay.routerID
+        var mustReimportMembers = membership != overlay.membership
+        membership = overlay.membership
+        isMembershipDirty = true
         routerID = overlay.routerID
         if detection != overlay.duplicateDetection {
             detection = overlay.duplicateDetection
@@ -25,6 +28,7 @@ extension ControlPlane {
                 vrfs[index]?.evi?.rd = new.rd
                 continue
             }
+            if old.signalling.usesMembership { mustReimportMembers = true }
             stop(Slot(index))
             mustReimport = true
         }
@@ -33,10 +37,18 @@ extension ControlPlane {
             guard let old = vrfs[Int(slot)]?.evi else {
                 vrfs[Int(slot)]?.evi = evi
                 started.append((slot, evi))
-                mustReimport = true
+                if evi.signalling.usesEVPN { mustReimport = true }
+                if evi.signalling.usesMembership { mustReimportMembers = true }
                 continue
             }
-            if old.importTargets != evi.importTargets { mustReimport = true }
+            if old.importTargets != evi.importTargets || old.signalling.usesEVPN != evi.signalling.usesEVPN {
+                mustReimport = true
+            }
+            if old.signalling.usesMembership != evi.signalling.usesMembership
+                || old.memberCommunity != evi.memberCommunity
+            {
+                mustReimportMembers = true
+            }
             vrfs[Int(slot)]?.evi = evi
             vrfs[Int(slot)]?.attributeCache = [:]
             if old.staticMACs != evi.staticMACs { configure(slot, from: old.staticMACs, to: evi.staticMACs) }
@@ -46,6 +58,7 @@ extension ControlPlane {
             indexTargets()
             reimport()
         }
+        if mustReimportMembers { reimportMembers() }
         for (slot, evi) in started { start(slot, evi) }
         // Rows refer to their MAC-VRF until they have been evaluated.
         evaluate()
@@ -56,11 +69,11 @@ extension ControlPlane {
         importers = [:]
         automaticImporters = [:]
         for (index, vrf) in vrfs.enumerated() {
-            switch vrf?.evi?.importTargets {
+            guard let evi = vrf?.evi, evi.signalling.usesEVPN else { continue }
+            switch evi.importTargets {
             case .automatic(let vni): automaticImporters[vni, default: []].append(Slot(index))
             case .explicit(let targets):
                 for target in Set(targets) { importers[target, default: []].append(Slot(index)) }
-            case nil: break
             }
         }
     }

@@ -74,6 +74,17 @@ public struct ControlPlane {
     var macs: CompactTable<MACEntry>
     var addresses: CompactTable<AddressEntry>
     var floods: CompactTable<FloodEntry>
+    /// Host routes of others that have communities, by their address.
+    var memberRoutes: [IPAddress: AttributeSet] = [:]
+    var membership: Membership?
+    /// Which MAC-VRF a community stands for.
+    var memberMarks: [UInt32: Slot] = [:]
+    var largeMemberMarks: [LargeCommunity: Slot] = [:]
+    /// Own addresses whose host route is announced, and how many VNIs found no room in it.
+    var announcedMembers: Set<IPAddress> = []
+    var memberOmissions: [IPAddress: Int] = [:]
+    /// The own host routes have to be looked at before the current input is answered.
+    var isMembershipDirty = false
     /// What the speaker has been told to announce.
     var exported: [RouteKey: Advertisement] = [:]
 

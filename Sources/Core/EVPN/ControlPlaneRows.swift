@@ -19,6 +19,7 @@ public struct VNIRow: Equatable, Sendable {
     /// Flood list members.
     public var remoteVTEPs: Int
     public var frozenMACs: Int
+    public var signalling: Signalling
 }
 
 /// One line of `show macs`.
@@ -100,6 +101,8 @@ public struct VNIExplanation: Equatable, Sendable {
     public var row: VNIRow?
     public var advertised: [RouteKey]
     public var flood: [FloodKey]
+    /// Hosts that are members by a host route.
+    public var members: [IPAddress]
     /// Type 3 routes that are imported here, and those with a reason against it that name this VNI.
     public var routes: [RouteVerdict]
     /// What is missing, as phrases; empty when all is well.

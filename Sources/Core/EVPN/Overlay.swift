@@ -10,6 +10,8 @@ public struct Overlay: Equatable, Sendable {
     public var evis: [EVI]
     /// RFC 7432 §15.1 duplicate detection; default 5 moves in 180 s.
     public var duplicateDetection: DuplicateDetection
+    /// Nil: no VNI uses it.
+    public var membership: Membership?
     public init(asn: UInt32, routerID: IPv4Address, evis: [EVI], duplicateDetection: DuplicateDetection = .init()) {
         self.asn = asn
         self.routerID = routerID
@@ -36,9 +38,13 @@ public struct EVI: Equatable, Sendable {
     public var domain: BroadcastDomain
     /// MACs that the configuration declares to live here.
     public var staticMACs: [StaticMAC]
+    public var signalling: Signalling
+    /// The community that stands for this VNI in place of those made of its number; nil: those.
+    public var memberCommunity: UInt32?
     public init(
         vni: VNI, rd: RouteDistinguisher, importTargets: ImportTargets, exportTargets: [RouteTarget],
-        domain: BroadcastDomain, staticMACs: [StaticMAC] = []
+        domain: BroadcastDomain, staticMACs: [StaticMAC] = [], signalling: Signalling = .evpn,
+        memberCommunity: UInt32? = nil
     ) {
         self.vni = vni
         self.rd = rd
@@ -46,6 +52,8 @@ public struct EVI: Equatable, Sendable {
         self.exportTargets = exportTargets
         self.domain = domain
         self.staticMACs = staticMACs
+        self.signalling = signalling
+        self.memberCommunity = memberCommunity
     }
 }
 

@@ -311,6 +311,8 @@ struct FloodEntry: TableRow {
     /// The VNI in force; 0: none.
     var vni: UInt32 = 0
     var isDirty = false
+    /// A host route makes it a member.
+    var isMember = false
 
     init(key: Key) {
         vrf = key.vrf
