@@ -211,7 +211,9 @@ public final class EmbeddedSpeaker {
             let descriptor = evpnd_accept(listener)
             guard descriptor >= 0 else { break }
             guard let peer = Socket.peerAddress(descriptor),
-                let id = speaker.accepted(from: peer, local: Socket.localAddress(descriptor), now: loop.now)
+                let id = speaker.accepted(
+                    from: peer, local: Socket.localAddress(descriptor), interface: Socket.peerInterface(descriptor),
+                    now: loop.now)
             else {
                 Glibc.close(descriptor)
                 continue

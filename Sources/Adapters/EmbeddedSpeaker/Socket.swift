@@ -22,14 +22,25 @@ enum Socket {
         guard descriptor >= 0 else { return .failure(SystemError(what)) }
         set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if address.isV6 { set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
-        if let device = plan.bindToDevice { bindDevice(descriptor, device) }
-        for key in plan.keys where key.prefix.address.isV6 == address.isV6 {
-            setKey(descriptor, key.prefix, key.password)
-        }
-        guard bindTo(descriptor, address, plan.listenPort, scope: 0) == 0, Glibc.listen(descriptor, 128) == 0 else {
-            let error = SystemError(what)
+        func fail(_ error: SystemError) -> Result<Int32, SystemError> {
             close(descriptor)
             return .failure(error)
+        }
+        if let device = plan.bindToDevice, !bindDevice(descriptor, device) {
+            return fail(SystemError("\(what) on device \(device)"))
+        }
+        // Without its key the kernel would let a neighbor in that does not know the password.
+        for key in plan.keys where key.prefix.address.isV6 == address.isV6 {
+            guard setKey(descriptor, key.prefix, key.password) else {
+                return fail(SystemError("\(what) with the TCP MD5 key for \(key.prefix)"))
+            }
+        }
+        // What answers a SYN: a neighbor with GTSM (RFC 5082) takes nothing less.
+        set(
+            descriptor, address.isV6 ? Int32(IPPROTO_IPV6) : Int32(IPPROTO_IP),
+            address.isV6 ? IPV6_UNICAST_HOPS : IP_TTL, 255)
+        guard bindTo(descriptor, address, plan.listenPort, scope: 0) == 0, Glibc.listen(descriptor, 128) == 0 else {
+            return fail(SystemError(what))
         }
         return .success(descriptor)
     }
@@ -43,7 +54,9 @@ enum Socket {
             return .failure(error)
         }
         set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        if let device = plan.interface ?? device { bindDevice(descriptor, device) }
+        if let device = plan.interface ?? device, !bindDevice(descriptor, device) {
+            return fail(SystemError("\(what) on device \(device)"))
+        }
         if let password = plan.password, let prefix = IPPrefix(plan.address, length: plan.address.bitWidth) {
             guard setKey(descriptor, prefix, password) else {
                 return fail(SystemError("TCP MD5 key for \(plan.address)"))
@@ -82,6 +95,18 @@ enum Socket {
         return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno
     }
     static func peerAddress(_ descriptor: Int32) -> IPAddress? { address { getpeername(descriptor, $0, $1) } }
+    /// Where a peer with a link-local address is; nil for all others.
+    static func peerInterface(_ descriptor: Int32) -> String? {
+        var address = sockaddr_in6()
+        var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(descriptor, $0, &length) }
+        }
+        guard result == 0, Int32(address.sin6_family) == AF_INET6, address.sin6_scope_id != 0 else { return nil }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IF_NAMESIZE)) { name in
+            name.baseAddress.flatMap { if_indextoname(address.sin6_scope_id, $0) }.map { String(cString: $0) }
+        }
+    }
     static func localAddress(_ descriptor: Int32) -> IPAddress? { address { getsockname(descriptor, $0, $1) } }
 
     // MARK: Small parts
@@ -90,8 +115,8 @@ enum Socket {
         var value = value
         setsockopt(descriptor, level, option, &value, 4)
     }
-    private static func bindDevice(_ descriptor: Int32, _ name: String) {
-        setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, name, socklen_t(name.utf8.count))
+    private static func bindDevice(_ descriptor: Int32, _ name: String) -> Bool {
+        setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, name, socklen_t(name.utf8.count)) == 0
     }
 
     /// `struct tcp_md5sig`: sockaddr_storage (128), flags (1), prefix length (1), key length (2), interface (4), key (80).

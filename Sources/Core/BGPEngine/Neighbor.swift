@@ -70,12 +70,15 @@ final class Neighbor {
         return result
     }
 
-    func connectPlan() -> ConnectPlan {
-        let isExternal = configuration.multihopTTL
+    /// `peerASN` is 0 as long as it is not known.
+    func connectPlan(localASN: UInt32, peerASN: UInt32) -> ConnectPlan {
+        let isExternal = peerASN != 0 && peerASN != localASN
+        // An external neighbor that is not directly connected is never reached by accident.
+        let ttl = isExternal ? configuration.multihopTTL ?? 1 : nil
         return ConnectPlan(
             address: configuration.address, port: configuration.remotePort, localAddress: configuration.localAddress,
             interface: configuration.bindInterface, password: configuration.password,
-            ttl: configuration.ttlSecurityHops != nil ? 255 : isExternal,
+            ttl: configuration.ttlSecurityHops != nil ? 255 : ttl,
             minimumTTL: configuration.ttlSecurityHops.map { 255 - min(254, $0) + 1 })
     }
 

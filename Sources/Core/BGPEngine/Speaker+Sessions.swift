@@ -6,14 +6,18 @@ public import NetTypes
 extension Speaker {
     // MARK: Connections
 
-    /// Somebody connected; returns the name of the connection, nil when it has to be closed at once.
-    public func accepted(from address: IPAddress, local: IPAddress?, now: Instant) -> ConnectionID? {
+    /// Somebody connected; returns the name of the connection, nil when it has to be closed at once. `interface` is where a peer
+    /// with a link-local address is: such an address is somebody else on every link.
+    public func accepted(from address: IPAddress, local: IPAddress?, interface: String? = nil, now: Instant)
+        -> ConnectionID?
+    {
         var neighbor = self.neighbor(at: address)
         if neighbor == nil, let template = template(for: address),
             neighbors.values.count(where: \.isDynamic) < Speaker.maximumDynamicNeighbors
         {
             neighbor = add(template, isDynamic: true, now)
         }
+        if let interface, let wanted = neighbor?.configuration.bindInterface, wanted != interface { neighbor = nil }
         guard let neighbor, neighbor.isWelcome, neighbor.sessions.count(where: { !$0.isOutgoing }) < 3 else {
             effects.append(
                 .event(
@@ -28,7 +32,7 @@ extension Speaker {
         session.localAddress = local
         neighbor.sessions.append(session)
         owners[id] = neighbor.id
-        effects.append(.configure(id, neighbor.connectPlan()))
+        effects.append(.configure(id, connectPlan(neighbor)))
         begin(neighbor, neighbor.sessions.count - 1, now)
         return id
     }
@@ -120,6 +124,9 @@ extension Speaker {
         case .nothing: break
         case .opened:
             guard survivesCollision(neighbor, id, now), let index = neighbor.index(of: id) else { return }
+            if neighbor.configuration.peerASN == 0, let peerASN = neighbor.sessions[index].negotiated?.peerASN {
+                effects.append(.configure(id, connectPlan(neighbor, peerASN: peerASN)))
+            }
             send(neighbor, index, .keepalive)
             neighbor.sessions[index].confirm(now: now)
         case .established: establish(neighbor, id, now)

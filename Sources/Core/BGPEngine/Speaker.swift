@@ -228,7 +228,12 @@ public final class Speaker {
         let id = nextConnection()
         neighbor.sessions.append(Session(id: id, isOutgoing: true))
         owners[id] = neighbor.id
-        effects.append(.connect(id, neighbor.connectPlan()))
+        effects.append(.connect(id, connectPlan(neighbor)))
+    }
+    func connectPlan(_ neighbor: Neighbor, peerASN: UInt32? = nil) -> ConnectPlan {
+        let own = neighbor.configuration
+        return neighbor.connectPlan(
+            localASN: own.localASN ?? configuration.asn, peerASN: peerASN ?? own.peerASN)
     }
     /// RFC 4271 §8.1.1 with the jitter of §10, and longer after each failure (DampPeerOscillations).
     func scheduleRetry(_ neighbor: Neighbor, _ now: Instant) {
