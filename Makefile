@@ -13,6 +13,7 @@ packages-build packages-run packages-test: packages-%:
 build: packages-build
 	@$(RELEASE) --product evpnd
 	@$(RELEASE) --product evpnctl
+	@echo 'Built .build/release/evpnd and .build/release/evpnctl'
 
 ## A reflector and three VTEPs in network namespaces: pings, tables, a killed VTEP; cleans up after itself
 demo: packages-run build
@@ -48,8 +49,14 @@ bench: packages-run packages-test build
 install: build
 	install -D -m 755 .build/release/evpnd $(DESTDIR)$(PREFIX)/sbin/evpnd
 	install -D -m 755 .build/release/evpnctl $(DESTDIR)$(PREFIX)/bin/evpnctl
-	install -D -m 644 Packaging/evpnd.service $(DESTDIR)/lib/systemd/system/evpnd.service
-	install -d $(DESTDIR)/etc/evpnd
+	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/evpnd
+	sed 's|/usr/local/sbin|$(PREFIX)/sbin|' Packaging/evpnd.service >$(DESTDIR)/lib/systemd/system/evpnd.service
+	Scripts/manual .build/manual
+	install -D -m 644 .build/manual/evpnctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/evpnctl.1
+	install -D -m 644 .build/manual/evpnd.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/evpnd.yaml.5
+	install -D -m 644 .build/manual/evpnd.8 $(DESTDIR)$(PREFIX)/share/man/man8/evpnd.8
+	install -D -m 644 Packaging/evpnctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/evpnctl
+	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
 clean:
 	rm -rf .build
