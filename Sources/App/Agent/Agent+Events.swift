@@ -56,6 +56,29 @@ extension Agent {
         }
     }
 
+    /// What became reachable and what no longer is, for those who watch. After 100 MAC addresses of a batch only their
+    /// number is told, so that a table that is filled does not drown the watcher.
+    func publish(_ changes: [ForwardingChange]) {
+        guard let control, control.hasWatchers else { return }
+        var told = 0
+        var untold = 0
+        for change in changes {
+            switch change {
+            case .flood(let key, let member):
+                let name = member == nil ? "evpn.vtep.left" : "evpn.vtep.joined"
+                publish(name, [("vni", "\(key.vni)"), ("vtep", "\(key.vtep)")])
+            case .mac where told == 100: untold += 1
+            case .mac(let key, let remote):
+                told += 1
+                var fields = [(key: "vni", value: "\(key.vni)"), (key: "mac", value: "\(key.mac)")]
+                if let remote { fields.append((key: "vtep", value: "\(remote.vtep)")) }
+                publish(remote == nil ? "evpn.mac.gone" : "evpn.mac.remote", fields)
+            case .neighbor: break
+            }
+        }
+        if untold > 0 { publish("evpn.mac.more", [("count", "\(untold)")]) }
+    }
+
     func registerMetrics() {
         metrics.onCollect { [weak self] metrics in
             guard let self else { return }

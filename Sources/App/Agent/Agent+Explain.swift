@@ -65,7 +65,11 @@ extension Agent {
                 let found = controlPlane.explain(mac: MACKey(vni: vni, mac: mac))
                 return found.owner != nil || !found.candidates.isEmpty || found.local != nil
             }
-            if vnis.isEmpty { vnis = Array(all.prefix(1)) }
+            if vnis.isEmpty, all.count > 1 {
+                let links = [unknownMAC(details: ["in none of \(all.count) VNIs"])]
+                return client.send(.reply("explanations", .array([explanation("mac \(mac)", links)])))
+            }
+            if vnis.isEmpty { vnis = all }
         }
         guard !vnis.isEmpty else { return client.fail("no VNI is configured, so no MAC can be known") }
         let list = vnis.map { vni in
@@ -75,6 +79,17 @@ extension Agent {
     }
 
     // MARK: MAC
+
+    private func unknownMAC(details: [String]) -> Link {
+        let neighbors = speaker.neighbors()
+        let established = neighbors.count { $0.isEstablished }
+        return Link(
+            name: "rib", state: .missing, text: "no neighbor announces it and no local port has learned it",
+            details: details + ["\(established) of \(neighbors.count) neighbors established"],
+            wayOut: established == 0
+                ? "bring a session up: evpnctl show neighbors"
+                : "look at the VTEP where the host is: has the host sent a frame, is its MAC learned and announced?")
+    }
 
     private func links(mac key: MACKey) -> [Link] {
         let found = controlPlane.explain(mac: key)
@@ -91,15 +106,7 @@ extension Agent {
         }
         let routes = found.candidates + found.ignored
         if routes.isEmpty, found.local == nil, found.configured == nil {
-            let established = speaker.neighbors().count { $0.isEstablished }
-            links.append(
-                Link(
-                    name: "rib", state: .missing, text: "no neighbor announces it and no local port has learned it",
-                    details: ["\(established) of \(speaker.neighbors().count) neighbors established"],
-                    wayOut: established == 0
-                        ? "bring a session up: evpnctl show neighbors"
-                        : "look at the VTEP where the host is: does its bridge learn the MAC, and does it announce it?")
-            )
+            links.append(unknownMAC(details: []))
             return links
         }
         if !routes.isEmpty {

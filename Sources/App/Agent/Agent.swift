@@ -32,7 +32,7 @@ final class Agent {
     private(set) var isSynchronized = false
     private(set) var reloads = 0
     private(set) var lastReloadProblems: [Problem] = []
-    private var control: ControlServer?
+    private(set) var control: ControlServer?
     private var web: WebEndpoint?
     private var deadlineTimer: (id: TimerID, at: Instant)?
     private var inputs: [ControlPlane.Input] = []
@@ -133,7 +133,10 @@ final class Agent {
         while index < inputs.count {
             let output = controlPlane.handle(inputs[index], now: loop.now)
             index += 1
-            if !output.forwarding.isEmpty { dataplane.apply(output.forwarding) }
+            if !output.forwarding.isEmpty {
+                dataplane.apply(output.forwarding)
+                publish(output.forwarding)
+            }
             if !output.advertisements.isEmpty { speaker.advertise(output.advertisements) }
             for event in output.events { report(event) }
             if output.suppressedEvents > 0 {
@@ -172,7 +175,7 @@ final class Agent {
         publish("evpn.\(name)", fields.map { ($0.key, $0.value) })
     }
     /// One line for every `evpnctl watch`.
-    private func publish(_ event: String, _ fields: [(key: String, value: String)]) {
+    func publish(_ event: String, _ fields: [(key: String, value: String)]) {
         guard let control, control.hasWatchers else { return }
         var members = [JSONValue.Member("event", JSONValue(event))]
         members += fields.map { field in JSONValue.Member(field.key, JSONValue(field.value)) }

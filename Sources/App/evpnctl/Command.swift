@@ -15,17 +15,20 @@ let helpText = """
       explain mac M [--vni N]        from the wire to the kernel, link by link
       explain vni N | vtep ADDRESS
       plan                           what would be changed in the kernel now
-      watch                          events as they happen
+      watch                          events as they happen: sessions, VTEPs, MAC addresses
       reload                         read the configuration again
       recover mac M [--vni N]        let a MAC frozen as a duplicate move again
       neighbor clear|shutdown|enable|refresh ADDRESS [TEXT]
       cleanup --yes                  remove everything of ours from the kernel and stop the daemon
       decode [--as4 1|0] [--add-path AFI/SAFI,…]
                                      BGP messages in hexadecimal, one a line, to JSON
-      lab up|down|status|exec FILE … network namespaces from a topology file
+      lab up|down|status|exec|kill|start FILE [--prefix P] …
+                                     network namespaces from a topology file
       version, help
 
-    Every show and explain takes --json. Exit status: 0 done, 1 failed, 2 wrong usage, 3 evpnd is not running.
+    show, explain, plan and watch take --json. --socket PATH, or EVPND_SOCKET in the environment: another evpnd than
+    that of /run/evpnd/evpnd.sock. Manual: man evpnctl, man evpnd.yaml.
+    Exit status: 0 done, 1 failed, 2 wrong usage, 3 evpnd is not running.
 
     """
 
@@ -36,7 +39,7 @@ struct Arguments {
     var flags: Set<String> = []
 
     static let valued: Set<String> = ["--socket", "--vni", "--mac", "--type", "--rd", "--family", "--neighbor"]
-    static let boolean: Set<String> = ["--json", "--best", "--advertised", "--received", "--yes", "--help"]
+    static let boolean: Set<String> = ["--json", "--best", "--advertised", "--yes", "--help"]
 
     static func parse(_ arguments: [String]) -> Result<Arguments, CommandError> {
         var result = Arguments()

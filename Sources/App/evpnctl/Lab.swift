@@ -68,7 +68,8 @@ struct Lab {
         }
         if FileNames.exists("/run/netns/\(namespace("core"))") {
             throw CommandError(
-                status: 1, reason: "a lab \(topology.name) is up already; take it down first, or use --prefix")
+                status: 1,
+                reason: "a lab \(topology.name) is up already; take it down with evpnctl lab down, or use --prefix")
         }
         mkdir("/run/evpnd-lab", 0o755)
         mkdir(directory, 0o755)
@@ -142,11 +143,14 @@ struct Lab {
     /// evpnd beside this program, or as EVPND names it.
     static var daemon: String {
         if let name = getenv("EVPND") { return String(cString: name) }
+        return FileNames.exists(ownDirectory + "/evpnd") ? ownDirectory + "/evpnd" : "evpnd"
+    }
+    /// Where this program is.
+    static var ownDirectory: String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         let own = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let beside = own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-        return FileNames.exists(beside + "/evpnd") ? beside + "/evpnd" : "evpnd"
+        return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
     }
 
     /// Ready: every configured neighbor established and the initial routes there.
@@ -224,6 +228,8 @@ struct Lab {
             throw CommandError(status: 2, reason: "no \(name) in this lab; there are \(known.joined(separator: ", "))")
         }
         setenv("EVPND_SOCKET", path(name, ".sock"), 1)
+        // This evpnctl, whether it is installed or not.
+        setenv("PATH", Lab.ownDirectory + ":" + (environment("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"), 1)
         var arguments = (["ip", "netns", "exec", namespace(name)] + command).map { strdup($0) } + [nil]
         execvp("ip", &arguments)
         throw CommandError(status: 127, reason: "cannot run ip: \(String(cString: strerror(errno)))")
