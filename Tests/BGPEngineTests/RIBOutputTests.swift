@@ -35,6 +35,23 @@ import Testing
         let heard = told(&rib, PeerID(2))
         #expect(Reader(heard).updates == 1)
     }
+    /// Attributes that leave no room for a route: what was announced before goes, and nothing is counted that was not sent.
+    @Test(arguments: [500, 920, 960, 1000, 1020]) func tooBigForAMessage(communities: Int) {
+        var extended = peer(3, client: true)
+        extended.codec.maximumLength = 65535
+        var rib = makeRIB([peer(1, client: true), peer(2, client: true), extended])
+        rib.hear(1, [macRoute(1)])
+        var reader = Reader(told(&rib, PeerID(2)))
+        #expect(reader.table.count == 1)
+        rib.hear(1, [macRoute(1)], attributes { $0.communities = (0..<communities).map { UInt32($0) } })
+        let messages = told(&rib, PeerID(2))
+        reader.read(messages)
+        #expect(reader.table.count == rib.counters(PeerID(2), .l2vpnEVPN).advertised)
+        #expect(reader.table.values.allSatisfy { $0.attributes.communities.count == communities })
+        #expect(reader.table.count == (communities < 1000 ? 1 : 0))
+        #expect(Reader(told(&rib, PeerID(3))).table.count == 1)
+        #expect(rib.counters(PeerID(3), .l2vpnEVPN).advertised == 1)
+    }
     @Test func endOfRIBOnceAndLast() {
         var rib = RIB(RIBConfiguration(asn: ownASN, routerID: ownRouterID))
         rib.originate(macRoute(1), attributes())

@@ -202,6 +202,51 @@ func routes(_ count: Int, via index: Int = 0) -> [LocalRouteChange] {
         #expect(wire.sent[0].contains { $0.count > 20 && $0[18] == 3 && $0[19] == 2 && $0[20] == 2 })
     }
 
+    /// A neighbor without four-octet ASNs sees AS_TRANS (RFC 6793), which is nobody's own.
+    @Test func fourOctetASNs() throws {
+        let wire = Wire([
+            configuration(0, asn: 4_200_000_001, peer: 1, peerASN: 4_200_000_002),
+            configuration(1, asn: 4_200_000_002, peer: 0, peerASN: 4_200_000_001),
+        ])
+        #expect(wire.status(0)?.state == .established)
+        #expect(wire.status(0)?.peerASN == 4_200_000_002)
+        #expect(wire.sent[0].first.map { Array($0[20..<22]) } == [0x5b, 0xa0])
+
+        let speaker = Speaker()
+        let own = configuration(0, asn: 4_200_000_001, peer: 1, peerASN: 65001) { $0.isPassive = true }
+        speaker.configure(own, now: wire.now)
+        let id = try #require(speaker.accepted(from: Wire.address(1), local: nil, now: wire.now))
+        func say(_ message: Message) {
+            message.encoded().withUnsafeBytes { speaker.received(id, $0, now: wire.now) }
+        }
+        let open = Open(
+            myAS: 65001, holdTimeSeconds: 9, routerID: IPv4Address(rawValue: 5),
+            capabilities: [.multiprotocol(.l2vpnEVPN)])
+        say(.open(open))
+        say(.keepalive)
+        #expect(speaker.status().first?.state == .established)
+        _ = speaker.takeEffects()
+        speaker.drained(id, now: wire.now)
+        speaker.originate(routes(1), now: wire.now)
+        let sent = speaker.takeEffects().flatMap { effect -> [UInt8] in
+            if case .send(_, let bytes) = effect { return bytes }
+            return []
+        }
+        let old = sent.withByteReader { try? Message.decode($0, options: CodecOptions(fourOctetAS: false)) }
+        guard case .update(let update)? = old else {
+            Issue.record("no UPDATE")
+            return
+        }
+        #expect(update.attributes.asPath.segments.first?.asns == [4_200_000_001], "from AS4_PATH")
+        #expect(hexString(sent).contains("40020402015ba0"), "AS_PATH holds AS_TRANS in two octets")
+    }
+
+    @Test func aNeighborThatSaysASTransIsRefused() {
+        let wire = Wire([configuration(0, peer: 1, peerASN: 23456), configuration(1, asn: 23456, peer: 0)])
+        #expect(wire.status(0)?.state != .established)
+        #expect(wire.sent[0].contains { $0.count > 20 && $0[18] == 3 && $0[19] == 2 && $0[20] == 2 })
+    }
+
     @Test func garbageEndsTheSessionWithTheRightNotification() throws {
         let wire = Wire([configuration(0, peer: 1), configuration(1, peer: 0)])
         let end = try #require(wire.joined.keys.first { $0.speaker == 0 })

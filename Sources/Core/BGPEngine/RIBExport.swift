@@ -124,7 +124,13 @@ extension RIB {
     mutating func exportState(_ classIndex: Int, _ set: UInt32) -> UInt8 {
         let known = exportClasses[classIndex].state(set)
         if known != 0 { return known }
-        let exported = exportRules(attributes.entries[Int(set)], to: exportClasses[classIndex].key)
+        let key = exportClasses[classIndex].key
+        let family = attributes.entries[Int(set)].family.family
+        var exported = exportRules(attributes.entries[Int(set)], to: key)
+        // What cannot be sent must not stay announced as it was before.
+        if let attributes = exported?.attributes, !UpdateEncoder(options: key.codec).fits(attributes, family: family) {
+            exported = nil
+        }
         exportClasses[classIndex].setExport(set, capacity: attributes.capacity, exported)
         return exported == nil ? ExportClass.denied : ExportClass.granted
     }

@@ -222,8 +222,11 @@ struct LocalOpen: Sendable {
             }
         }
         if !hasMultiprotocol { families = [.ipv4Unicast] }
-        guard theirs != 0, peerASN == 0 || theirs == peerASN else {
-            throw SessionFault(code: 2, subcode: 2, reason: "peer AS is \(theirs), configured is \(peerASN)")
+        // RFC 6793 §4.2.3 and RFC 7607: neither number belongs to anybody.
+        guard theirs != 0, theirs != UInt32(LocalOpen.asTrans), peerASN == 0 || theirs == peerASN else {
+            throw SessionFault(
+                code: 2, subcode: 2,
+                reason: "peer AS is \(theirs), configured is \(peerASN == 0 ? "any" : "\(peerASN)")")
         }
         guard open.routerID != .any, theirs != asn || open.routerID != routerID else {
             throw SessionFault(code: 2, subcode: 3, reason: "BGP identifier \(open.routerID)")

@@ -135,11 +135,12 @@ final class BGPDecoder {
     func asn(_ value: Value, orZero: Bool) -> UInt32? {
         guard let number = value.integer((orZero ? 0 : 1)...4_294_967_295) else { return nil }
         if number == 23456 {
-            value.fail("23456 is AS_TRANS and belongs to nobody (RFC 6793)")
+            failASTrans(value)
             return nil
         }
         return orZero && number == 0 ? nil : UInt32(clamping: number)
     }
+    func failASTrans(_ value: Value) { value.fail("23456 is AS_TRANS and belongs to nobody (RFC 6793)") }
     func family(_ value: Value) -> Family? {
         guard let name = value.text() else { return nil }
         if let family = Family(configurationName: name) { return family }

@@ -107,7 +107,11 @@ extension BGPDecoder {
     /// Reads the shared keys of one neighbor or peer group; `config` is its sub-map, finished by the caller.
     func settings(_ section: Section, config: Section) -> NeighborSettings {
         var result = NeighborSettings()
-        result.peerASN = config["peerAsn"].located { $0.integer(0...4_294_967_295).map { UInt32(clamping: $0) } }
+        result.peerASN = config["peerAsn"].located { value in
+            guard let number = value.integer(0...4_294_967_295) else { return nil }
+            if number == 23456 { failASTrans(value) }
+            return UInt32(clamping: number)
+        }
         result.localASN = config["localAsn"].flatMap { asn($0, orZero: true) }
         result.description = config["description"]?.nonEmptyText()
         result.isAdminDown = config["adminDown"]?.bool()

@@ -55,6 +55,24 @@ public struct UpdateEncoder: Sendable {
         }
     }
 
+    /// Whether a route of `family` with these attributes fits into one message. `announce` leaves out what does not, so whoever
+    /// keeps count of what was announced asks first.
+    public func fits(_ attributes: PathAttributes, family: Family) -> Bool {
+        // Header, both lengths, and MP_REACH_NLRI with two IPv6 next hops around one route: path ID, type and length, NLRI.
+        let longestRoute = family == .l2vpnEVPN ? 4 + 2 + 96 : 4 + 1 + 16
+        let reserve = Message.headerLength + 2 + 2 + 4 + 3 + 1 + 32 + 1 + longestRoute
+        let typed =
+            attributes.asPath.segments.reduce(0) { $0 + 2 + 4 * $1.asns.count } + 4 * attributes.communities.count
+            + 8 * attributes.extendedCommunities.count + 12 * attributes.largeCommunities.count
+            + 4 * attributes.clusterList.count + (attributes.pmsiTunnel?.tunnelID.count ?? 0)
+        let others = attributes.others.reduce(0) { $0 + 4 + $1.value.count }
+        // Nearly always far from the limit: an AS_PATH may go out twice (RFC 6793), the rest is small.
+        if 2 * typed + others + 256 + reserve <= options.maximumLength { return true }
+        var section = ByteWriter()
+        attributes.encode(into: &section, options: options, classicNextHop: nil)
+        return section.count + reserve <= options.maximumLength
+    }
+
     /// Appends UPDATEs that withdraw `routes` (all of `family`); attributes and labels play no part.
     @discardableResult public func withdraw(_ routes: [RouteEntry], family: Family, into out: inout ByteWriter) -> Int {
         guard family == .ipv4Unicast else {
