@@ -137,6 +137,24 @@ private let table: [Damage] = {
         Damage("cluster_list from an external peer", .discard, Good.plain(attribute(0x80, 10, [])), options: external),
         Damage("AIGP malformed", .discard, Good.plain(attribute(0x80, 26, [1, 0, 4, 0]))),
         Damage("AIGP flags", .discard, Good.plain(attribute(0xc0, 26, hex("01000b0000000000000001")))),
+        Damage(
+            "as_path with AS 0", .withdraw,
+            update([good.0, attribute(0x40, 2, [2, 1, 0, 0, 0, 0]), good.2], nlri: Good.nlri)),
+        Damage("aggregator with AS 0", .discard, Good.plain(attribute(0xc0, 7, [0, 0, 0, 0, 1, 2, 3, 4]))),
+        Damage("as4_path with AS 0", .discard, Good.plain(attribute(0xc0, 17, [2, 1, 0, 0, 0, 0]))),
+        Damage("as4_path empty", .discard, Good.plain(attribute(0xc0, 17, []))),
+        Damage("as4_path with confederation", .accept, Good.plain(attribute(0xc0, 17, [3, 1, 0, 0, 0, 1]))),
+        Damage("as4_aggregator with AS 0", .discard, Good.plain(attribute(0xc0, 18, [0, 0, 0, 0, 1, 2, 3, 4]))),
+        Damage(
+            "tunnel_encap with sub-TLVs", .accept, Good.plain(attribute(0xc0, 23, hex("000f0009 0c0201ff 80000201ff")))),
+        Damage("tunnel_encap sub-TLV overruns", .withdraw, Good.plain(attribute(0xc0, 23, hex("00080004 0403ffff")))),
+        Damage("tunnel_encap sub-TLV header cut", .withdraw, Good.plain(attribute(0xc0, 23, hex("00080001 04")))),
+        Damage(
+            "tunnel_encap long sub-TLV header cut", .withdraw, Good.plain(attribute(0xc0, 23, hex("00080002 8000")))),
+        Damage("PMSI tunnel type without a meaning", .withdraw, Good.evpn(attribute(0xc0, 22, [0, 14, 0, 0, 1]))),
+        Damage("PMSI without tunnel", .accept, Good.evpn(attribute(0xc0, 22, [1, 0, 0, 0, 1]))),
+        Damage("PMSI composite tunnel", .accept, Good.evpn(attribute(0xc0, 22, [0, 0x82, 0, 0, 1, 1, 2, 3]))),
+        Damage("PMSI without identifier", .withdraw, Good.evpn(attribute(0xc0, 22, [0, 6, 0, 0, 1]))),
         Damage("PMSI of 4 octets", .withdraw, Good.evpn(attribute(0xc0, 22, [0, 6, 0, 0]))),
         Damage("PMSI endpoint of 5 octets", .withdraw, Good.evpn(attribute(0xc0, 22, [0, 6, 0, 0, 1, 1, 2, 3, 4, 5]))),
     ]
@@ -157,7 +175,22 @@ private let table: [Damage] = {
     return rows
 }()
 
+/// Every next hop length, family by family; what is not listed disables the family (RFC 7606 §7.11).
+private let nextHops: [(family: [UInt8], lengths: Set<Int>)] = [
+    ([0, 1, 1], [4, 16, 32]), ([0, 2, 1], [4, 16, 32]), ([0, 1, 4], [4, 16, 32]), ([0, 2, 4], [4, 16, 32]),
+    ([0, 1, 128], [12, 24, 48]), ([0, 2, 128], [24, 48]), ([0, 25, 70], [4, 16, 32]),
+]
+
 @Suite struct RFC7606Tests {
+    @Test(arguments: nextHops.indices) func nextHopLengths(_ index: Int) {
+        let (family, lengths) = nextHops[index]
+        for length in 0...64 {
+            let value = family + [UInt8(length)] + Array(repeating: 1, count: length) + [0]
+            let row = Damage("", .accept, update([attribute(0x80, 14, value), good.0, good.1]))
+            #expect(row.actual == (lengths.contains(length) ? .accept : .disable), "\(family) \(length)")
+        }
+    }
+
     @Test(arguments: table) func answer(_ row: Damage) {
         #expect(row.actual == row.answer)
     }

@@ -96,8 +96,8 @@ struct MessageJSON {
             var withdrawn = try reader.take(Int(try reader.u16()))
             try reader.skip(Int(try reader.u16()))
             return (
-                nlri(&withdrawn, family: .ipv4Unicast, isWithdrawal: true),
-                nlri(&reader, family: .ipv4Unicast, isWithdrawal: false)
+                nlri(&withdrawn, family: .ipv4Unicast),
+                nlri(&reader, family: .ipv4Unicast)
             )
         } catch {
             return ([], [])
@@ -163,13 +163,13 @@ struct MessageJSON {
             return [
                 "afi": JSONValue(reach.family.afi), "safi": JSONValue(reach.family.safi),
                 "next_hops": .array(reach.nextHops.map { JSONValue($0) }),
-                "nlri": .array(nlri(&reader, family: reach.family, isWithdrawal: false)),
+                "nlri": .array(nlri(&reader, family: reach.family)),
             ]
         case AttributeCode.mpUnreach:
             let family = try MPUnreach(decoding: &reader).family
             return [
                 "afi": JSONValue(family.afi), "safi": JSONValue(family.safi),
-                "nlri": .array(nlri(&reader, family: family, isWithdrawal: true)),
+                "nlri": .array(nlri(&reader, family: family)),
             ]
         case AttributeCode.extendedCommunities:
             return try list { reader throws(ByteError) in ExtendedCommunity(rawValue: try reader.u64()).json }
@@ -207,7 +207,7 @@ struct MessageJSON {
 
     // MARK: NLRI
 
-    private func nlri(_ reader: inout ByteReader, family: Family, isWithdrawal: Bool) -> [JSONValue] {
+    private func nlri(_ reader: inout ByteReader, family: Family) -> [JSONValue] {
         let addPath = options.addPathReceive.contains(family)
         var values: [JSONValue] = []
         let start = reader
@@ -216,9 +216,7 @@ struct MessageJSON {
                 while !reader.isEmpty { values.append(try EVPNJSON.nlri(&reader, addPath: addPath)) }
             } else if let layout = PrefixNLRI.Layout(family) {
                 while !reader.isEmpty {
-                    let prefix = try PrefixNLRI(
-                        decoding: &reader, family: family, layout: layout, addPath: addPath,
-                        isWithdrawal: isWithdrawal)
+                    let prefix = try PrefixNLRI(decoding: &reader, family: family, layout: layout, addPath: addPath)
                     values.append(MessageJSON.prefix(prefix, layout))
                 }
             } else if !reader.isEmpty {

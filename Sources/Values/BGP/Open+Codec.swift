@@ -12,8 +12,8 @@ import NetTypes
 ///     |  (1), value                      |
 ///     +----------------------------------+
 ///
-/// RFC 9072: length octet 255 and then a parameter type octet 255 mean that a 2-octet length follows, and that each parameter
-/// has a 2-octet length.
+/// RFC 9072: a length octet other than 0 (255 is what is sent, the value plays no part) and then a parameter type octet 255 mean
+/// that a 2-octet length follows, and that each parameter has a 2-octet length.
 extension Open {
     private static let capabilitiesParameter: UInt8 = 2
 
@@ -28,7 +28,7 @@ extension Open {
                 throw ByteError("version", at: 0)
             }
             var length = Int(try reader.u8())
-            if length == 255, reader.count >= 3, reader.peek() == 255 {
+            if length != 0, reader.peek() == 255 {
                 try reader.skip(1)
                 length = Int(try reader.u16())
                 hasExtendedParameters = true

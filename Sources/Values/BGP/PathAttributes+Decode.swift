@@ -34,15 +34,26 @@ extension Aggregator {
 extension PMSITunnel {
     ///     | Flags (1) | Tunnel type (1) | MPLS label (3) | Tunnel identifier |
     ///
-    /// An ingress replication tunnel's identifier is one address (RFC 6514 §5).
+    /// Malformed with a tunnel type that nobody has defined, and when an ingress replication tunnel's identifier is not one address
+    /// (RFC 6514 §5).
     public init(decoding reader: inout ByteReader) throws(ByteError) {
         let flags = try reader.u8()
         let type = try reader.u8()
         let label = try reader.u24()
+        guard PMSITunnel.isDefined(type) else { throw ByteError("tunnel type", at: reader.offset) }
         if type == PMSITunnel.ingressReplicationType, reader.count != 4, reader.count != 16 {
             throw ByteError("tunnel identifier length", at: reader.offset)
         }
         self.init(tunnelType: type, flags: flags, label: label, tunnelID: reader.rest())
+    }
+
+    /// IANA, "P-Multicast Service Interface (PMSI) Tunnel Types": 0 to 13 and those for experiments; RFC 8317 §3.3 sets the high
+    /// bit of a type for a composite tunnel.
+    private static func isDefined(_ type: UInt8) -> Bool {
+        switch type & 0x7f {
+        case 0...0x0d, 0x7b...0x7e: true
+        default: false
+        }
     }
 }
 
@@ -91,8 +102,8 @@ public struct MPReach: Hashable, Sendable {
     /// RFC 4760, RFC 2545, RFC 4364, RFC 4659, RFC 8277, RFC 8950, RFC 7432 §11.
     private static func allows(_ length: Int, family: Family) -> Bool {
         switch (family.afi, family.safi) {
-        case (1, 1), (1, 2), (1, 4): length == 4 || length == 16 || length == 32
-        case (2, 1), (2, 2), (2, 4): length == 16 || length == 32
+        // IPv4 next hops of IPv6 routes have no RFC, and senders: ExaBGP, for one; FRR and GoBGP take them.
+        case (1...2, 1), (1...2, 2), (1...2, 4): length == 4 || length == 16 || length == 32
         case (1, 128): length == 12 || length == 24 || length == 48
         case (2, 128): length == 24 || length == 48
         case (25, 70): length == 4 || length == 16 || length == 32

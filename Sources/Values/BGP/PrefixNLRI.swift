@@ -25,15 +25,14 @@ public struct PrefixNLRI: Hashable, Sendable {
         }
     }
 
-    /// In a withdrawal this label stands for "whatever it was" (RFC 8277 §2.4).
+    /// In a withdrawal this label stands for "whatever it was" (RFC 8277 §2.4). Many send 0 for it, and nobody means more labels
+    /// by either: both end the stack without its bottom bit, wherever they stand.
     private static let withdrawnLabel: UInt32 = 0x80_0000
 
     ///     | Path ID (4), with add-path | Length in bits (1) | Labels (3 each) | RD (8), VPN | Prefix |
     ///
     /// Throws when the length does not suit the family or runs over the end.
-    public init(decoding reader: inout ByteReader, family: Family, layout: Layout, addPath: Bool, isWithdrawal: Bool)
-        throws(ByteError)
-    {
+    public init(decoding reader: inout ByteReader, family: Family, layout: Layout, addPath: Bool) throws(ByteError) {
         pathID = addPath ? try reader.u32() : nil
         var bits = Int(try reader.u8())
         if layout != .plain {
@@ -42,7 +41,7 @@ public struct PrefixNLRI: Hashable, Sendable {
                 let label = try reader.u24()
                 bits -= 24
                 labels.append(label)
-                if label & 1 == 1 || label == PrefixNLRI.withdrawnLabel || (isWithdrawal && label == 0) { break }
+                if label & 1 == 1 || label == PrefixNLRI.withdrawnLabel || label == 0 { break }
             }
         }
         if layout == .vpn {

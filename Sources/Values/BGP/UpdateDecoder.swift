@@ -223,7 +223,9 @@ struct UpdateDecoder {
             }
             update.attributes.origin = origin
         case AttributeCode.asPath:
-            update.attributes.asPath = try ASPath(decoding: &value, fourOctet: options.fourOctetAS)
+            let path = try ASPath(decoding: &value, fourOctet: options.fourOctetAS)
+            guard !path.contains(0) else { throw ByteError("AS 0", at: value.offset) }  // RFC 7607 §2
+            update.attributes.asPath = path
         case AttributeCode.nextHop:
             try expect(4)
             nextHopField = try value.ipv4()
@@ -245,9 +247,11 @@ struct UpdateDecoder {
             update.attributes.atomicAggregate = true
         case AttributeCode.aggregator:
             do throws(ByteError) {
-                update.attributes.aggregator = try Aggregator(decoding: &value, fourOctet: options.fourOctetAS)
+                let aggregator = try Aggregator(decoding: &value, fourOctet: options.fourOctetAS)
+                guard aggregator.asn != 0 else { throw ByteError("AS 0", at: value.offset) }
+                update.attributes.aggregator = aggregator
             } catch {
-                discard(code, "aggregator length")
+                discard(code, "aggregator malformed")
             }
         case AttributeCode.communities:
             try expectMultiple(of: 4)
@@ -277,7 +281,7 @@ struct UpdateDecoder {
             // RFC 6793 §6: only the attribute is lost. A peer with 4-octet ASNs has no business sending it (§4.1).
             do throws(ByteError) {
                 let path = try ASPath(decoding: &value, fourOctet: true)
-                guard !path.segments.isEmpty else { throw ByteError("empty", at: value.offset) }
+                guard !path.segments.isEmpty, !path.contains(0) else { throw ByteError("empty", at: value.offset) }
                 if !options.fourOctetAS { as4Path = path.withoutConfederations }
             } catch {
                 discard(code, "as4_path malformed")
@@ -285,9 +289,10 @@ struct UpdateDecoder {
         case AttributeCode.as4Aggregator:
             do throws(ByteError) {
                 let aggregator = try Aggregator(decoding: &value, fourOctet: true)
+                guard aggregator.asn != 0 else { throw ByteError("AS 0", at: value.offset) }
                 if !options.fourOctetAS { as4Aggregator = aggregator }
             } catch {
-                discard(code, "as4_aggregator length")
+                discard(code, "as4_aggregator malformed")
             }
         case AttributeCode.pmsiTunnel: update.attributes.pmsiTunnel = try PMSITunnel(decoding: &value)
         case AttributeCode.largeCommunities:
@@ -311,11 +316,16 @@ struct UpdateDecoder {
         var kept = flags & ~AttributeFlags.extendedLength
         switch code {
         case AttributeCode.tunnelEncapsulation:
-            // RFC 9012 §13: TLVs of type (2) and length (2) that must fill the attribute.
+            // RFC 9012 §13: TLVs of type (2) and length (2) that must fill the attribute; what fills each TLV are sub-TLVs of
+            // type (1) and length, which has one octet for types below 128, two for the others.
             guard !value.isEmpty else { throw ByteError("length", at: value.offset) }
             while !value.isEmpty {
                 try value.skip(2)
-                try value.skip(Int(try value.u16()))
+                var tunnel = try value.take(Int(try value.u16()))
+                while !tunnel.isEmpty {
+                    let type = try tunnel.u8()
+                    try tunnel.skip(type < 128 ? Int(try tunnel.u8()) : Int(try tunnel.u16()))
+                }
             }
         case AttributeCode.ipv6ExtendedCommunities:
             guard !value.isEmpty, value.count % 20 == 0 else { throw ByteError("length", at: value.offset) }
@@ -410,9 +420,7 @@ struct UpdateDecoder {
                 try RouteEntry.read(&value, family: family, addPath: addPath, into: &routes)
             } else if let layout = PrefixNLRI.Layout(family) {
                 while !value.isEmpty {
-                    _ = try PrefixNLRI(
-                        decoding: &value, family: family, layout: layout, addPath: addPath,
-                        isWithdrawal: code == AttributeCode.mpUnreach)
+                    _ = try PrefixNLRI(decoding: &value, family: family, layout: layout, addPath: addPath)
                 }
             }
         } catch {
