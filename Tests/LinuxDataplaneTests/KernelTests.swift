@@ -406,10 +406,14 @@ private let zero = "00:00:00:00:00:00"
         }
     }
 
-    @Test func survivesAnOverrun() throws {
+    /// With few rows the tables are dumped; above the limit the rows are sent again.
+    @Test(arguments: [200_000, 0]) func survivesAnOverrun(dumpLimit: Int) throws {
         try KernelLab.run { lab in
             try lab.sh(bridged)
             let subject = try KernelTests.programmed(lab)
+            subject.dataplane.dumpLimit = dumpLimit
+            subject.dataplane.apply([.mac(macKey(100, macB), remote("192.0.2.2"))])
+            try lab.wait("second MAC") { subject.dataplane.status(of: .mac(macKey(100, macB))) == .done }
             // The loop does not run meanwhile, as if it had been busy: changes that it never hears of.
             var size: Int32 = 4096
             setsockopt(subject.dataplane.notifications.descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4)
@@ -419,14 +423,101 @@ private let zero = "00:00:00:00:00:00"
                 bridge fdb del \(macA) dev vx self
                 bridge fdb del \(zero) dev vx dst 192.0.2.2
                 ip neigh del 10.0.0.1 dev br0
+                bridge fdb replace \(macB) dev p0 master dynamic
                 """)
             try lab.wait("resynchronized") {
                 subject.dataplane.statistics.overruns > 0 && subject.dataplane.plan().isEmpty
-                    && subject.macs.count == 151 && (try? lab.fdb(macA).count) == 2
+                    && subject.macs.count == 152 && (try? lab.fdb(macA).count) == 2
                     && (try? lab.fdb(zero, device: "vx").count) == 1
                     && (try? lab.sh("ip neigh show dev br0"))?.contains("10.0.0.1") == true
             }
             #expect(subject.dataplane.plan().isEmpty)
+            // The host that moved here meanwhile is reported, and not taken away again.
+            #expect(subject.macs[macKey(100, macB)] == LocalMAC(port: "p0"))
+            #expect(try lab.fdb(macB).contains { $0.contains("dev p0") })
+            subject.dataplane.close()
+        }
+    }
+
+    /// The kernel refuses to delete: the key's status says why, the entry is not forgotten, and it is tried again.
+    @Test func reportsRefusedDeletions() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let subject = try KernelTests.programmed(lab)
+            let domain = subject.dataplane.domainsByVNI[vni(100)]
+            let binding = domain?.table.binding
+            // As if our devices were the loopback device, which has no such tables.
+            domain?.table.binding?.vxlan = 1
+            let keys: [ForwardingKey] = [
+                .mac(macKey(100, macA)), .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.2"))),
+            ]
+            subject.dataplane.apply([
+                .mac(macKey(100, macA), nil), .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.2")), nil),
+            ])
+            try lab.wait("refused") {
+                keys.allSatisfy { key in
+                    if case .failed(let reason, _) = subject.dataplane.status(of: key) {
+                        reason.contains("Ethernet")
+                    } else {
+                        false
+                    }
+                }
+            }
+            #expect(try lab.fdb(macA).count == 2)
+            #expect(subject.dataplane.statistics.desired == 1)
+            domain?.table.binding = binding
+            try lab.wait("tried again", seconds: 10) {
+                (try? lab.fdb(macA).isEmpty) == true && (try? lab.fdb(zero, device: "vx").isEmpty) == true
+            }
+            #expect(keys.allSatisfy { subject.dataplane.status(of: $0) == .absent })
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func programsAnIPv6Underlay() throws {
+        try KernelLab.run { lab in
+            try lab.sh(
+                "ip link add u0 mtu 9000 type veth peer name u1; ip addr add 2001:db8::1/64 dev u0 nodad; ip link set u0 up"
+            )
+            let subject = try lab.dataplane()
+            var domain = managed
+            domain.vtep = ip("2001:db8::1")
+            subject.dataplane.configure([domain], defaultVTEP: nil)
+            subject.dataplane.apply([
+                .flood(FloodKey(vni: vni(100), vtep: ip("2001:db8::2")), FloodMember(vni: vni(100))),
+                .mac(macKey(100, macA), remote("2001:db8::2")),
+                .mac(macKey(100, macB), remote("192.0.2.2")),
+                .neighbor(NeighborKey(vni: vni(100), ip: ip("2001:db8:1::a")), RemoteNeighbor(mac: mac(macA))),
+            ])
+            try lab.wait("programmed, IPv4 refused") {
+                let now = subject.dataplane.statistics
+                return now.desired == 4 && now.pending + now.waiting == 0 && now.failed == 1
+            }
+            let text = try lab.sh("ip -d link show vxlan100")
+            #expect(text.contains("local 2001:db8::1") && text.contains("mtu 8930"), "\(text)")
+            #expect(try lab.fdb(macA).first == "\(macA) dev vxlan100 dst 2001:db8::2 self extern_learn")
+            #expect(try lab.fdb(zero, device: "vxlan100") == ["\(zero) dst 2001:db8::2 self permanent"])
+            #expect((try lab.sh("ip -6 neigh show dev br100")).contains("2001:db8:1::a lladdr \(macA)"))
+            #expect(subject.dataplane.plan().count == 1)
+            // Damage heals; a move and a removal leave nothing behind.
+            try lab.sh("bridge fdb del \(macA) dev vxlan100 self; bridge fdb del \(zero) dev vxlan100 dst 2001:db8::2")
+            try lab.wait("healed", seconds: 2) {
+                (try? lab.fdb(macA).count) == 2 && (try? lab.fdb(zero, device: "vxlan100").count) == 1
+            }
+            try lab.wait("counted") { subject.dataplane.statistics.healed == 2 }
+            subject.dataplane.apply([
+                .mac(macKey(100, macA), remote("2001:db8::3", vni: 7)), .mac(macKey(100, macB), nil),
+                .flood(FloodKey(vni: vni(100), vtep: ip("2001:db8::2")), nil),
+            ])
+            try lab.wait("moved") {
+                (try? lab.fdb(macA).first) == "\(macA) dev vxlan100 dst 2001:db8::3 vni 7 self extern_learn"
+                    && (try? lab.fdb(zero, device: "vxlan100").isEmpty) == true
+            }
+            // To IPv4: the address family of a device cannot be changed, it is made again.
+            domain.vtep = ip("192.0.2.1")
+            subject.dataplane.configure([domain], defaultVTEP: nil)
+            subject.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.2"))])
+            try lab.wait("IPv4") { (try? lab.fdb(macA).first)?.contains("dst 192.0.2.2") == true }
             subject.dataplane.close()
         }
     }

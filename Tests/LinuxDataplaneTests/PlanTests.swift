@@ -248,4 +248,19 @@ import Testing
     @Test func rowsAreSmall() {
         #expect(MemoryLayout<FDBRow>.stride <= 24)
     }
+
+    @Test func forgetsVTEPsThatNoRowUses() {
+        let vteps = VTEPTable(minimum: 8)
+        var table = EntryTable(domain: vni(100), vteps: vteps)
+        for number in 1...20 {
+            table.want(mac("02:00:00:00:00:0a"), remote("192.0.2.\(number)"))
+            if vteps.isCrowded { vteps.keep(Set(table.macs.values.flatMap { [$0.want.vtep, $0.have.vtep] })) }
+        }
+        #expect(vteps.count <= 8)
+        #expect(table.macs.values.compactMap { vteps[$0.want.vtep] } == [ip("192.0.2.20")])
+        // An index that was given back serves another address, and only that one.
+        let index = vteps.index(of: ip("192.0.2.99"))
+        #expect(vteps[index] == ip("192.0.2.99"))
+        #expect(vteps[0] == nil && vteps[1000] == nil)
+    }
 }

@@ -86,6 +86,7 @@ extension LinuxDataplane {
     func flush() {
         isFlushScheduled = false
         guard !isClosed else { return }
+        if vteps.isCrowded { forgetUnusedVTEPs() }
         let due = dueDomains
         dueDomains = [:]
         for (_, domain) in due.sorted(by: { $0.key < $1.key }) {
@@ -98,11 +99,28 @@ extension LinuxDataplane {
                 }
                 if operations.isEmpty { continue }
                 let floods = operations.filter { $0.kind == .addFlood }.map { record(of: $0) }
-                if !floods.isEmpty { floodRecord.insert(floods) }
+                if !floods.isEmpty {
+                    let problem = floodRecord.problem
+                    floodRecord.insert(floods)
+                    if let new = floodRecord.problem, new != problem {
+                        log.warning("dataplane.state", ["problem": new])
+                    }
+                }
                 submit(operations)
             }
             dropIfRetired(domain)
         }
+    }
+    /// Requests under way name addresses and not their indices, so only rows count.
+    private func forgetUnusedVTEPs() {
+        var used: Set<UInt32> = []
+        for domain in domainsByVNI.values {
+            for row in domain.table.macs.values {
+                used.insert(row.want.vtep)
+                used.insert(row.have.vtep)
+            }
+        }
+        vteps.keep(used)
     }
     func record(of operation: EntryOperation) -> FloodRecord.Entry {
         let vni = operation.vni == 0 ? operation.domain.rawValue : operation.vni
@@ -206,24 +224,12 @@ extension LinuxDataplane {
             guard let self, !isClosed else { return }
             retryTimer = nil
             retrySeconds = failures.isEmpty ? 5 : min(60, retrySeconds * 2)
-            for key in failures.keys { retry(key) }
-        }
-    }
-    private func retry(_ key: ForwardingKey) {
-        let domain: Domain?
-        switch key {
-        case .mac(let key):
-            domain = domainsByVNI[key.vni]
-            domain?.table.update(key.mac) { $0.marks.remove(.failed) }
-        case .flood(let key):
-            domain = domainsByVNI[key.vni]
-            if let vni = domain?.table.floodVNIs[key.vtep] {
-                domain?.table.update(FloodTarget(vtep: key.vtep, vni: vni)) { $0.marks.remove(.failed) }
+            for vni in Set(failures.keys.map(\.vni)) {
+                guard let domain = domainsByVNI[vni] else { continue }
+                domain.table.enqueueFailed()
+                due(domain)
             }
-        case .neighbor(let key):
-            domain = domainsByVNI[key.vni]
-            domain?.table.update(neighbor: key.ip) { $0.marks.remove(.failed) }
+            failures = failures.filter { domainsByVNI[$0.key.vni] != nil }
         }
-        if let domain { due(domain) } else { failures[key] = nil }
     }
 }

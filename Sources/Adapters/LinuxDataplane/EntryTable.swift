@@ -104,6 +104,21 @@ struct EntryTable {
         for target in floods.keys.sorted() { update(target) { $0.marks.remove(.failed) } }
         for ip in Array(neighbors.keys) { update(neighbor: ip) { $0.marks.remove(.failed) } }
     }
+    /// Tries again what the kernel refused.
+    mutating func enqueueFailed() {
+        for (mac, row) in macs where row.marks.contains(.failed) { update(mac) { $0.marks.remove(.failed) } }
+        for (target, row) in floods where row.marks.contains(.failed) { update(target) { $0.marks.remove(.failed) } }
+        for (ip, row) in neighbors where row.marks.contains(.failed) {
+            update(neighbor: ip) { $0.marks.remove(.failed) }
+        }
+    }
+    /// Nothing is known for sure about what the kernel has: every row that is wanted is sent again.
+    mutating func resend() {
+        for (mac, row) in macs where row.isWanted && !row.marks.contains(.inFlight) { macs[mac]?.have.vtep = 0 }
+        for (target, row) in floods where row.isWanted && !row.isForeign && !row.marks.contains(.inFlight) {
+            floods[target]?.isPresent = false
+        }
+    }
     /// Looks at the rows that were found at start and that nobody has asked for.
     mutating func enqueueAdopted() {
         for mac in macs.filter({ $0.value.marks.contains(.adopted) }).keys.sorted() { update(mac) { _ in } }
@@ -185,6 +200,7 @@ struct EntryTable {
             if let operation = next(target, row, binding) {
                 operations.append(operation)
                 row.marks.insert(.inFlight)
+                row.marks.remove(.suspicious)
             } else if !row.isWanted, !row.isPresent, !row.marks.contains(.inFlight) {
                 floods[target] = nil
                 continue
@@ -265,7 +281,11 @@ struct EntryTable {
             return list.append(question)
         }
         guard row.isWanted else {
-            if row.have.flags.isDisjoint(with: .ours) || row.marks.contains(.adopted) && !mayPrune { return }
+            if row.have.flags.isDisjoint(with: .ours) || row.marks.contains(.failed)
+                || row.marks.contains(.adopted) && !mayPrune
+            {
+                return
+            }
             return list.append(deletion(mac, row.have.flags, binding))
         }
         guard let vtep = vteps[row.want.vtep], row.marks.isDisjoint(with: [.failed, .yielded]),
@@ -302,7 +322,7 @@ struct EntryTable {
     }
     private func next(_ target: FloodTarget, _ row: FloodRow, _ binding: DeviceBinding) -> EntryOperation? {
         guard !row.marks.contains(.inFlight), !row.isForeign, row.isWanted != row.isPresent else { return nil }
-        if row.isWanted ? row.marks.contains(.failed) : row.marks.contains(.adopted) && !mayPrune { return nil }
+        if row.marks.contains(.failed) || !row.isWanted && row.marks.contains(.adopted) && !mayPrune { return nil }
         var change = operation(row.isWanted ? .addFlood : .deleteFlood, binding)
         change.address = target.vtep
         change.vni = sendingVNI(target.vni)
@@ -314,9 +334,8 @@ struct EntryTable {
         change.interface = binding.neighborInterface
         change.address = ip
         if row.marks.contains(.suspicious) { return change }
-        guard row.want != row.have, !row.isForeign else { return nil }
+        guard row.want != row.have, !row.isForeign, !row.marks.contains(.failed) else { return nil }
         if let want = row.want {
-            if row.marks.contains(.failed) { return nil }
             change.kind = .setNeighbor
             change.mac = want.mac
             change.flags = want.isRouter ? .router : []
@@ -341,14 +360,18 @@ struct EntryTable {
             var isReported = false
             update(target) { row in
                 row.marks.remove(.inFlight)
-                if operation.kind == .addFlood {
-                    row.isPresent = failure == nil
-                    if failure == nil { row.marks.insert(.settled) } else { row.marks.insert(.failed) }
-                    isReported = failure != nil
+                isReported = failure != nil && (operation.kind == .addFlood || failure?.isAbsence == false)
+                if isReported {
+                    row.marks.insert(.failed)
+                    // An entry that could not be removed is still there.
+                    row.isPresent = operation.kind == .deleteFlood
+                } else if operation.kind == .addFlood, !row.marks.contains(.suspicious) {
+                    row.isPresent = true
+                    row.marks.insert(.settled)
                 } else {
-                    // Gone, or not to be removed: a refusal is logged, and not repeated for ever.
+                    // Deleted by us, or by another while we added it.
                     row.isPresent = false
-                    row.marks.remove(.settled)
+                    row.marks.subtract([.settled, .suspicious])
                 }
             }
             return isReported
@@ -360,7 +383,8 @@ struct EntryTable {
                 case .setNeighbor where failure == nil:
                     row.have = NeighborRow.Binding(operation.mac, isRouter: operation.flags.contains(.router))
                     row.marks.insert(.settled)
-                case .setNeighbor:
+                case .setNeighbor,
+                    .deleteNeighbor where failure?.isAbsence == false:
                     isReported = true
                     row.marks.insert(.failed)
                 case .deleteNeighbor: row.have = nil
@@ -388,14 +412,16 @@ struct EntryTable {
         case .setSticky: if failure == nil { row.have.flags.insert(.sticky) }
         case .clearSticky: if failure == nil { row.have.flags.remove(.sticky) }
         case .deleteMAC:
-            row.marks.remove(.takenOver)
-            if failure == nil || operation.flags == .own && failure?.isAbsence == true {
-                row.have = MACTarget()
-            } else if failure?.isAbsence == true, operation.flags.contains(.own) {
+            if let failure, !failure.isAbsence {
+                // Still there, wholly or in part: tried again later, when what is gone is no fault.
+                row.marks.insert(.failed)
+                isReported = true
+            } else if failure != nil, operation.flags.isSuperset(of: [.own, .master]) {
                 // The bridge is asked first and had none: the device's own table has not been touched.
+                row.marks.remove(.takenOver)
                 row.have.flags.remove(.inBridge)
             } else {
-                // Absent, or not to be removed: a refusal is logged, and not repeated for ever.
+                row.marks.remove(.takenOver)
                 row.have = MACTarget()
             }
         default: break

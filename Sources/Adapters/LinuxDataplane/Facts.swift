@@ -109,7 +109,13 @@ extension LinuxDataplane {
             if isNew, !entry.flags.contains(.externallyLearned) { domain.table.observed(device: entry) }
             return
         }
-        if row.marks.contains(.inFlight) { return }
+        if row.marks.contains(.inFlight) {
+            // The end of our request, or something that somebody did meanwhile?
+            let isExpected =
+                isNew && entry.flags.contains(.externallyLearned) && entry.destination == vteps[row.want.vtep]
+            if row.isWanted, !isExpected { suspect(entry.mac, domain) }
+            return
+        }
         let isSame =
             isNew
             ? entry.flags.contains(.externallyLearned) && row.have.flags.contains(.inDevice)
@@ -128,7 +134,10 @@ extension LinuxDataplane {
             if isNew, !entry.flags.contains(.externallyLearned) { domain.table.observed(port: entry) }
             return
         }
-        if row.marks.contains(.inFlight) { return }
+        if row.marks.contains(.inFlight) {
+            if row.isWanted, !isNew { suspect(entry.mac, domain) }
+            return
+        }
         let isSame =
             isNew
             ? entry.flags.contains(.externallyLearned) && row.have.flags.contains(.inBridge)
@@ -173,17 +182,18 @@ extension LinuxDataplane {
             }
             return
         }
-        if row.marks.contains(.inFlight) || row.isPresent == isNew { return }
-        if isNew {
-            // A late echo of an entry that we removed since, or somebody put it there: then it is his.
+        if row.marks.contains(.inFlight) {
+            if row.isWanted, !isNew { domain.table.floods[target]?.marks.insert(.suspicious) }
             return
         }
+        // A late echo of an entry that we removed since, or somebody put it there: then it is his.
+        if isNew || !row.isPresent { return }
         domain.table.update(target) { row in
             row.isPresent = false
             row.isForeign = false
             row.marks.remove(.settled)
         }
-        if row.isWanted, !row.isForeign { healed.increment() }
+        if row.isWanted, !row.isForeign { domain.table.healed += 1 }
         due(domain)
     }
 
@@ -210,10 +220,10 @@ extension LinuxDataplane {
             if isNew, entry.proto != neighborProtocol { domain.table.observed(neighbor: entry) }
             return
         }
-        if row.marks.contains(.inFlight) { return }
         let isOurs = entry.flags.contains(.externallyLearned) && entry.proto == neighborProtocol
         let now =
             isNew && isOurs ? entry.mac.map { NeighborRow.Binding($0, isRouter: entry.flags.contains(.router)) } : nil
+        if row.marks.contains(.inFlight), now == row.want { return }
         // A resolution that failed is as good as none.
         if now == row.have, !row.isForeign { return }
         domain.table.update(neighbor: entry.ip) { $0.marks.insert(.suspicious) }

@@ -44,6 +44,12 @@ final class FloodRecord {
     /// The device is gone, and its entries with it.
     func removeAll(of interface: Int32) { remove(entries.filter { $0.interface == interface }) }
 
+    /// Of other devices than these nothing is left.
+    func keep(_ interfaces: some Collection<Int32>) {
+        let known = Set(interfaces)
+        remove(entries.filter { !known.contains($0.interface) })
+    }
+
     /// Lines that make no sense (a torn write, a foreign hand) are skipped: their entries then count as foreign.
     private func read() {
         let file = open(path, O_RDONLY | O_CLOEXEC)

@@ -59,6 +59,9 @@ public final class LinuxDataplane {
     var isResyncScheduled = false
     var isClosed = false
     var mayPrune = false
+    /// Above this many rows a dump of a VXLAN device takes seconds: after an overrun the rows are then sent again instead,
+    /// which is linear, and which the kernel answers without a notification where nothing differs.
+    var dumpLimit = 200_000
     var hasConfiguration = false
     /// VNIs that left the configuration while this process ran.
     var released: Set<VNI> = []
@@ -97,6 +100,7 @@ public final class LinuxDataplane {
             throw DataplaneError("netlink: \(error)")
         }
         floodRecord = FloodRecord(directory: stateDirectory)
+        floodRecord.keep(links.links.keys)
         if let problem = floodRecord.problem { log.warning("dataplane.state", ["problem": problem]) }
         loop.watch(notifications.descriptor, .readable) { [weak self] _ in self?.readNotifications() }
         let (rows, states) = (

@@ -8,16 +8,16 @@ import Telemetry
 
 /// The kernel's entries for the devices of one domain. Dumps are by device: the kernel's FDB dump costs the square of the table.
 struct Observation: Sendable {
-    /// Of the VXLAN device: its own table, and the bridge's rows on its port.
-    var port: [FDBEntry] = []
+    /// Of the VXLAN device: its own table, and the bridge's rows on its port. Nil: not asked for.
+    var port: [FDBEntry]?
     /// The bridge's rows on the other ports.
     var local: [FDBEntry] = []
     var neighbors: [NeighborEntry] = []
     var failure: NetlinkFailure?
 
-    init(_ devices: DeviceBinding, ports: [Int32], _ socket: NetlinkSocket) {
+    init(_ devices: DeviceBinding, withPort: Bool, ports: [Int32], _ socket: NetlinkSocket) {
         do throws(NetlinkFailure) {
-            port = try Observation.dumpFDB(devices.vxlan, socket)
+            if withPort { port = try Observation.dumpFDB(devices.vxlan, socket) }
             for index in ports {
                 local += try Observation.dumpFDB(index, socket).filter { $0.master == devices.bridge }
             }
@@ -72,10 +72,6 @@ struct Observation: Sendable {
 }
 
 extension LinuxDataplane {
-    /// Above this many rows a dump takes seconds: after an overrun the rows are then sent again instead, which is linear, and
-    /// which the kernel answers without a notification where nothing differs.
-    static let dumpLimit = 200_000
-
     /// Dumps the domain's tables on the worker.
     func observe(_ domain: Domain) {
         guard let devices = domain.devices else { return }
@@ -88,8 +84,9 @@ extension LinuxDataplane {
             .filter { $0 != devices.vxlan }
         let me = OnLoop(self)
         let vni = domain.vni
+        let withPort = domain.table.binding == nil || domain.table.macs.count <= dumpLimit
         worker.submit { [socket, handle = loop.handle] in
-            let observation = Observation(devices, ports: ports, socket)
+            let observation = Observation(devices, withPort: withPort, ports: ports, socket)
             handle.post { me { $0.observed(vni, devices, observation) } }
         }
     }
@@ -127,17 +124,21 @@ extension LinuxDataplane {
     private func merge(_ observation: Observation, into domain: Domain, _ devices: DeviceBinding, isFirst: Bool) {
         // Rows with a request at the kernel will hear its answer; rows that a notification touched meanwhile are asked for
         // one by one; the others are as the dump says.
-        for (mac, row) in domain.table.macs where !row.marks.contains(.inFlight) {
-            domain.table.macs[mac]?.have = MACTarget()
-        }
-        for (target, row) in domain.table.floods where !row.marks.contains(.inFlight) {
-            domain.table.floods[target]?.isPresent = false
+        if observation.port != nil {
+            for (mac, row) in domain.table.macs where !row.marks.contains(.inFlight) {
+                domain.table.macs[mac]?.have = MACTarget()
+            }
+            for (target, row) in domain.table.floods where !row.marks.contains(.inFlight) {
+                domain.table.floods[target]?.isPresent = false
+            }
+        } else {
+            domain.table.resend()
         }
         for (ip, row) in domain.table.neighbors where !row.marks.contains(.inFlight) {
             domain.table.neighbors[ip]?.have = nil
             domain.table.neighbors[ip]?.isForeign = false
         }
-        for entry in observation.port {
+        for entry in observation.port ?? [] {
             if domain.table.macs[entry.mac]?.marks.contains(.inFlight) == true { continue }
             if entry.master != 0 {
                 if entry.master == devices.bridge { domain.table.observed(port: entry) }
@@ -159,7 +160,13 @@ extension LinuxDataplane {
         for (mac, _) in domain.localMACs where local[mac] == nil && !domain.touchedMACs.contains(mac) {
             setLocal(mac, nil, in: domain)
         }
-        for (mac, port) in local where domain.localMACs[mac] != port { setLocal(mac, port, in: domain) }
+        for (mac, port) in local {
+            if domain.localMACs[mac] != port { setLocal(mac, port, in: domain) }
+            // It is here now: the control plane hears of it and decides.
+            if !port.isStatic, domain.table.macs[mac]?.isWanted == true {
+                domain.table.macs[mac]?.marks.insert(.yielded)
+            }
+        }
 
         var neighbors: [IPAddress: LocalNeighbor] = [:]
         for entry in observation.neighbors where !domain.touchedNeighbors.contains(entry.ip) {
@@ -190,15 +197,7 @@ extension LinuxDataplane {
         }
         evaluateAll()
         for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) where domain.devices != nil {
-            if domain.table.macs.count > LinuxDataplane.dumpLimit, !domain.isObserving {
-                for (mac, row) in domain.table.macs where row.isWanted && !row.marks.contains(.inFlight) {
-                    domain.table.macs[mac]?.have.vtep = 0
-                }
-                domain.table.enqueueAll()
-                due(domain)
-            } else {
-                observe(domain)
-            }
+            observe(domain)
         }
     }
 }

@@ -9,21 +9,38 @@ public let neighborProtocol: UInt8 = 211
 
 /// VTEP addresses by small numbers, so that a MAC's row needs four octets for one. 0 is no address.
 final class VTEPTable {
-    private var addresses: [IPAddress] = [.v4(.any)]
+    private var addresses: [IPAddress?] = [nil]
     private var indices: [IPAddress: UInt32] = [:]
+    private var free: [UInt32] = []
+    /// From so many addresses on it is worth looking for those that no row uses any more.
+    private var limit: Int
+    private let minimum: Int
 
+    init(minimum: Int = 1024) {
+        self.minimum = minimum
+        limit = minimum
+    }
     func index(of address: IPAddress) -> UInt32 {
         if let index = indices[address] { return index }
-        let index = UInt32(truncatingIfNeeded: addresses.count)
-        addresses.append(address)
+        let index = free.popLast() ?? UInt32(truncatingIfNeeded: addresses.count)
+        if index < addresses.count { addresses[Int(index)] = address } else { addresses.append(address) }
         indices[address] = index
         return index
     }
     /// Nil for 0.
-    subscript(index: UInt32) -> IPAddress? {
-        index > 0 && index < addresses.count ? addresses[Int(index)] : nil
+    subscript(index: UInt32) -> IPAddress? { index < addresses.count ? addresses[Int(index)] : nil }
+    /// Addresses held.
+    var count: Int { indices.count }
+    var isCrowded: Bool { count > limit }
+    /// Forgets every address whose index is not among `used`.
+    func keep(_ used: Set<UInt32>) {
+        for (address, index) in indices where !used.contains(index) {
+            indices[address] = nil
+            addresses[Int(index)] = nil
+            free.append(index)
+        }
+        limit = max(minimum, 2 * count)
     }
-    var count: Int { addresses.count }
 }
 
 /// What one of the two tables of a MAC holds, or should hold: VTEP index, VNI to send with (24 bits) and flags (8 bits).

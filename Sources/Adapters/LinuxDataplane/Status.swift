@@ -82,7 +82,10 @@ extension LinuxDataplane {
             isDone = row.want == row.have
             conflict = row.isForeign ? "conflict: a permanent entry that evpnd did not make holds the address" : nil
         }
-        guard isWanted else { return .absent }
+        guard isWanted else {
+            // A removal that the kernel refused.
+            return failures[key].map { .failed(reason: $0.reason, since: $0.since) } ?? .absent
+        }
         guard table.binding != nil else {
             let reason =
                 domain.configuration == nil ? "vni \(domain.vni) is not configured" : domain.problem ?? "starting"

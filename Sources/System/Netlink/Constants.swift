@@ -87,7 +87,6 @@ enum LinkAttribute {
     static let mtu: UInt16 = 4
     static let master: UInt16 = 10
     static let protocolInfo: UInt16 = 12
-    static let operationalState: UInt16 = 16
     static let info: UInt16 = 18
     static let alias: UInt16 = 20
     static let families: UInt16 = 26

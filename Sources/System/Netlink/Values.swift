@@ -8,14 +8,13 @@ public import NetTypes
 public struct Link: Hashable, Sendable {
     public var interface: Int32
     public var name = ""
-    /// IFF_… bits.
+    /// IFF_UP and IFF_LOOPBACK; the others, as that of the carrier, change often and say nothing here.
     public var flags: UInt32 = 0
     public var mtu: UInt32 = 0
     /// Nil for devices without an Ethernet address.
     public var address: MACAddress?
     /// The bridge (or other device) it is enslaved to; 0: none.
     public var master: Int32 = 0
-    public var operationalState: UInt8 = 0
     public var alias = ""
     /// `vxlan`, `bridge`, `veth`…; empty for physical devices.
     public var kind = ""
@@ -58,14 +57,13 @@ public struct Link: Hashable, Sendable {
     public init?(decoding payload: UnsafeRawBufferPointer) {
         guard payload.count >= 16 else { return nil }
         interface = payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
-        flags = payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self)
+        flags = payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self) & 0x9
         for attribute in AttributeReader(payload, from: 16) {
             switch attribute.type {
             case LinkAttribute.name: name = attribute.string
             case LinkAttribute.mtu: mtu = attribute.u32 ?? 0
             case LinkAttribute.address: address = attribute.mac
             case LinkAttribute.master: master = attribute.i32 ?? 0
-            case LinkAttribute.operationalState: operationalState = attribute.u8 ?? 0
             case LinkAttribute.alias: alias = attribute.string
             case LinkAttribute.info: decodeInfo(attribute.nested)
             case LinkAttribute.protocolInfo where payload[0] == Family.bridge:
