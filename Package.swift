@@ -51,6 +51,12 @@ let package = Package(
         target("System", "Netlink", ["CLinux", "AsyncIO", "NetTypes"]),
         target("System", "YAML", ["CYAML", "Documents"]),
         target("System", "Telemetry", ["CLinux", "Documents"]),
+        .systemLibrary(
+            name: "CNghttp2", path: "Sources/System/CNghttp2", pkgConfig: "libnghttp2",
+            providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/System/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        target("System", "GRPC", ["CNghttp2", "COpenSSL", "AsyncIO", "NetTypes"]),
         target("System", "HTTP", ["CMicroHTTPD", "AsyncIO"]),
         // Adapters
         target(
@@ -69,7 +75,9 @@ let package = Package(
         command("evpnd", ["Agent"]),
         command("evpnctl", ["BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
         target("Test", "Simulator", ["EVPN", "BGPEngine", "BGP", "NetTypes"]),
+        target("Test", "GRPCServer", ["CNghttp2", "AsyncIO"]),
         // Tests
+        tests("GRPC", ["GRPC", "GRPCServer", "AsyncIO", "NetTypes"]),
         tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("Documents", ["Documents"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),
