@@ -175,6 +175,25 @@ private let table: [Damage] = {
     return rows
 }()
 
+/// Flags, code, session, which lengths fit a value of octets 1, and the answer to the others (RFC 7606 §7 and the attributes' own
+/// specifications).
+private let lengths:
+    [(flags: UInt8, code: UInt8, options: CodecOptions, fits: @Sendable (Int) -> Bool, otherwise: Damage.Answer)] = [
+        (0x40, 1, CodecOptions(), { $0 == 1 }, .withdraw), (0x40, 3, CodecOptions(), { $0 == 4 }, .withdraw),
+        (0x80, 4, CodecOptions(), { $0 == 4 }, .withdraw), (0x40, 5, CodecOptions(), { $0 == 4 }, .withdraw),
+        (0x40, 6, CodecOptions(), { $0 == 0 }, .discard), (0xc0, 7, CodecOptions(), { $0 == 8 }, .discard),
+        (0xc0, 7, twoOctet, { $0 == 6 }, .discard), (0xc0, 8, CodecOptions(), { $0 > 0 && $0 % 4 == 0 }, .withdraw),
+        (0x80, 9, CodecOptions(), { $0 == 4 }, .withdraw),
+        (0x80, 10, CodecOptions(), { $0 > 0 && $0 % 4 == 0 }, .withdraw),
+        (0xc0, 16, CodecOptions(), { $0 > 0 && $0 % 8 == 0 }, .withdraw),
+        (0xc0, 18, CodecOptions(), { $0 == 8 }, .discard), (0xc0, 18, twoOctet, { $0 == 8 }, .discard),
+        (0xc0, 22, CodecOptions(), { $0 >= 5 }, .withdraw),
+        (0xc0, 25, CodecOptions(), { $0 > 0 && $0 % 20 == 0 }, .withdraw),
+        (0xc0, 32, CodecOptions(), { $0 > 0 && $0 % 12 == 0 }, .withdraw),
+        (0xc0, 35, CodecOptions(), { $0 == 4 }, .withdraw), (0xc0, 128, CodecOptions(), { $0 >= 4 }, .withdraw),
+        (0xc0, 99, CodecOptions(), { _ in true }, .withdraw),
+    ]
+
 /// Every next hop length, family by family; what is not listed disables the family (RFC 7606 §7.11).
 private let nextHops: [(family: [UInt8], lengths: Set<Int>)] = [
     ([0, 1, 1], [4, 16, 32]), ([0, 2, 1], [4, 16, 32]), ([0, 1, 4], [4, 16, 32]), ([0, 2, 4], [4, 16, 32]),
@@ -193,6 +212,41 @@ private let nextHops: [(family: [UInt8], lengths: Set<Int>)] = [
 
     @Test(arguments: table) func answer(_ row: Damage) {
         #expect(row.actual == row.answer)
+    }
+
+    /// Every length from 0 to 60 of every attribute whose value is numbers: what fits is accepted, the rest gets the one answer.
+    @Test(arguments: lengths.indices) func valueLengths(_ index: Int) {
+        let (flags, code, options, fits, otherwise) = lengths[index]
+        for length in 0...60 {
+            let damaged = attribute(flags, code, Array(repeating: 1, count: length))
+            var list = [good.0, attribute(0x40, 2, []), good.2]
+            if code <= 3 { list[Int(code) - 1] = damaged } else { list.append(damaged) }
+            let row = Damage("", .accept, update(list, nlri: Good.nlri), options: options)
+            #expect(row.actual == (fits(length) ? .accept : otherwise), "attribute \(code) of \(length) octets")
+        }
+    }
+
+    /// RFC 7606 §5.2: without a reachable route in the message, what would withdraw resets the session; a discard stays one.
+    @Test(arguments: attributes.indices) func withoutReachableRoutes(_ index: Int) {
+        let (flags, code, value, length) = attributes[index]
+        let unreach = attribute(0x80, 15, [0, 25, 70] + Good.macIP)
+        func answer(_ damaged: [UInt8]) -> Damage.Answer? { Damage("", .accept, update([unreach, damaged])).actual }
+        #expect(answer(attribute(flags, code, value)) == .accept)
+        #expect(answer(attribute(flags ^ 0x40, code, value)) == .reset(4))
+        let tooLong = answer(attribute(flags, code, value + [0]))
+        if length == .discard { #expect(tooLong == .discard) } else { #expect(tooLong == .reset(5)) }
+    }
+
+    @Test func shortNLRIAttributes() {
+        for length in 0...4 {
+            let value = Array([UInt8]([0, 25, 70, 0, 0]).prefix(length))
+            let reach = Damage("", .accept, update([attribute(0x80, 14, value), good.0, good.1])).actual
+            #expect(reach == .reset(9), "mp_reach of \(length) octets")
+            let unreach = Damage("", .accept, update([attribute(0x80, 15, value)])).actual
+            #expect(
+                unreach == (length < 3 ? .reset(9) : length == 3 ? .accept : .disable), "mp_unreach of \(length) octets"
+            )
+        }
     }
 
     @Test func treatAsWithdrawTurnsAnnouncementsIntoWithdrawals() throws {

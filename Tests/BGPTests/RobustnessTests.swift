@@ -121,6 +121,26 @@ import Testing
         #expect(subcode { $0[32] = 3 } == 0)
     }
 
+    /// RFC 9072 §2: the octet 255 after the length makes the form, whatever the length says, unless it says 0.
+    @Test func extendedParametersByTheirMarker() {
+        let head: [UInt8] = [4, 0xfd, 0xe8, 0, 90, 10, 0, 0, 1]
+        func open(_ parameters: [UInt8]) -> Open? {
+            let length = UInt8(19 + head.count + parameters.count)
+            let octets = Array(repeating: 255, count: 16) + [0, length, 1] + head + parameters
+            if case .success(.open(let open)) = decode(octets) { return open } else { return nil }
+        }
+        for length: UInt8 in [1, 4, 254, 255] {
+            let extended = open([length, 255, 0, 9, 2, 0, 6, 65, 4, 0, 0, 0xfd, 0xe8])
+            #expect(extended?.hasExtendedParameters == true)
+            #expect(extended?.capabilities == [.fourOctetAS(65000)])
+        }
+        #expect(open([0])?.hasExtendedParameters == false)
+        #expect(open([0, 255, 0, 0]) == nil)
+        #expect(open([255, 255, 0]) == nil)
+        #expect(open([255, 255, 0, 0])?.capabilities == [])
+        #expect(open([255, 255, 0, 1]) == nil)
+    }
+
     @Test func shutdownTexts() {
         let long = String(repeating: "é", count: 200)
         let message = NotificationMessage.shutdown(text: long)
