@@ -26,7 +26,9 @@ func runDecode(_ arguments: [String]) -> Int32 {
         case ("--add-path", let list?):
             guard let families = addPathFamilies(list) else { return decodeUsage("not a list of AFI/SAFI: \(list)") }
             options.addPathReceive = families
-        default: return decodeUsage("unknown argument: \(arguments[min(index, arguments.count - 1)])")
+        case ("--as4", let value?): return decodeUsage("--as4 is 1 or 0, not \(value)")
+        case ("--as4", nil), ("--add-path", nil): return decodeUsage("\(name) needs a value")
+        default: return decodeUsage("unknown argument: \(name)")
         }
         index += 1
     }
@@ -66,7 +68,7 @@ private func decodeLine(_ line: LineReader.Line, _ printer: MessageJSON) -> JSON
         // White space between digits does not matter, so that output of other tools can be pasted.
         let digits = text.filter { !($0 == 0x20 || (0x09...0x0d).contains($0)) }
         guard let octets = octets(hexDigits: digits) else {
-            return MessageJSON.refused(SessionFault(code: 1, subcode: 2, reason: "not an even number of hex digits"))
+            return MessageJSON.refused(SessionFault(code: 1, subcode: 2, reason: "not pairs of hexadecimal digits"))
         }
         return printer.object(octets)
     }
@@ -97,13 +99,19 @@ private func writeAll(_ descriptor: Int32, _ octets: [UInt8]) -> Bool {
         let count = octets.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
         if count > 0 {
             done += count
-        } else if count < 0, errno == EINTR {
+        } else if count < 0, errno == EINTR || (errno == EAGAIN && isReady(descriptor, POLLOUT)) {
             continue
         } else {
             return false
         }
     }
     return true
+}
+
+/// Waits until a descriptor is ready that somebody else, who shares it, has made non-blocking.
+private func isReady(_ descriptor: Int32, _ events: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: events), revents: 0)
+    return poll(&entry, 1, -1) > 0 || errno == EINTR
 }
 
 /// Lines of a descriptor as octets, with a bound on memory: of an over-long line only the fact is kept.
@@ -157,7 +165,7 @@ private struct LineReader {
                 failure = result < 0 ? errno : 0
                 count = max(0, result)
             }
-        } while failure == EINTR
+        } while failure == EINTR || (failure == EAGAIN && isReady(descriptor, POLLIN))
         isAtEnd = chunk.isEmpty
     }
 }
