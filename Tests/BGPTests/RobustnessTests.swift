@@ -139,6 +139,8 @@ import Testing
         #expect(open([255, 255, 0]) == nil)
         #expect(open([255, 255, 0, 0])?.capabilities == [])
         #expect(open([255, 255, 0, 1]) == nil)
+        #expect(open([4, 2, 0, 255, 0]) == nil)
+        #expect(open([4, 2, 0, 254, 0])?.otherParameters.map(\.type) == [254])
     }
 
     @Test func shutdownTexts() {

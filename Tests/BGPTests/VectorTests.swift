@@ -6,7 +6,7 @@ import NetTypes
 import Testing
 
 /// The messages of one file, without its header line.
-private func vectors(_ name: String) -> [[UInt8]] {
+func vectors(_ name: String) -> [[UInt8]] {
     let folder = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
     guard let file = fopen("/\(folder)/Vectors/\(name).hex", "r") else { return [] }
     defer { fclose(file) }

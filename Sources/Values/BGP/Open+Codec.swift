@@ -16,6 +16,8 @@ import NetTypes
 /// that a 2-octet length follows, and that each parameter has a 2-octet length.
 extension Open {
     private static let capabilitiesParameter: UInt8 = 2
+    private static let extendedMarker: UInt8 = 255
+    private static let strayMarker = "parameter type 255"
 
     init(decoding reader: inout ByteReader) throws(SessionFault) {
         do throws(ByteError) {
@@ -28,7 +30,7 @@ extension Open {
                 throw ByteError("version", at: 0)
             }
             var length = Int(try reader.u8())
-            if length != 0, reader.peek() == 255 {
+            if length != 0, reader.peek() == Open.extendedMarker {
                 try reader.skip(1)
                 length = Int(try reader.u16())
                 hasExtendedParameters = true
@@ -50,6 +52,7 @@ extension Open {
                 let type = try reader.u8()
                 let length = hasExtendedParameters ? Int(try reader.u16()) : Int(try reader.u8())
                 var value = try reader.take(length)
+                guard type != Open.extendedMarker else { throw ByteError(Open.strayMarker, at: reader.offset) }
                 if type == Open.capabilitiesParameter {
                     while !value.isEmpty { capabilities.append(try Capability(decoding: &value)) }
                 } else {
@@ -57,7 +60,9 @@ extension Open {
                 }
             }
         } catch {
-            throw SessionFault(code: 2, subcode: 0, reason: "OPEN malformed: \(error.reason)")
+            // RFC 9072 §3: anywhere but first this is an optional parameter that nobody supports.
+            let subcode: UInt8 = error.reason == Open.strayMarker ? 4 : 0
+            throw SessionFault(code: 2, subcode: subcode, reason: "OPEN malformed: \(error.reason)")
         }
     }
 
@@ -85,7 +90,7 @@ extension Open {
         writer.ipv4(routerID)
         if isExtended {
             writer.u8(255)
-            writer.u8(255)
+            writer.u8(Open.extendedMarker)
             writer.u16(UInt16(clamping: blocks.reduce(0) { $0 + 3 + $1.value.count }))
         } else {
             writer.u8(UInt8(clamping: classicLength))
