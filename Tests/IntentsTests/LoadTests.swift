@@ -120,7 +120,7 @@ private let base = """
         #expect(
             problems.map(\.hint) == [
                 "did you mean vnis?", "did you mean routeTargets?",
-                "known here: bridge, device, enabled, macs, managed, members, mtu, port, rd, routeTargets, vni, vtep, vxlan",
+                "known here: bridge, community, device, enabled, macs, managed, members, mtu, port, rd, routeTargets, signalling, vni, vtep, vxlan",
             ])
     }
 

@@ -45,6 +45,8 @@ extension LinuxDataplane {
     }
     func touchAll() {
         touched.formUnion(domainsByVNI.keys)
+        touched.formUnion(operatorVNIs)
+        touched.formUnion(links.vxlans.keys.compactMap { VNI($0) })
         mustRemoveUnconfigured = true
     }
     /// Which domains name a device in their configuration.
@@ -74,10 +76,23 @@ extension LinuxDataplane {
         touchAll()
         evaluateTouched()
     }
+    /// Looks at the devices of some VNIs for `operatorVNIs`.
+    private func noteOperatorVNIs(_ vnis: [VNI]) {
+        let old = operatorVNIs
+        for vni in vnis {
+            if links.hasOperatorDevice(vni) { operatorVNIs.insert(vni) } else { operatorVNIs.remove(vni) }
+        }
+        guard operatorVNIs != old else { return }
+        loop.afterRound { [weak self] in
+            guard let self, !isClosed else { return }
+            onOperatorVNIs?()
+        }
+    }
     private func evaluateTouched() {
         isEvaluationScheduled = false
         let vnis = touched.sorted()
         touched = []
+        noteOperatorVNIs(vnis)
         underlayMTUs = underlayMTUs.filter { links.underlayMTU(of: $0.key) == $0.value }
         for vni in vnis {
             guard let domain = domainsByVNI[vni] else { continue }

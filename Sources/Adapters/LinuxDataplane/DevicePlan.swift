@@ -161,7 +161,9 @@ struct DevicePlan: Equatable, Sendable {
         guard let vxlan, let parameters = vxlan.vxlan else { return }
         bridge = links[vxlan.master].flatMap { $0.isBridge ? $0 : nil }
         vtep = domain.vtep ?? parameters.local ?? defaultVTEP
-        if parameters.isLearning {
+        if domain.isFloodOnly {
+            // Whether the device learns is the operator's choice.
+        } else if parameters.isLearning {
             problem = problem ?? "learning is on: the kernel may override remote entries (use nolearning)"
         } else if let port = vxlan.port, port.isLearning {
             problem =

@@ -57,6 +57,8 @@ struct LinkTable: Equatable, Sendable {
     mutating func remove(_ address: InterfaceAddress) -> Bool {
         addresses[address.interface]?.remove(address) != nil
     }
+    /// Whether a VXLAN device without our mark has the VNI.
+    func hasOperatorDevice(_ vni: VNI) -> Bool { vxlans[vni.rawValue]?.contains { marks[$0] == nil } ?? false }
     func name(of interface: Int32) -> String { links[interface]?.name ?? "#\(interface)" }
 
     /// The MTU that VXLAN packets from `vtep` meet: that of the device with the address or, when that is a loopback

@@ -21,6 +21,10 @@ public struct DataplaneError: Error, Sendable, CustomStringConvertible {
 public final class LinuxDataplane {
     /// Called on the loop with batches of local facts, in the order they happened.
     public var onLocalChanges: (([LocalChange]) -> Void)?
+    /// Called on the loop after `operatorVNIs` has changed.
+    public var onOperatorVNIs: (() -> Void)?
+    /// VNIs of the VXLAN devices that somebody else made; without those that take it from metadata (`external`).
+    public internal(set) var operatorVNIs: Set<VNI> = []
 
     struct Failure {
         var reason: String
@@ -101,6 +105,7 @@ public final class LinuxDataplane {
         }
         floodRecord = FloodRecord(directory: stateDirectory)
         floodRecord.keep(links.links.keys)
+        operatorVNIs = Set(links.vxlans.keys.compactMap { VNI($0) }.filter { links.hasOperatorDevice($0) })
         if let problem = floodRecord.problem { log.warning("dataplane.state", ["problem": problem]) }
         loop.watch(notifications.descriptor, .readable) { [weak self] _ in self?.readNotifications() }
         let (rows, states) = (

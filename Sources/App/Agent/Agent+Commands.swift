@@ -54,7 +54,7 @@ extension Agent {
             "last_reload_problems": .array(lastReloadProblems.map { JSONValue($0.description) }),
             "neighbors": .int(neighbors.count),
             "established": .int(neighbors.count { $0.isEstablished }),
-            "vnis": .int(configuration.overlay.evis.count),
+            "vnis": .int(servedVNIs.count),
             "routes": .int(speaker.routeCount),
             "dataplane": [
                 "entries": .int(statistics.desired), "pending": .int(statistics.pending),

@@ -60,7 +60,7 @@ extension Agent {
             guard let vni = VNI(vniText) else { return client.fail("\(vniText) is not a VNI (1 to 16777215)") }
             vnis = [vni]
         } else {
-            let all = configuration.overlay.evis.map(\.vni)
+            let all = servedVNIs
             vnis = all.filter { vni in
                 let found = controlPlane.explain(mac: MACKey(vni: vni, mac: mac))
                 return found.owner != nil || !found.candidates.isEmpty || found.local != nil
@@ -231,23 +231,37 @@ extension Agent {
         let found = controlPlane.explain(vni: vni)
         var links = [configurationLink(vni, isConfigured: found.row != nil, domain: found.row?.domain)]
         guard let row = found.row else { return links }
-        links.append(
-            Link(
-                name: "targets", state: .good, text: "rd \(row.rd)",
-                details: [
-                    "import \(row.importTargets.text)",
-                    "export \(row.exportTargets.map(\.description).joined(separator: " "))",
-                ]))
+        if row.signalling.usesEVPN {
+            links.append(
+                Link(
+                    name: "targets", state: .good, text: "rd \(row.rd)",
+                    details: [
+                        "import \(row.importTargets.text)",
+                        "export \(row.exportTargets.map(\.description).joined(separator: " "))",
+                    ]))
+        }
         links.append(
             Link(
                 name: "advertised", state: found.advertised.isEmpty ? .missing : .good,
                 text: "\(found.advertised.count) routes of our own",
-                details: found.advertised.filter { $0.kind == .inclusiveMulticast }.map(\.description)))
-        links.append(
-            Link(
-                name: "import", state: found.routes.contains { $0.outcome == .chosen } ? .good : .missing,
-                text: "\(found.routes.count) multicast routes for this VNI", details: found.routes.map(verdict),
-                wayOut: "no other VTEP announces this VNI: evpnctl show routes --type 3"))
+                details: found.advertised.filter { $0.kind != .macIP }.map(\.description)))
+        if row.signalling.usesEVPN {
+            links.append(
+                Link(
+                    name: "import",
+                    state: found.routes.contains { $0.outcome == .chosen }
+                        ? .good : row.signalling.usesMembership ? .note : .missing,
+                    text: "\(found.routes.count) multicast routes for this VNI", details: found.routes.map(verdict),
+                    wayOut: "no other VTEP announces this VNI: evpnctl show routes --type 3"))
+        }
+        if row.signalling.usesMembership {
+            links.append(
+                Link(
+                    name: "members", state: found.members.isEmpty && !row.signalling.usesEVPN ? .missing : .good,
+                    text: "\(found.members.count) hosts whose route carries this VNI's community",
+                    details: found.members.map(\.description),
+                    wayOut: "do the others announce theirs? evpnctl show routes --family ipv4-unicast"))
+        }
         links.append(
             Link(
                 name: "flood", state: found.flood.isEmpty ? .missing : .good,

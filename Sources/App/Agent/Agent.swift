@@ -29,6 +29,8 @@ final class Agent {
     let notification = ServiceNotification()
     private(set) var configuration: Configuration
     private(set) var nodeAddress: IPAddress?
+    /// VNIs that are served: those of the configuration, and discovered ones.
+    private(set) var servedVNIs: [VNI] = []
     private(set) var isSynchronized = false
     private(set) var reloads = 0
     private(set) var lastReloadProblems: [Problem] = []
@@ -82,6 +84,10 @@ final class Agent {
                 "restart": "\(run.isRestart)",
             ])
         dataplane.onLocalChanges = { [weak self] in self?.handle(.local($0)) }
+        dataplane.onOperatorVNIs = { [weak self] in
+            guard let self, self.configuration.discovery != nil, !self.isStopping else { return }
+            self.applyOverlay()
+        }
         speaker.onRoutes = { [weak self] in self?.handle(.routes($0)) }
         speaker.onInitialSync = { [weak self] in self?.synchronized() }
         speaker.onEvent = { [weak self] event in
@@ -185,7 +191,8 @@ final class Agent {
     // MARK: Configuration
 
     private func applyOverlay() {
-        let overlay = configuration.overlay(nodeAddress: nodeAddress)
+        let overlay = configuration.overlay(nodeAddress: nodeAddress, discovered: dataplane.operatorVNIs)
+        servedVNIs = overlay.evis.map(\.vni)
         dataplane.configure(overlay.evis.map(\.domain), defaultVTEP: nodeAddress)
         handle(.overlay(overlay))
     }
@@ -209,7 +216,7 @@ final class Agent {
             web?.close()
             startWeb()
         }
-        if new.node != old.node || new.overlay != old.overlay {
+        if new.node != old.node || new.overlay != old.overlay || new.discovery != old.discovery {
             nodeAddress = resolveNodeAddress(new.node.vtep)
             applyOverlay()
         }

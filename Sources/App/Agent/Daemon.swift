@@ -72,7 +72,8 @@ private func cleanUp(_ options: Options, _ configuration: Configuration?) -> Int
         writeError("evpnd: a daemon serves \(socket); use evpnctl cleanup --yes, or stop it first\n")
         return 1
     }
-    let vnis = configuration.map { Set($0.overlay.evis.map(\.vni)) } ?? []
+    // With discovery every VXLAN device may have been served.
+    let vnis = configuration?.discovery == nil ? Set(configuration?.overlay.evis.map(\.vni) ?? []) : nil
     do throws(DataplaneError) {
         let commands = try LinuxDataplane.cleanup(stateDirectory: options.stateDirectory, vnis: vnis)
         for command in commands { print(command) }

@@ -25,6 +25,7 @@ extension VNIRow {
             "bridge": status?.bridge.map { JSONValue($0) } ?? .null,
             "managed": JSONValue(status?.isManaged ?? false), "vtep": JSONValue(domain?.vtep),
             "rd": JSONValue(rd.description), "import": JSONValue(importTargets.text),
+            "signalling": JSONValue(signalling.rawValue),
             "export": JSONValue(exportTargets.map(\.description).joined(separator: " ")),
             "local_macs": .int(localMACs), "remote_macs": .int(remoteMACs), "local_neighbors": .int(localNeighbors),
             "remote_neighbors": .int(remoteNeighbors), "vteps": .int(remoteVTEPs), "frozen": .int(frozenMACs),
@@ -73,6 +74,12 @@ extension RouteView {
                 "as_path",
                 JSONValue(attributes.asPath.segments.flatMap(\.asns).map(String.init).joined(separator: " "))),
             .init("route_targets", .array(attributes.routeTargets.map { JSONValue($0.description) })),
+            .init(
+                "communities", .array(attributes.communities.map { JSONValue("\($0 >> 16):\($0 & 0xffff)") })),
+            .init(
+                "large_communities",
+                .array(
+                    attributes.largeCommunities.map { JSONValue("\($0.global):\($0.local1):\($0.local2)") })),
         ]
         if let mobility = attributes.extendedCommunities.lazy.compactMap(\.macMobility).first {
             members.append(.init("sequence", JSONValue(mobility.sequence)))

@@ -188,6 +188,7 @@ extension Speaker {
             .info, "session.established", neighbor, ("asn", "\(negotiated.peerASN)"),
             ("router_id", "\(negotiated.routerID)"), ("hold_time", "\(negotiated.holdTimeSeconds)"),
             ("families", negotiated.families.sorted().map(\.description).joined(separator: ",")))
+        checkSynchronized(now)
     }
 
     private func description(of neighbor: Neighbor, _ session: Session, _ negotiated: Negotiated) -> PeerDescription {

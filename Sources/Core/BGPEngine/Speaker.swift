@@ -332,15 +332,26 @@ public final class Speaker {
         guard isConfigured, !isSynchronized else { return }
         let expected = neighbors.values.filter { !$0.isDynamic && !$0.isShutDown }
         let isDue = syncDeadline.map { $0 <= now } ?? false
-        let isComplete = expected.allSatisfy { neighbor in
+        var isComplete = true
+        var mayAnnounce = true
+        for neighbor in expected {
             guard let index = neighbor.establishedIndex, let negotiated = neighbor.sessions[index].negotiated else {
-                return false
+                isComplete = false
+                mayAnnounce = false
+                break
             }
             // A peer that is starting itself waits for us: neither would be the first.
-            return negotiated.restart?.isRestarting == true && isRestarting
+            if negotiated.restart?.isRestarting == true && isRestarting
                 || negotiated.families.isSubset(of: neighbor.endOfRIB)
+            {
+                continue
+            }
+            isComplete = false
+            // A peer without graceful restart has dropped our routes and may never say that it is done (RFC 4724 §4.1).
+            if negotiated.restart != nil { mayAnnounce = false }
         }
         let isWaiting = expected.isEmpty && !configuration.dynamicNeighbors.isEmpty
+        if mayAnnounce, !isWaiting { rib.isSelectionDeferred = false }
         guard isDue || (isComplete && !isWaiting) else { return }
         isSynchronized = true
         rib.isSelectionDeferred = false

@@ -82,15 +82,18 @@ public struct BroadcastDomain: Equatable, Sendable {
     public var device: Device
     /// The address that remote VTEPs send to; nil: take the device's own `local` address.
     public var vtep: IPAddress?
+    /// No forwarding entries for single MACs will come: a device that learns is right.
+    public var isFloodOnly: Bool
     public enum Device: Equatable, Sendable {
         /// A VXLAN device that the operator made, found by name, or by VNI when nil.
         case adopted(name: String?)
         case managed(ManagedDevice)
     }
-    public init(vni: VNI, device: Device, vtep: IPAddress? = nil) {
+    public init(vni: VNI, device: Device, vtep: IPAddress? = nil, isFloodOnly: Bool = false) {
         self.vni = vni
         self.device = device
         self.vtep = vtep
+        self.isFloodOnly = isFloodOnly
     }
 }
 

@@ -20,6 +20,7 @@ extension Configuration: CustomStringConvertible {
         if let name = node.name { lines.append("node name \(name)") }
         lines += bgp.lines
         lines += overlay.lines
+        if let discovery { lines.append("vnis of operators' devices, signalling \(discovery.signalling.rawValue)") }
         lines.append("forwarding on exit \(forwarding.onExit.rawValue), stale hold \(forwarding.staleHoldSeconds)s")
         let listen = telemetry.listen.map { "on \($0)" } ?? "off"
         lines.append("telemetry \(listen), log level \(telemetry.logLevel.rawValue)")
@@ -107,12 +108,16 @@ extension Overlay {
             let exports = evi.exportTargets.map(\.description).joined(separator: ",")
             let vtep = evi.domain.vtep.map { "vtep \($0)" } ?? "vtep of the node or device"
             lines.append(
-                "vni \(evi.vni) rd \(evi.rd), import \(imports), export \(exports), \(vtep), \(evi.domain.device.words)"
+                "vni \(evi.vni) rd \(evi.rd), import \(imports), export \(exports), \(vtep), \(evi.domain.device.words)\(evi.signallingWords)"
             )
             for mac in evi.staticMACs {
                 let addresses = mac.addresses.map { " \($0)" }.joined()
                 lines.append("vni \(evi.vni) mac \(mac.mac)\(addresses)\(mac.isSticky ? " sticky" : "")")
             }
+        }
+        if let membership {
+            lines.append(
+                "membership by \(membership.communityASN):VNI\(membership.advertises ? "" : ", not announced here")")
         }
         let detection = duplicateDetection
         let recovery = detection.recoverAfterSeconds.map { "after \($0)s" } ?? "by command"
@@ -121,6 +126,15 @@ extension Overlay {
                 ? "duplicate detection \(detection.maximumMoves) moves in \(detection.windowSeconds)s, recover \(recovery)"
                 : "duplicate detection off")
         return lines
+    }
+}
+
+extension EVI {
+    /// What differs from plain EVPN.
+    fileprivate var signallingWords: String {
+        guard signalling != .evpn else { return "" }
+        let community = memberCommunity.map { " community \($0 >> 16):\($0 & 0xffff)" } ?? ""
+        return ", signalling \(signalling.rawValue)\(community)"
     }
 }
 

@@ -36,7 +36,8 @@ extension Configuration {
                 bgpSection, nodeAddress: nodeAddress,
                 isNodeAddressWrong: nodeSection.has("vtep") && nodeAddress == nil)
         }
-        let evis = overlayDecoder.decode(file["vnis"], asn: bgp.asn, routerID: bgp.routerID)
+        let membership = MembershipSettings(file)
+        let evis = overlayDecoder.decode(file["vnis"], asn: bgp.asn, routerID: bgp.routerID, membership)
 
         let mobility = file.section("mobility")
         let detection = decodeDetection(mobility.section("duplicateDetection"))
@@ -46,6 +47,10 @@ extension Configuration {
         var configuration = Configuration(
             node: node, bgp: bgp,
             overlay: Overlay(asn: bgp.asn, routerID: bgp.routerID, evis: evis, duplicateDetection: detection))
+        configuration.overlay.membership = membership.resolved(evis: evis, bgp: bgp, bgpSection)
+        if membership.discovers {
+            configuration.discovery = Discovery(signalling: membership.signalling, exceptions: overlayDecoder.named)
+        }
         configuration.forwarding = forwarding
         configuration.telemetry = decodeTelemetry(file.section("telemetry"))
         configuration.control = decodeControl(file.section("control"))

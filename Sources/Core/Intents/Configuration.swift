@@ -1,5 +1,6 @@
 // The whole of evpnd.yaml, decoded and resolved. Parts are compared with == on reload: what did not change is not touched.
 
+import BGP
 public import BGPEngine
 public import EVPN
 public import NetTypes
@@ -10,6 +11,8 @@ public struct Configuration: Equatable, Sendable {
     public var bgp: BGPConfiguration
     /// Domains whose VTEP address depends on the host have `vtep` nil; ask `overlay(nodeAddress:)`.
     public var overlay: Overlay
+    /// Whether VNIs of VXLAN devices that operators make are served without being configured; nil: no.
+    public var discovery: Discovery?
     public var forwarding = ForwardingConfiguration()
     public var telemetry = TelemetryConfiguration()
     public var control = ControlConfiguration()
@@ -22,13 +25,49 @@ public struct Configuration: Equatable, Sendable {
 
     /// The overlay with the node's VTEP address filled in wherever a VNI has none of its own. `nodeAddress` is the literal
     /// `node.vtep` or the address found on `node.interface`; nil leaves such VNIs to the address of their own device.
-    public func overlay(nodeAddress: IPAddress?) -> Overlay {
-        guard let nodeAddress else { return overlay }
+    /// `discovered` are the VNIs of devices that were found; those that the file names are left to it.
+    public func overlay(nodeAddress: IPAddress?, discovered: Set<VNI> = []) -> Overlay {
         var result = overlay
+        if let discovery { result.evis = discovery.adding(discovered, to: result) }
+        guard let nodeAddress else { return result }
         for index in result.evis.indices where result.evis[index].domain.vtep == nil {
             result.evis[index].domain.vtep = nodeAddress
         }
         return result
+    }
+}
+
+/// `membership.discover`.
+public struct Discovery: Equatable, Sendable {
+    /// How members of discovered VNIs are found.
+    public var signalling: Signalling
+    /// VNIs that the file names: they are as it says, also when it disables them.
+    public var exceptions: Set<VNI>
+
+    /// All EVIs with those of `discovered` VNIs, sorted. Each gets `router-id:VNI` as its distinguisher, or the first free number
+    /// from the low 16 bits of the VNI on; with all 65535 of them taken, the VNI is left out.
+    func adding(_ discovered: Set<VNI>, to overlay: Overlay) -> [EVI] {
+        var evis = overlay.evis
+        var taken = Set(evis.map(\.rd))
+        for vni in discovered.subtracting(exceptions).sorted() {
+            var number = UInt16(truncatingIfNeeded: vni.rawValue)
+            var tries = 0
+            while number == 0 || taken.contains(RouteDistinguisher(overlay.routerID, number)), tries <= 0xffff {
+                number &+= 1
+                tries += 1
+            }
+            guard tries <= 0xffff else { continue }
+            let rd = RouteDistinguisher(overlay.routerID, number)
+            taken.insert(rd)
+            evis.append(
+                EVI(
+                    vni: vni, rd: rd, importTargets: .automatic(vni),
+                    exportTargets: [.automatic(asn: overlay.asn, vni: vni)],
+                    domain: BroadcastDomain(
+                        vni: vni, device: .adopted(name: nil), isFloodOnly: !signalling.usesEVPN),
+                    signalling: signalling))
+        }
+        return evis.sorted { $0.vni < $1.vni }
     }
 }
 

@@ -19,6 +19,9 @@ final class OverlayDecoder {
         /// Nil: the automatic one.
         var exports: [RouteTarget]?
         var macs: [StaticMAC] = []
+        /// Nil: that of `membership`.
+        var signalling: Signalling?
+        var community: Located<UInt32>?
         /// Device names this entry lays claim to.
         var names: [Located<String>] = []
     }
@@ -26,24 +29,36 @@ final class OverlayDecoder {
     let problems: ProblemList
     /// Whether `node` gives an address, so that managed devices need none of their own.
     let hasNodeAddress: Bool
+    /// VNIs that are written down, enabled or not.
+    private(set) var named: Set<VNI> = []
 
     init(problems: ProblemList, hasNodeAddress: Bool) {
         self.problems = problems
         self.hasNodeAddress = hasNodeAddress
     }
 
-    func decode(_ value: Value?, asn: UInt32, routerID: IPv4Address) -> [EVI] {
+    func decode(_ value: Value?, asn: UInt32, routerID: IPv4Address, _ membership: MembershipSettings) -> [EVI] {
         var entries = (value?.list() ?? []).compactMap { entry($0) }
         entries = withoutDuplicates(entries).sorted { $0.vni.value < $1.vni.value }
         checkNames(entries)
+        checkCommunities(entries, membership, asn: asn)
+        named = Set(entries.map(\.vni.value))
         let distinguishers = assignDistinguishers(entries, routerID: routerID)
         return entries.compactMap { entry in
             guard entry.isEnabled, let rd = distinguishers[entry.vni.value] else { return nil }
             let vni = entry.vni.value
+            let signalling = entry.signalling ?? membership.signalling
+            if signalling == .membership, case .managed = entry.device {
+                entry.source.fail(
+                    "a managed device does not learn, so a managed VNI needs EVPN routes",
+                    hint: "signalling: evpn or both, or a device of your own")
+            }
             return EVI(
                 vni: vni, rd: rd, importTargets: entry.imports,
                 exportTargets: (entry.exports ?? [.automatic(asn: asn, vni: vni)]).sorted(),
-                domain: BroadcastDomain(vni: vni, device: entry.device, vtep: entry.vtep), staticMACs: entry.macs)
+                domain: BroadcastDomain(
+                    vni: vni, device: entry.device, vtep: entry.vtep, isFloodOnly: !signalling.usesEVPN),
+                staticMACs: entry.macs, signalling: signalling, memberCommunity: entry.community?.value)
         }
     }
 
@@ -72,12 +87,14 @@ final class OverlayDecoder {
         let rd = section["rd"].flatMap { distinguisher($0) }
         let targets = section["routeTargets"].map { routeTargets($0) } ?? (nil, nil)
         let macs = section["macs"].map { staticMACs($0) } ?? []
+        let signalling = section["signalling"]?.word(Signalling.self)
+        let community = section["community"].located { self.community($0) }
         section.finish()
         guard let vni else { return nil }
         return Entry(
             source: source, vni: vni, isEnabled: isEnabled, device: device.device, vtep: vtep, rd: rd,
             imports: targets.0.map { .explicit($0) } ?? .automatic(vni.value), exports: targets.1, macs: macs,
-            names: device.names)
+            signalling: signalling, community: community, names: device.names)
     }
 
     private func device(_ section: Section, _ vni: Located<VNI>?)
@@ -158,6 +175,24 @@ final class OverlayDecoder {
         }
     }
 
+    /// A standard community, `ASN:NUMBER`, both of 16 bits.
+    private func community(_ value: Value) -> UInt32? {
+        guard let text = value.text() else { return nil }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { part in
+            part.utf8.allSatisfy { (0x30...0x39).contains($0) } ? UInt16(part) : nil
+        }
+        guard parts.count == 2, let high = numbers.first, let low = numbers.last, numbers.count == 2 else {
+            value.fail("expected a community of two numbers up to 65535 such as 65000:100, found \(value.kind)")
+            return nil
+        }
+        guard high != 0xffff else {
+            value.fail("communities of 65535 are reserved (RFC 1997)")
+            return nil
+        }
+        return UInt32(high) << 16 | UInt32(low)
+    }
+
     private func staticMACs(_ value: Value) -> [StaticMAC] {
         var result: [StaticMAC] = []
         var macs: [MACAddress: Int] = [:]
@@ -230,6 +265,33 @@ final class OverlayDecoder {
             } else {
                 owners[name.value] = (vni, name.line)
             }
+        }
+    }
+
+    /// A community stands for one VNI.
+    private func checkCommunities(_ entries: [Entry], _ membership: MembershipSettings, asn: UInt32) {
+        var owners: [UInt32: Entry] = [:]
+        let members = entries.filter { ($0.signalling ?? membership.signalling).usesMembership }
+        for entry in entries
+        where entry.community != nil && !members.contains(where: { $0.vni.value == entry.vni.value }) {
+            entry.community?.source.warn("has no effect: the VNI does not use membership")
+        }
+        for entry in members {
+            var community = entry.community?.value
+            if community == nil, let high = UInt16(exactly: membership.communityASN?.value ?? asn),
+                let low = UInt16(exactly: entry.vni.value.rawValue)
+            {
+                community = UInt32(high) << 16 | UInt32(low)
+            }
+            guard let community else { continue }
+            if let owner = owners[community] {
+                let (source, other) =
+                    entry.community.map { ($0.source, owner) } ?? (owner.community?.source ?? entry.source, entry)
+                source.fail(
+                    "community \(community >> 16):\(community & 0xffff) already stands for VNI \(other.vni.value) at line \(other.vni.line)"
+                )
+            }
+            owners[community] = entry
         }
     }
 
