@@ -20,8 +20,20 @@ import Testing
             path = "/tmp/evpnd-test-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
             server = try ControlServer(loop: loop, path: path, mode: 0o600, group: nil) { [weak self] request, client in
                 self?.requests += 1
+                if let pages = request.text("pages").flatMap({ Int($0) }) {
+                    self?.reply(page: 1, of: pages, request["command"] ?? .null, client)
+                    return
+                }
                 client.send(.reply("echo", request["command"] ?? .null))
             }
+        }
+        private func reply(page: Int, of pages: Int, _ name: JSONValue, _ client: ControlServer.Client) {
+            guard page < pages else { return client.send(.reply("echo", name)) }
+            client.more = { [weak self, weak client] in
+                guard let client else { return }
+                self?.reply(page: page + 1, of: pages, name, client)
+            }
+            client.send(["page": .int(page), "echo": name])
         }
         func run(until isDone: @escaping () -> Bool) {
             let deadline = loop.now + .seconds(5)
@@ -90,6 +102,47 @@ import Testing
         let other = try harness.connect()
         defer { close(other) }
         #expect(harness.exchange(other, Array("{\"command\":\"z\"}\n".utf8)).contains("\"ok\":true"))
+    }
+
+    /// Requests sent together are answered one after the other, pages and all, also to a client that has finished sending.
+    @Test func pipelinedRequestsDoNotMix() throws {
+        let harness = try Harness()
+        defer { harness.close() }
+        let client = try harness.connect()
+        defer { close(client) }
+        let text =
+            #"{"command":"a","pages":3}"# + "\n" + #"{"command":"b"}"# + "\n" + #"{"command":"c","pages":2}"# + "\n"
+        #expect(Array(text.utf8).withUnsafeBytes { send(client, $0.baseAddress, $0.count, 0) } == text.utf8.count)
+        shutdown(client, Int32(SHUT_WR))
+        var reply: [UInt8] = []
+        harness.run {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = read(client, &buffer, buffer.count)
+            if count > 0 { reply += buffer[..<count] }
+            return count == 0
+        }
+        let lines = String(decoding: reply, as: UTF8.self).split(separator: "\n")
+        #expect(
+            lines == [
+                #"{"page":1,"echo":"a"}"#, #"{"page":2,"echo":"a"}"#, #"{"ok":true,"echo":"a"}"#,
+                #"{"ok":true,"echo":"b"}"#,
+                #"{"page":1,"echo":"c"}"#, #"{"ok":true,"echo":"c"}"#,
+            ])
+    }
+
+    @Test func tooManyClientsAreToldSo() throws {
+        let harness = try Harness()
+        defer { harness.close() }
+        var clients: [Int32] = []
+        defer { for client in clients { close(client) } }
+        for _ in 0..<ControlServer.maximumClients {
+            let client = try harness.connect()
+            clients.append(client)
+            #expect(harness.exchange(client, Array("{\"command\":\"x\"}\n".utf8)).contains("\"ok\":true"))
+        }
+        let late = try harness.connect()
+        defer { close(late) }
+        #expect(harness.exchange(late, []).contains("clients are connected already"))
     }
 
     @Test func aSecondServerDoesNotStealTheSocket() throws {

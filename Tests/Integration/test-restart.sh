@@ -43,3 +43,12 @@ flood KILL
 flood TERM
 await 5 'the plan after a restart is empty' settled v2
 grep -q 'restart=true' "$T/v2.log" || fail 'the restart was not recognised'
+# Cleanup is no restart: the others forget this VTEP at once, and the next start begins anew.
+ctl v3 cleanup --yes
+forgotten() { ! on v2 bridge fdb show dev vxlan100 | grep 10.99.0.3; }
+await 5 'the routes of a VTEP that was cleaned up are gone' forgotten
+ended() { ! kill -0 "$(cat "$T/v3.pid")"; }
+await 5 'the daemon ends after cleanup' ended
+start_evpnd v3
+tail -20 "$T/v3.log" | grep 'event=daemon.start' | tail -1 | grep -q 'restart=false' || fail 'the start after cleanup thinks it is a restart'
+await 20 'ping after cleanup and start' pings h2 10.0.0.3

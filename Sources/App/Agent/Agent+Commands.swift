@@ -26,7 +26,7 @@ extension Agent {
         case "vteps": client.send(.reply("vteps", .array(controlPlane.vtepRows().map(\.json))))
         case "routes": sendRoutes(request, client)
         case "explain": explain(request, client)
-        case "plan": client.send(.reply("plan", .array(dataplane.plan().map { JSONValue($0) })))
+        case "plan": sendPages("plan", dataplane.plan(), client) { JSONValue($0) }
         case "reload": sendReload(client)
         case "recover": recover(request, client)
         case "neighbor": neighborCommand(request, client)
@@ -70,18 +70,19 @@ extension Agent {
         return .array(controlPlane.vniRows().map { $0.json(domain: domains[$0.vni]) })
     }
 
-    /// Sends `rows` in pages of 1000, each when the one before has been taken.
-    private func sendPages(_ name: String, _ rows: [JSONValue], _ client: ControlServer.Client, from start: Int = 0) {
+    /// Sends `rows` in pages of 1000, each made when the one before has been taken.
+    private func sendPages<Row>(
+        _ name: String, _ rows: [Row], _ client: ControlServer.Client, from start: Int = 0,
+        json: @escaping (Row) -> JSONValue
+    ) {
         let end = min(rows.count, start + 1000)
-        if end < rows.count {
-            client.more = { [weak self, weak client] in
-                guard let client else { return }
-                self?.sendPages(name, rows, client, from: end)
-            }
-            client.send(.object([.init(name, .array(Array(rows[start..<end])))]))
-        } else {
-            client.send(.reply(name, .array(Array(rows[start..<end]))))
+        let page = JSONValue.array(rows[start..<end].map(json))
+        guard end < rows.count else { return client.send(.reply(name, page)) }
+        client.more = { [weak self, weak client] in
+            guard let client else { return }
+            self?.sendPages(name, rows, client, from: end, json: json)
         }
+        client.send(.object([.init(name, page)]))
     }
 
     private func sendMACs(_ request: JSONValue, _ client: ControlServer.Client) {
@@ -93,7 +94,7 @@ extension Agent {
         let mac = request.text("mac").flatMap { MACAddress($0) }
         if let text = request.text("mac"), mac == nil { return client.fail("\(text) is not a MAC address") }
         let rows = controlPlane.macRows(vni: vni).filter { mac == nil || $0.key.mac == mac }
-        sendPages("macs", rows.map(\.json), client)
+        sendPages("macs", rows, client, json: \.json)
     }
 
     // MARK: Routes
@@ -144,9 +145,15 @@ extension Agent {
         guard let mac = request.text("mac").flatMap({ MACAddress($0) }) else {
             return client.fail("which MAC address? evpnctl recover mac 02:00:00:00:00:01 [--vni N]")
         }
-        let wanted = request.text("vni").flatMap { VNI($0) }
+        var wanted: VNI?
+        if let text = request.text("vni") {
+            guard let vni = VNI(text) else { return client.fail("\(text) is not a VNI (1 to 16777215)") }
+            wanted = vni
+        }
         let frozen = controlPlane.macRows(vni: wanted).filter { $0.key.mac == mac && $0.isFrozen }
-        guard !frozen.isEmpty else { return client.fail("\(mac) is not frozen as a duplicate") }
+        guard !frozen.isEmpty else {
+            return client.fail("\(mac) is not frozen as a duplicate; see evpnctl show macs --mac \(mac)")
+        }
         for row in frozen { handle(.recover(row.key)) }
         client.send(.reply("recovered", .array(frozen.map { JSONValue($0.key.description) })))
     }
@@ -172,7 +179,8 @@ extension Agent {
         let commands = dataplane.cleanup()
         for command in commands { log.info("cleanup", ["command": command]) }
         client.send(.reply("removed", .array(commands.map { JSONValue($0) })))
-        stop(reason: "cleanup")
+        // The reply goes out first, to whoever takes it in time.
+        loop.schedule(after: .milliseconds(100)) { [weak self] in self?.stop(reason: "cleanup", removing: true) }
     }
 }
 

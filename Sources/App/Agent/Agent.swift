@@ -108,15 +108,17 @@ final class Agent {
         feedWatchdog()
     }
 
-    /// Ends the daemon: forwarding stays as `forwarding.onExit` says, sessions close so that peers keep our routes.
-    func stop(reason: String) {
+    /// Ends the daemon: forwarding stays as `forwarding.onExit` says, sessions close so that peers keep our routes. With
+    /// `removing` nothing is left, and peers are told so.
+    func stop(reason: String, removing: Bool = false) {
         guard !isStopping else { return }
         isStopping = true
-        log.info("daemon.stop", ["reason": reason, "forwarding": configuration.forwarding.onExit.rawValue])
+        let onExit = removing ? .remove : configuration.forwarding.onExit
+        log.info("daemon.stop", ["reason": reason, "forwarding": onExit.rawValue])
         notification.send("STOPPING=1")
         control?.close()
         web?.close()
-        switch configuration.forwarding.onExit {
+        switch onExit {
         case .keep: speaker.stop(withdrawing: false)
         case .remove:
             speaker.stop(withdrawing: true)

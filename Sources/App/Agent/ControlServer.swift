@@ -21,6 +21,11 @@ final class ControlServer {
         fileprivate var sent = 0
         fileprivate var isWriting = false
         fileprivate var closesWhenSent = false
+        /// Its lines are being looked at now.
+        fileprivate var isServing = false
+        /// `more` is about to be called.
+        fileprivate var isContinuing = false
+        fileprivate var isReplying: Bool { more != nil || isContinuing }
         fileprivate(set) var isClosed = false
         /// Set by `watch`: the client gets every event.
         var isWatching = false
@@ -86,6 +91,11 @@ final class ControlServer {
             let descriptor = evpnd_accept(listener)
             guard descriptor >= 0 else { return }
             guard clients.count < ControlServer.maximumClients else {
+                var reply: [UInt8] = []
+                JSONValue.object([.init("error", "\(ControlServer.maximumClients) clients are connected already")])
+                    .write(to: &reply)
+                reply.append(0x0a)
+                Glibc.send(descriptor, reply, reply.count, Int32(MSG_NOSIGNAL))
                 Glibc.close(descriptor)
                 continue
             }
@@ -115,7 +125,7 @@ final class ControlServer {
         }
     }
     private func finish(_ client: Client) {
-        if client.output.count > client.sent || client.more != nil {
+        if client.output.count > client.sent || client.isReplying || client.input.contains(0x0a) {
             client.closesWhenSent = true
             loop.modify(client.descriptor, .writable)
             client.isWriting = true
@@ -124,8 +134,11 @@ final class ControlServer {
         }
     }
 
+    /// One request after the other: the next one waits until the reply to the last has been taken as a whole.
     private func serveLines(_ client: Client) {
-        while !client.isClosed, let end = client.input.firstIndex(of: 0x0a) {
+        client.isServing = true
+        defer { client.isServing = false }
+        while !client.isClosed, !client.isReplying, let end = client.input.firstIndex(of: 0x0a) {
             let line = Array(client.input[..<end])
             client.input.removeSubrange(...end)
             if line.isEmpty { continue }
@@ -166,7 +179,19 @@ final class ControlServer {
         client.sent = 0
         if let more = client.more {
             client.more = nil
-            loop.afterRound(more)
+            client.isContinuing = true
+            loop.afterRound {
+                client.isContinuing = false
+                more()
+            }
+            return
+        }
+        if client.isServing || client.isContinuing { return }
+        if client.input.contains(0x0a) {
+            loop.afterRound { [weak self] in
+                self?.serveLines(client)
+                self?.flush(client)
+            }
             return
         }
         if client.closesWhenSent { return drop(client) }

@@ -76,6 +76,7 @@ private func cleanUp(_ options: Options, _ configuration: Configuration?) -> Int
     let vnis = configuration?.discovery == nil ? Set(configuration?.overlay.evis.map(\.vni) ?? []) : nil
     do throws(DataplaneError) {
         let commands = try LinuxDataplane.cleanup(stateDirectory: options.stateDirectory, vnis: vnis)
+        RunRecord.forget(stateDirectory: options.stateDirectory)
         for command in commands { print(command) }
         print("\(commands.count) removed")
         return 0

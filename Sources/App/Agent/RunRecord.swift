@@ -31,6 +31,8 @@ struct RunRecord {
 
     /// The next start is not a restart: nothing of ours is left in the kernel.
     func forget() { unlink(path) }
+    /// The same without a daemon.
+    static func forget(stateDirectory: String) { unlink(stateDirectory + "/run") }
 
     private static func contents(_ path: String) -> String? {
         guard case .success(let bytes) = readFile(path, limit: 256) else { return nil }

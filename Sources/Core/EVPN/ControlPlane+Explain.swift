@@ -90,9 +90,13 @@ extension ControlPlane {
 
     private func vniRow(_ vni: VNI) -> VNIRow? {
         guard let slot = vrfByVNI[vni], let vrf = vrfs[Int(slot)], let evi = vrf.evi else { return nil }
+        // The kernel may still have an old local entry of a MAC that is remote now.
+        let held = vrf.locals.keys.count { mac in
+            macs.find(MACEntry.Key(vrf: slot, mac: mac.rawValue)).map { macs[$0].owner == .local } ?? false
+        }
         return VNIRow(
             vni: vni, rd: evi.rd, importTargets: evi.importTargets, exportTargets: evi.exportTargets,
-            domain: vrf.domain, localMACs: vrf.locals.count, remoteMACs: vrf.remoteMACs,
+            domain: vrf.domain, localMACs: held, remoteMACs: vrf.remoteMACs,
             localNeighbors: vrf.neighbors.count, remoteNeighbors: vrf.remoteNeighbors, remoteVTEPs: vrf.floods,
             frozenMACs: vrf.mobility.values.count { $0.frozenSince != nil }, signalling: evi.signalling)
     }

@@ -11,6 +11,7 @@ public struct VNIRow: Equatable, Sendable {
     public var exportTargets: [RouteTarget]
     /// Nil: the domain cannot forward now, and nothing of it is announced.
     public var domain: LocalDomain?
+    /// MACs that this VTEP holds; with `remoteMACs` as many as `show macs` lists.
     public var localMACs: Int
     /// Forwarding entries.
     public var remoteMACs: Int
