@@ -4,6 +4,10 @@ import NetTypes
 import Testing
 
 struct PathTests {
+    static func octets(_ community: ExtendedCommunity) -> [UInt8] {
+        (0..<8).map { UInt8(truncatingIfNeeded: community.rawValue >> (56 - 8 * UInt64($0))) }
+    }
+
     private func again(_ path: APIPath, _ generation: APIGeneration) throws -> DecodedPath? {
         try AddPathRequest(decoding: AddPathRequest(path).encoded(generation), generation).path
     }
@@ -21,7 +25,7 @@ struct PathTests {
             attributes.nextHop = ip("192.0.2.1")
             attributes.extendedCommunities = [community]
             let path = Samples.path(1, attributes)
-            #expect(try again(path, generation) == .success(path), "\(hexString(community.rawValue.octets))")
+            #expect(try again(path, generation) == .success(path), "\(hexString(PathTests.octets(community)))")
         }
     }
 
@@ -33,8 +37,4 @@ struct PathTests {
             #expect(read.family == route.key.family)
         }
     }
-}
-
-extension UInt64 {
-    fileprivate var octets: [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: self >> (56 - 8 * $0)) } }
 }

@@ -356,6 +356,14 @@ public struct PeerFamily: APIMessage {
         get { configuration.isEnabled }
         set { configuration.isEnabled = newValue }
     }
+    /// Whether the session negotiated it.
+    public var stateIsEnabled: Bool {
+        get { state.isEnabled }
+        set {
+            state.isEnabled = newValue
+            state.family = family
+        }
+    }
     /// Graceful restart for this family.
     public var restartIsEnabled: Bool {
         get { restart.configuration.isEnabled }
