@@ -14,6 +14,13 @@ C
 "$build/evpnd" --check --config "$T/bad.yaml" >"$T/problems" && fail 'a wrong configuration was accepted'
 [ "$(grep -c ': error: ' "$T/problems")" = 5 ] || fail "not five problems: $(cat "$T/problems")"
 grep -q 'bad.yaml:[0-9]*:[0-9]*: error:' "$T/problems" || fail 'a problem without a position'
+# A password that every user may read: said, with the way out.
+printf 'secret\n' >"$T/secret"
+chmod 644 "$T/secret"
+printf 'bgp:\n  global: {asn: 65000, routerID: 10.99.0.2}\n  neighbors: [{config: {neighborAddress: 10.99.0.3, peerAsn: 65000, passwordFile: %s}}]\n' "$T/secret" >"$T/secret.yaml"
+"$build/evpnd" --check --config "$T/secret.yaml" | grep -q "warning.*chmod o= $T/secret" || fail 'no warning about an open password file'
+chmod 600 "$T/secret"
+"$build/evpnd" --check --config "$T/secret.yaml" | grep -q warning && fail 'a warning about a closed password file'
 for n in 2:a:3 3:b:2; do
     IFS=: read -r own name other <<<"$n"
     cat >"$T/$name.yaml" <<C

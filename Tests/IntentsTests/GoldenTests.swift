@@ -33,7 +33,7 @@ private func load(_ folder: String, _ name: String) throws -> (configuration: Co
     guard let document = parsed.document else { return (nil, parsed.problems) }
     let loaded = Configuration.load(from: document) { path in
         path == "/etc/evpnd/secret"
-            ? .success(Array("s3cret\n".utf8)) : .failure(SecretFault("No such file or directory"))
+            ? .success(Secret(Array("s3cret\n".utf8), mode: 0o640)) : .failure(SecretFault("No such file or directory"))
     }
     let all = (parsed.problems + loaded.problems).sortedByPosition
     return (all.hasErrors ? nil : loaded.configuration, all)

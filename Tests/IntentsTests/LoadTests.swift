@@ -82,7 +82,7 @@ private let base = """
             """
         let document = try #require(Document.parse(yaml: Array(text.utf8)).document)
         func password(_ contents: String) -> (String?, Int) {
-            let result = Configuration.load(from: document) { _ in .success(Array(contents.utf8)) }
+            let result = Configuration.load(from: document) { _ in .success(Secret(Array(contents.utf8))) }
             return (result.configuration?.bgp.neighbors[0].password, result.problems.count)
         }
         #expect(password("secret word\nmore\n") == ("secret word", 0))
@@ -91,6 +91,12 @@ private let base = """
         #expect(password(String(repeating: "x", count: 80)) == (String(repeating: "x", count: 80), 0))
         #expect(password(String(repeating: "x", count: 81)) == (nil, 1))
         #expect(Configuration.load(from: document).problems.count == 1)
+        for mode in [0o600, 0o640, 0o644, 0o602] as [UInt32] {
+            let result = Configuration.load(from: document) { _ in .success(Secret(Array("s".utf8), mode: mode)) }
+            #expect(result.configuration != nil)
+            let warnings = result.problems.map(\.description).filter { $0.contains("/p is open to every user") }
+            #expect(warnings.count == (mode & 0o006 == 0 ? 0 : 1))
+        }
     }
 
     @Test(arguments: [

@@ -34,16 +34,17 @@ public final class EmbeddedSpeaker {
     private var isCarryingOut = false
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
 
-    /// `restarting`: forwarding state of an earlier run is in the kernel (RFC 4724 §4.1).
-    public init(loop: EventLoop, log: Log, metrics: MetricRegistry, restarting: Bool) {
+    /// `restarting`: forwarding state of an earlier run is in the kernel (RFC 4724 §4.1). `name` is told to neighbors; nil: the
+    /// host name.
+    public init(loop: EventLoop, log: Log, metrics: MetricRegistry, name: String? = nil, restarting: Bool) {
         self.loop = loop
         self.log = log
         self.metrics = metrics
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, 255)
-        let hostname = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        var buffer = [CChar](repeating: 0, count: 256)
+        gethostname(&buffer, 255)
+        let own = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         speaker = Speaker(
-            hostname: String(hostname.prefix(64)), restarting: restarting,
+            hostname: String((name ?? own).prefix(64)), restarting: restarting,
             seed: UInt64(truncatingIfNeeded: Instant.now().nanoseconds) ^ UInt64(getpid()) << 32)
         registerMetrics()
     }

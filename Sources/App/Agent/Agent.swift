@@ -61,7 +61,8 @@ final class Agent {
         } catch {
             throw StartError("\(error); evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)")
         }
-        speaker = EmbeddedSpeaker(loop: loop, log: log, metrics: metrics, restarting: run.isRestart)
+        speaker = EmbeddedSpeaker(
+            loop: loop, log: log, metrics: metrics, name: configuration.node.name, restarting: run.isRestart)
     }
 
     /// Starts everything. A failure here ends the daemon; what can heal later is retried instead.
@@ -223,8 +224,9 @@ final class Agent {
             applyOverlay()
         }
         if new.bgp != old.bgp { speaker.configure(new.bgp) }
-        if new.control != old.control {
-            log.warning("reload.partial", ["key": "control", "action": "takes effect at the next start"])
+        let late = [("control", new.control != old.control), ("node.name", new.node.name != old.node.name)]
+        for (key, isChanged) in late where isChanged {
+            log.warning("reload.partial", ["key": key, "action": "takes effect at the next start"])
         }
         log.info("reload.applied", ["changed": "\(new != old)"])
         return loaded.problems

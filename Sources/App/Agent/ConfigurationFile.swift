@@ -17,7 +17,7 @@ func loadConfiguration(_ path: String) -> LoadedConfiguration {
         return LoadedConfiguration(configuration: nil, problems: parsed.problems)
     }
     let loaded = Configuration.load(from: document) { path in
-        readFile(path, limit: 4096).mapError { SecretFault($0.reason) }
+        readFile(path, limit: 4096).map { Secret($0, mode: fileMode(path)) }.mapError { SecretFault($0.reason) }
     }
     let problems = parsed.problems + loaded.problems
     return LoadedConfiguration(configuration: problems.hasErrors ? nil : loaded.configuration, problems: problems)

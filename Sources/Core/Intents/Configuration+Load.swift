@@ -8,7 +8,7 @@ import NetTypes
 
 extension Configuration {
     /// The contents of the file that `passwordFile` names, or the reason why it cannot be read.
-    public typealias SecretReader = (_ path: String) -> Result<[UInt8], SecretFault>
+    public typealias SecretReader = (_ path: String) -> Result<Secret, SecretFault>
 
     /// Decodes and resolves a whole file. All problems are returned at once, in the order of the text; the configuration is
     /// nil when one of them is an error. Pure except for `readSecret`, which is asked once for each `passwordFile`.
@@ -165,6 +165,19 @@ extension TelemetryConfiguration.Endpoint {
         guard let address = IPAddress(String(host)), address.isV6 == isBracketed else { return nil }
         self.init(address: address, port: port)
     }
+}
+
+/// The contents of a file that holds a secret.
+public struct Secret: Equatable, Sendable {
+    public var bytes: [UInt8]
+    /// Permission bits of the file; nil: not known.
+    public var mode: UInt32?
+    public init(_ bytes: [UInt8], mode: UInt32? = nil) {
+        self.bytes = bytes
+        self.mode = mode
+    }
+    /// Whether users other than the file's owner and group may read or change it.
+    var isOpenToOthers: Bool { (mode ?? 0) & 0o006 != 0 }
 }
 
 /// Why a secret cannot be read, as a clause.

@@ -82,7 +82,7 @@ public struct NodeConfiguration: Equatable, Sendable {
         case devices
     }
     public var vtep: VTEPSource
-    /// For logs and the FQDN capability; nil: the host name.
+    /// For the FQDN capability; nil: the host name.
     public var name: String?
     public init(vtep: VTEPSource, name: String? = nil) {
         self.vtep = vtep

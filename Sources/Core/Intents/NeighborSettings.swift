@@ -201,8 +201,11 @@ extension BGPDecoder {
             if result != nil { file.fail("only one of authPassword and passwordFile can be used") }
             switch readSecret(path) {
             case .failure(let fault): file.fail("\(path): \(fault.reason)")
-            case .success(let bytes):
-                let line = bytes.prefix { $0 != 0x0a && $0 != 0x0d }
+            case .success(let secret):
+                if secret.isOpenToOthers {
+                    file.warn("\(path) is open to every user of this host", hint: "chmod o= \(path)")
+                }
+                let line = secret.bytes.prefix { $0 != 0x0a && $0 != 0x0d }
                 if let text = String(validating: line, as: UTF8.self), !text.isEmpty {
                     result = (text, file)
                 } else {

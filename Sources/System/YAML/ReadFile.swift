@@ -32,6 +32,12 @@ public func readFile(_ path: String, limit: Int = DocumentLimits().size) -> Resu
     }
 }
 
+/// The permission bits of a file; nil when it is not there.
+public func fileMode(_ path: String) -> UInt32? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
+}
+
 extension Document {
     /// Reads a configuration file: JSON when its name ends in `.json`, YAML otherwise. A file that cannot be read is a
     /// problem without a position.
