@@ -73,7 +73,7 @@ let package = Package(
                 "Telemetry", "HTTP", "AsyncIO", "Netlink", "NetTypes", "CLinux",
             ]),
         command("evpnd", ["Agent"]),
-        command("evpnctl", ["BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
+        command("evpnctl", ["Intents", "BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
         target("Test", "Simulator", ["EVPN", "BGPEngine", "BGP", "NetTypes"]),
         target("Test", "GRPCServer", ["CNghttp2", "AsyncIO"]),
         // Tests

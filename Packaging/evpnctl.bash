@@ -35,7 +35,7 @@ _evpnctl() {
     *)
         case "${words[*]}" in
         '')
-            answers='show explain plan watch reload recover neighbor cleanup decode lab version help'
+            answers='show explain plan watch reload recover neighbor cleanup decode import lab version help'
             [[ $current == -* ]] && answers='--socket --json --help'
             ;;
         show) answers='status neighbors vnis macs vteps routes' ;;
@@ -55,6 +55,8 @@ _evpnctl() {
         'neighbor '*) answers=$(_evpnctl_ask neighbors address) ;;
         cleanup) answers=--yes ;;
         decode) answers='--as4 --add-path' ;;
+        import) answers='gobgp-evpn-agent gobgpd' ;;
+        'import '*) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
         lab) answers='up down status exec kill start' ;;
         'lab '*)
             case ${#words[@]} in

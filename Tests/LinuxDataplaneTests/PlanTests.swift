@@ -245,6 +245,26 @@ import Testing
         #expect(table.macs.values.allSatisfy { $0.isWanted && $0.isDone(bridged: true) })
         #expect(table.neighbors.values.allSatisfy { $0.want != nil && $0.want == $0.have })
     }
+    /// What another program left becomes ours when it is wanted, whether seen before or after; what is not wanted stays.
+    @Test(arguments: [true, false], [true, false]) func takesOverWantedFloods(isWantedFirst: Bool, takesOver: Bool) {
+        var table = EntryTable(domain: vni(100), vteps: VTEPTable())
+        table.takesOver = takesOver
+        table.mayPrune = true
+        let left = ["192.0.2.8", "192.0.2.9"].map {
+            device("00:00:00:00:00:00", dst: $0, flags: .own)
+        }
+        if isWantedFirst { table.want(flood: ip("192.0.2.8"), FloodMember(vni: vni(100))) }
+        for entry in left { table.observed(flood: entry, isOurs: false) }
+        table.bind(DeviceBinding(vxlan: 3, bridge: 0, vtep: ip("192.0.2.1")), canHoldNeighbors: true)
+        if !isWantedFirst { table.want(flood: ip("192.0.2.8"), FloodMember(vni: vni(100))) }
+        var operations = table.takeOperations(limit: 10)
+        #expect(operations.map(\.kind) == (takesOver ? [.addFlood] : []))
+        for operation in operations { _ = table.completed(operation, nil) }
+        table.want(flood: ip("192.0.2.8"), nil)
+        operations = table.takeOperations(limit: 10)
+        #expect(operations.map(\.kind) == (takesOver ? [.deleteFlood] : []))
+        #expect(operations.allSatisfy { $0.address == ip("192.0.2.8") })
+    }
     @Test func rowsAreSmall() {
         #expect(MemoryLayout<FDBRow>.stride <= 24)
     }

@@ -19,6 +19,8 @@ struct EntryTable {
     /// Neighbors need their device up, which the bridge may not be.
     var canHoldNeighbors = false
     var mayPrune = false
+    /// Flood entries that are wanted and that somebody else made become ours.
+    var takesOver = false
 
     var macs: [MACAddress: FDBRow] = [:]
     var floods: [FloodTarget: FloodRow] = [:]
@@ -66,6 +68,7 @@ struct EntryTable {
         var row = floods[target] ?? FloodRow()
         row.isWanted = isWanted
         row.marks.subtract([.adopted, .failed])
+        if takesOver, isWanted, row.isForeign { row.takeOver() }
         enqueue(target, &row)
         floods[target] = row
     }
@@ -537,6 +540,10 @@ struct EntryTable {
         row.isPresent = true
         row.isForeign = !isOurs
         if !row.isWanted, isOurs { row.marks.insert(.adopted) }
+        if takesOver, row.isWanted, !isOurs {
+            row.takeOver()
+            enqueue(target, &row)
+        }
         floods[target] = row
     }
     mutating func observed(neighbor entry: NeighborEntry) {

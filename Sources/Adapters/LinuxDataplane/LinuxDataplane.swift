@@ -39,6 +39,7 @@ public final class LinuxDataplane {
     let asking: NetlinkSocket
     let notifications: NotificationSocket
     let floodRecord: FloodRecord
+    let takesOver: Bool
     let vteps = VTEPTable()
     let stateDirectory: String
 
@@ -81,10 +82,14 @@ public final class LinuxDataplane {
 
     /// Opens the netlink sockets of the calling thread's network namespace and reads its devices.
     ///
-    /// `stateDirectory` (by default `/run/evpnd`) holds the record of our flood entries, which the kernel cannot mark.
-    public init(loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String = "/run/evpnd")
-        throws(DataplaneError)
-    {
+    /// `stateDirectory` (by default `/run/evpnd`) holds the record of our flood entries, which the kernel cannot mark. With
+    /// `takesOver`, flood entries that are wanted and that another program has left become ours; those that are not wanted
+    /// stay as they are in any case.
+    public init(
+        loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String = "/run/evpnd",
+        takesOver: Bool = false
+    ) throws(DataplaneError) {
+        self.takesOver = takesOver
         self.loop = loop
         self.log = log
         self.stateDirectory = stateDirectory
@@ -151,6 +156,7 @@ public final class LinuxDataplane {
         if let domain = domainsByVNI[vni] { return domain }
         let domain = Domain(vni: vni, vteps: vteps)
         domain.table.mayPrune = mayPrune
+        domain.table.takesOver = takesOver
         domainsByVNI[vni] = domain
         return domain
     }

@@ -127,6 +127,12 @@ struct FloodRow: Hashable, Sendable {
     /// Present, but not in our record.
     var isForeign = false
     var marks: RowMarks = []
+
+    /// To be added once more, which changes nothing in the kernel and puts it into our record.
+    mutating func takeOver() {
+        isForeign = false
+        isPresent = false
+    }
 }
 
 struct NeighborRow: Hashable, Sendable {

@@ -57,7 +57,8 @@ final class Agent {
         run = try RunRecord(stateDirectory: options.stateDirectory)
         do throws(DataplaneError) {
             dataplane = try LinuxDataplane(
-                loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory)
+                loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,
+                takesOver: options.takeover != nil)
         } catch {
             throw StartError("\(error); evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)")
         }
@@ -204,7 +205,7 @@ final class Agent {
     func reload() -> [Problem] {
         notification.send("RELOADING=1")
         defer { notification.send("READY=1") }
-        let loaded = loadConfiguration(options.configurationPath)
+        let loaded = loadConfiguration(options)
         reloads += 1
         lastReloadProblems = loaded.problems
         guard let new = loaded.configuration else {

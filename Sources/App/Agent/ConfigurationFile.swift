@@ -11,8 +11,12 @@ struct LoadedConfiguration {
 }
 
 /// Reads, checks and resolves the file; passwords are read from the files it names.
-func loadConfiguration(_ path: String) -> LoadedConfiguration {
-    let parsed = Document.read(file: path)
+func loadConfiguration(_ options: Options) -> LoadedConfiguration {
+    var parsed = Document.read(file: options.configurationPath)
+    if let program = options.takeover {
+        let takeover = Takeover(of: program, parsed)
+        parsed = ParsedDocument(document: takeover.document, problems: takeover.problems)
+    }
     guard let document = parsed.document else {
         return LoadedConfiguration(configuration: nil, problems: parsed.problems)
     }

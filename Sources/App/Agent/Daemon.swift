@@ -29,7 +29,7 @@ public func runDaemon(_ arguments: [String]) -> Int32 {
         print("evpnd \(Agent.version)")
         return 0
     }
-    let loaded = loadConfiguration(options.configurationPath)
+    let loaded = loadConfiguration(options)
     if options.checksOnly {
         print(loaded.problems.report, terminator: "")
         if loaded.configuration != nil { print("\(options.configurationPath): usable") }
@@ -39,7 +39,8 @@ public func runDaemon(_ arguments: [String]) -> Int32 {
     guard let configuration = loaded.configuration else {
         writeError(loaded.problems.report)
         writeError("evpnd: \(options.configurationPath) is not usable; nothing was changed\n")
-        return 2
+        // As the other program ends with such a file.
+        return options.takeover == nil ? 2 : 1
     }
     let level = options.logLevel ?? LogLevel(configuration.telemetry.logLevel.rawValue) ?? .info
     let log = Log(level: level, sink: logSink())

@@ -1,10 +1,13 @@
 // The command line of evpnd.
 
+import Intents
 import Telemetry
 
 /// What `evpnd` was started with.
 struct Options: Equatable {
     var configurationPath = "/etc/evpnd/evpnd.yaml"
+    /// Whose file it is; nil: our own.
+    var takeover: Takeover.Program?
     /// Nil: what the configuration says.
     var socketPath: String?
     var stateDirectory = "/run/evpnd"
@@ -15,9 +18,11 @@ struct Options: Equatable {
     var printsHelp = false
 
     static let help = """
-        usage: evpnd [--config FILE] [--check | --cleanup] [--socket PATH] [--state-dir DIR] [--log-level LEVEL]
+        usage: evpnd [--config FILE | --from PROGRAM [FILE]] [--check | --cleanup] [--socket PATH] [--state-dir DIR]
+                     [--log-level LEVEL]
 
           --config FILE      the configuration (default /etc/evpnd/evpnd.yaml)
+          --from PROGRAM     the configuration is a file of gobgp-evpn-agent (default /etc/evpn-agent/config.yaml)
           --check            report every problem of the configuration and exit: 0 when usable, 2 when not
           --cleanup          remove everything of ours from the kernel and exit; forwarding stops
           --socket PATH      the control socket (default: control.socket of the configuration, /run/evpnd/evpnd.sock)
@@ -43,12 +48,20 @@ struct Options: Equatable {
             case "--cleanup": options.cleansUp = true
             case "--version": options.printsVersion = true
             case "--help", "-h": options.printsHelp = true
-            case "--config", "--socket", "--state-dir", "--log-level":
+            case "--config", "--from", "--socket", "--state-dir", "--log-level":
                 guard let value = inline ?? rest.popFirst() else {
                     return .failure(UsageError(reason: "\(name) needs a value"))
                 }
                 switch name {
                 case "--config": options.configurationPath = value
+                case "--from":
+                    guard let program = Takeover.Program(rawValue: value), let path = program.defaultPath else {
+                        return .failure(
+                            UsageError(reason: "--from \(value): evpnd can run with the file of gobgp-evpn-agent"))
+                    }
+                    options.takeover = program
+                    options.configurationPath = path
+                    if let next = rest.first, !next.hasPrefix("-") { options.configurationPath = rest.removeFirst() }
                 case "--socket": options.socketPath = value
                 case "--state-dir": options.stateDirectory = value
                 default:

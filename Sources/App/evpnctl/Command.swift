@@ -22,6 +22,8 @@ let helpText = """
       cleanup --yes                  remove everything of ours from the kernel and stop the daemon
       decode [--as4 1|0] [--add-path AFI/SAFI,…]
                                      BGP messages in hexadecimal, one a line, to JSON
+      import gobgp-evpn-agent|gobgpd FILE
+                                     another program's file as evpnd.yaml, and what has no equivalent
       lab up|down|status|exec|kill|start FILE [--prefix P] …
                                      network namespaces from a topology file
       version, help

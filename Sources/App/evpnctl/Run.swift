@@ -88,6 +88,7 @@ func run(_ arguments: Arguments) throws(CommandError) {
         if words.count > 3 { members.append(.init("text", JSONValue(words[3...].joined(separator: " ")))) }
         _ = try client.value("neighbor", request("neighbor", members))
         write("\(words[2]): \(words[1])\n")
+    case "import": try runImport(Array(words.dropFirst()))
     case "cleanup":
         guard arguments.flags.contains("--yes") else {
             throw CommandError(

@@ -24,6 +24,10 @@ final class BGPDecoder {
     ///
     /// `isNodeAddressWrong`: there is a VTEP address with a problem of its own, which is not reported twice.
     func decode(_ section: Section, nodeAddress: IPAddress?, isNodeAddressWrong: Bool = false) -> BGPConfiguration {
+        if let speaker = section["speaker"], speaker.text() != "embedded" {
+            speaker.fail("gobgpd as the speaker is not supported yet", hint: "embedded is evpnd's own")
+            return BGPConfiguration(asn: 0, routerID: .any)
+        }
         let global = section.section("global")
         var configuration = BGPConfiguration(asn: 0, routerID: .any)
         if let value = global["asn"] {

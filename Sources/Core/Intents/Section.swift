@@ -79,12 +79,14 @@ final class Section {
         source.problems.append(Problem(at: source.position, path: path, "is required", hint: hint))
     }
 
-    /// Reports every key that nobody asked for.
-    func finish() {
+    /// Reports every key that nobody asked for; as a warning in a file that is another program's.
+    func finish(_ severity: Problem.Severity = .error) {
         for (key, position) in order where !known.contains(key) {
             let path = source.path.isEmpty ? key : "\(source.path).\(key)"
             source.problems.append(
-                Problem(at: position, path: path, "unknown key", hint: Section.suggestion(for: key, among: known)))
+                Problem(
+                    severity, at: position, path: path, "unknown key", hint: Section.suggestion(for: key, among: known))
+            )
         }
     }
 

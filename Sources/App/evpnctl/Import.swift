@@ -1,0 +1,26 @@
+// `evpnctl import`: another program's file as evpnd.yaml on standard output, with what was lost as comments in front of it.
+
+import Documents
+import Intents
+import YAML
+
+/// `words` are those after `import`.
+func runImport(_ words: [String]) throws(CommandError) {
+    let programs = Takeover.Program.allCases.map(\.rawValue).joined(separator: "|")
+    guard words.count == 2, let program = Takeover.Program(rawValue: words[0]) else {
+        throw CommandError(status: 2, reason: "usage: evpnctl import \(programs) FILE")
+    }
+    let takeover = Takeover(of: program, Document.read(file: words[1]))
+    let losses = takeover.problems.filter { $0.severity == .warning }.sortedByPosition
+    let errors = takeover.problems.filter { $0.severity == .error }
+    guard let document = takeover.document, errors.isEmpty else {
+        writeError(takeover.problems.report)
+        throw CommandError(status: 1, reason: "\(words[1]) cannot be translated")
+    }
+    var text = "# From \(words[1]) of \(program.rawValue).\n"
+    if !losses.isEmpty {
+        text += "# Without an equivalent, or different:\n"
+        for loss in losses { text += "#   \(loss)\n" }
+    }
+    write(text + document.yaml)
+}
