@@ -80,6 +80,7 @@ let package = Package(
         tests("GRPC", ["GRPC", "GRPCServer", "AsyncIO", "NetTypes"]),
         tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("Documents", ["Documents"]),
+        tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),
         tests("Simulator", ["Simulator"]),
         tests("YAML", ["YAML", "Documents"]),

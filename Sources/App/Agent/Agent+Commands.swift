@@ -247,10 +247,14 @@ struct RouteFilter {
         }
         filter.isAdvertised = request.flag("advertised")
         filter.isBestOnly = request.flag("best")
+        if filter.isAdvertised, filter.neighbor == nil {
+            return fail("advertised to whom? add --neighbor ADDRESS")
+        }
         return .success(filter)
     }
 
     func matches(_ route: RouteView) -> Bool {
+        if isBestOnly, !route.isBest { return false }
         if let rd, route.key.rd != rd { return false }
         if let mac, route.key.kind != .macIP || route.key.mac != mac { return false }
         if let vni {

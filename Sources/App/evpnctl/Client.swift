@@ -5,6 +5,7 @@ import Documents
 import Glibc
 
 struct Client {
+    private static let patienceSeconds = 120
     private let descriptor: Int32
     private let path: String
 
@@ -37,14 +38,22 @@ struct Client {
     func request(_ request: JSONValue, isStream: Bool = false, _ body: (JSONValue) throws(CommandError) -> Void)
         throws(CommandError)
     {
-        write(request.description + "\n", to: descriptor)
+        send(request.description + "\n")
+        // Cleaning up hundreds of thousands of entries takes seconds; a daemon that is stuck never answers.
+        var limit = timeval(tv_sec: isStream ? 0 : Client.patienceSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var pending: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN {
+                throw CommandError(
+                    status: 1,
+                    reason: "evpnd has not answered for \(Client.patienceSeconds) s; look at journalctl -u evpnd")
+            }
             guard count > 0 else {
-                if isStream { return }
+                if isStream { throw CommandError(status: 3, reason: "evpnd has ended") }
                 throw CommandError(status: 1, reason: "evpnd closed \(path) before the end of its reply")
             }
             var start = 0
@@ -66,6 +75,20 @@ struct Client {
                 if !isStream, reply["ok"] == .bool(true) { return }
             }
             pending += buffer[start..<count]
+        }
+    }
+
+    /// A peer that hung up is noticed when its reply is read, where it may have left a reason.
+    private func send(_ text: String) {
+        let bytes = Array(text.utf8)
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes[offset...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0, errno == EINTR { continue }
+            if count <= 0 { return }
+            offset += count
         }
     }
 

@@ -28,9 +28,9 @@ let helpText = """
                                      network namespaces from a topology file
       version, help
 
-    show, explain, plan and watch take --json. --socket PATH, or EVPND_SOCKET in the environment: another evpnd than
+    All that ask the daemon take --json. --socket PATH, or EVPND_SOCKET in the environment: another evpnd than
     that of /run/evpnd/evpnd.sock. Manual: man evpnctl, man evpnd.yaml.
-    Exit status: 0 done, 1 failed, 2 wrong usage, 3 evpnd is not running.
+    Exit status: 0 done, 1 failed or (explain) a link of the chain is missing, 2 wrong usage, 3 evpnd is not running.
 
     """
 
@@ -42,6 +42,15 @@ struct Arguments {
 
     static let valued: Set<String> = ["--socket", "--vni", "--mac", "--type", "--rd", "--family", "--neighbor"]
     static let boolean: Set<String> = ["--json", "--best", "--advertised", "--yes", "--help"]
+    /// Taken by every command.
+    private static let common: Set<String> = ["--socket", "--json", "--help"]
+
+    /// Refuses options that `command` would ignore: somebody believes that they have an effect.
+    func require(only allowed: Set<String>, for command: String) throws(CommandError) {
+        let given = flags.union(options.keys)
+        guard let stray = given.subtracting(allowed).subtracting(Self.common).min() else { return }
+        throw CommandError(status: 2, reason: "\(stray) has no meaning for \(command); see evpnctl help")
+    }
 
     static func parse(_ arguments: [String]) -> Result<Arguments, CommandError> {
         var result = Arguments()
@@ -95,7 +104,7 @@ func runCommand(_ arguments: [String]) -> Int32 {
             return parsed.words.isEmpty && parsed.flags.isEmpty ? 2 : 0
         }
         if parsed.words == ["version"] {
-            write("evpnctl 0.1.0\n")
+            write(parsed.flags.contains("--json") ? "{\"version\":\"0.1.0\"}\n" : "evpnctl 0.1.0\n")
             return 0
         }
         do throws(CommandError) {

@@ -21,75 +21,97 @@ func run(_ arguments: Arguments) throws(CommandError) {
         return .object(all)
     }
 
+    let isJSON = arguments.flags.contains("--json")
+    /// The reply as it came for programs, `text` of it for people.
+    func show(_ value: JSONValue, _ text: (JSONValue) -> String) {
+        write(isJSON ? value.description + "\n" : text(value))
+    }
+    func lines(_ rows: [JSONValue], _ line: (String) -> String) -> String {
+        rows.map { row in
+            if case .string(let text) = row { return line(text) + "\n" }
+            return ""
+        }.joined()
+    }
+
     switch words.first {
     case "show":
         guard words.count == 2, let view = View(rawValue: words[1]) else {
             throw usage("show \(View.allCases.map(\.rawValue).joined(separator: "|"))")
         }
+        try arguments.require(only: view.options, for: "show \(view.rawValue)")
         client = try connect()
         defer { client.close() }
         if view == .status {
-            let status = try client.value("status", request("status"))
-            write(arguments.flags.contains("--json") ? status.description + "\n" : statusText(status))
+            show(try client.value("status", request("status")), statusText)
         } else {
             let rows = try client.rows(view.rawValue, request(view.rawValue))
-            write(arguments.flags.contains("--json") ? JSONValue.array(rows).description + "\n" : view.text(rows))
+            show(.array(rows)) { _ in view.text(rows) }
         }
     case "explain":
         guard words.count == 3, ["mac", "vni", "vtep"].contains(words[1]) else {
             throw usage("explain mac M [--vni N] | vni N | vtep ADDRESS")
         }
+        try arguments.require(only: words[1] == "mac" ? ["--vni"] : [], for: "explain \(words[1])")
         client = try connect()
         defer { client.close() }
         let list = try client.rows(
             "explanations", request("explain", [.init("what", JSONValue(words[1])), .init("key", JSONValue(words[2]))]))
-        let isJSON = arguments.flags.contains("--json")
-        write(isJSON ? JSONValue.array(list).description + "\n" : list.map(explanationText).joined(separator: "\n"))
+        show(.array(list)) { _ in list.map(explanationText).joined(separator: "\n") }
         if !list.allSatisfy({ $0.isTrue("complete") }) {
             throw CommandError(
                 status: 1, reason: "the chain is broken at \(list.map { $0.cell("missing") }.joined(separator: ", "))")
         }
     case "plan":
+        guard words.count == 1 else { throw usage("plan") }
+        try arguments.require(only: [], for: "plan")
         client = try connect()
         defer { client.close() }
         let rows = try client.rows("plan", request("plan"))
-        if arguments.flags.contains("--json") { return write(JSONValue.array(rows).description + "\n") }
-        if rows.isEmpty { return write("nothing: the kernel is as wanted\n") }
-        for case .string(let command) in rows { write(command + "\n") }
+        show(.array(rows)) { _ in rows.isEmpty ? "nothing: the kernel is as wanted\n" : lines(rows) { $0 } }
     case "watch":
+        guard words.count == 1 else { throw usage("watch") }
+        try arguments.require(only: [], for: "watch")
         client = try connect()
         defer { client.close() }
         try client.request(request("watch"), isStream: true) { event in
-            if arguments.flags.contains("--json") { return write(event.description + "\n") }
-            guard case .object(let members) = event else { return }
-            var line = Style.bold(event.cell("event"))
-            for member in members where member.name != "event" { line += " \(member.name)=\(event.cell(member.name))" }
-            write(line + "\n")
+            show(event) { _ in
+                guard case .object(let members) = event else { return "" }
+                let fields = members.filter { $0.name != "event" }
+                return Style.bold(event.cell("event"))
+                    + fields.map { " \($0.name)=\(event.cell($0.name))" }.joined() + "\n"
+            }
         }
     case "reload":
+        guard words.count == 1 else { throw usage("reload") }
+        try arguments.require(only: [], for: "reload")
         client = try connect()
         defer { client.close() }
         let problems = try client.rows("problems", request("reload"))
-        for case .string(let problem) in problems { write(problem + "\n") }
-        write("reloaded\n")
+        show(["problems": .array(problems)]) { _ in lines(problems) { $0 } + "reloaded\n" }
     case "recover":
         guard words.count == 3, words[1] == "mac" else { throw usage("recover mac M [--vni N]") }
+        try arguments.require(only: ["--vni"], for: "recover")
         client = try connect()
         defer { client.close() }
         let rows = try client.rows("recovered", request("recover", [.init("mac", JSONValue(words[2]))]))
-        for case .string(let key) in rows { write("\(key): moves again\n") }
+        show(["recovered": .array(rows)]) { _ in lines(rows) { "\($0): moves again" } }
     case "neighbor":
-        guard words.count >= 3, ["clear", "shutdown", "enable", "refresh"].contains(words[1]) else {
-            throw usage("neighbor clear|shutdown|enable|refresh ADDRESS [TEXT]")
-        }
+        guard words.count >= 3, ["clear", "shutdown", "enable", "refresh"].contains(words[1]),
+            words.count == 3 || words[1] == "shutdown"
+        else { throw usage("neighbor clear|enable|refresh ADDRESS | neighbor shutdown ADDRESS [TEXT]") }
+        try arguments.require(only: [], for: "neighbor")
         client = try connect()
         defer { client.close() }
         var members: [JSONValue.Member] = [.init("action", JSONValue(words[1])), .init("address", JSONValue(words[2]))]
         if words.count > 3 { members.append(.init("text", JSONValue(words[3...].joined(separator: " ")))) }
-        _ = try client.value("neighbor", request("neighbor", members))
-        write("\(words[2]): \(words[1])\n")
-    case "import": try runImport(Array(words.dropFirst()))
+        let address = try client.value("neighbor", request("neighbor", members))
+        show(["neighbor": address, "action": JSONValue(words[1])]) { _ in "\(words[2]): \(words[1])\n" }
+    case "import":
+        try arguments.require(only: [], for: "import")
+        try runImport(Array(words.dropFirst()))
     case "cleanup":
+        guard words.count == 1 else { throw usage("cleanup --yes") }
+        try arguments.require(only: ["--yes"], for: "cleanup")
         guard arguments.flags.contains("--yes") else {
             throw CommandError(
                 status: 2,
@@ -100,8 +122,7 @@ func run(_ arguments: Arguments) throws(CommandError) {
         client = try connect()
         defer { client.close() }
         let rows = try client.rows("removed", request("cleanup"))
-        for case .string(let command) in rows { write(command + "\n") }
-        write("\(rows.count) removed\n")
+        show(["removed": .array(rows)]) { _ in lines(rows) { $0 } + "\(rows.count) removed\n" }
     default: throw CommandError(status: 2, reason: "unknown command \(words.first ?? ""); see evpnctl help")
     }
 }

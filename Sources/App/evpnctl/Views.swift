@@ -5,6 +5,16 @@ import Documents
 enum View: String, CaseIterable {
     case status, neighbors, vnis, macs, vteps, routes
 
+    /// Options that choose rows.
+    var options: Set<String> {
+        switch self {
+        case .macs: ["--vni", "--mac"]
+        case .routes:
+            ["--type", "--rd", "--vni", "--mac", "--family", "--neighbor", "--best", "--advertised"]
+        case .status, .neighbors, .vnis, .vteps: []
+        }
+    }
+
     func text(_ rows: [JSONValue]) -> String {
         switch self {
         case .status: rows.map(statusText).joined()
@@ -19,9 +29,13 @@ enum View: String, CaseIterable {
 
 func statusText(_ status: JSONValue) -> String {
     let dataplane = status["dataplane"] ?? .null
+    let reasons = status.list("waiting_for").compactMap { reason in
+        if case .string(let text) = reason { return text }
+        return nil
+    }
     var lines: [(String, String)] = [
         ("evpnd", "\(status.cell("version")), up \(durationText(status.integer("uptime_seconds")))"),
-        ("ready", status.isTrue("ready") ? Style.good("yes") : Style.bad("no: ") + status.cell("waiting_for")),
+        ("ready", status.isTrue("ready") ? Style.good("yes") : Style.bad("no: ") + reasons.joined(separator: "; ")),
         ("router", "AS \(status.cell("asn")), router ID \(status.cell("router_id")), VTEP \(status.cell("vtep"))"),
         ("neighbors", "\(status.cell("established")) of \(status.cell("neighbors")) established"),
         ("tables", "\(status.cell("vnis")) VNIs, \(status.cell("routes")) routes"),
@@ -85,7 +99,8 @@ private func vnisText(_ rows: [JSONValue]) -> String {
     var text = table.text
     for row in rows where row.cell("problem") != "-" { text += "vni \(row.cell("vni")): \(row.cell("problem"))\n" }
     for row in rows where row.integer("frozen") > 0 {
-        text += "vni \(row.cell("vni")): \(row.cell("frozen")) frozen as duplicates\n"
+        text +=
+            "vni \(row.cell("vni")): \(row.cell("frozen")) frozen as duplicates; evpnctl recover mac M lets one move again\n"
     }
     return text
 }
