@@ -61,12 +61,12 @@ moved() { pings m 10.0.0.3 && ctl ev show macs --mac 02:00:00:00:00:02 --json | 
 await 10 'the moved MAC is local, with a sequence number' moved
 await 10 'FRR sees the MAC at evpnd' remote 02:00:00:00:00:02
 
-# And it moves back.
-ip netns delete "$P-m"
+# And it moves back. Only then does the old place end: a MAC that was withdrawn first would begin at 0 again.
 host a2 frr pa2 10.0.0.2/24 02:00:00:00:00:02
 ip -n "$P-frr" link set pa2 master br100
 back() { pings a2 10.0.0.3 && ctl ev show macs --mac 02:00:00:00:00:02 --json | jq -e '.[0].place == "remote" and .[0].sequence >= 2'; }
 await 10 'the MAC is back behind FRR' back
+ip netns delete "$P-m"
 
 # A host that goes is withdrawn.
 ip netns delete "$P-a2"
