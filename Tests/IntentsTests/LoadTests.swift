@@ -126,7 +126,7 @@ private let base = """
         #expect(
             problems.map(\.hint) == [
                 "did you mean vnis?", "did you mean routeTargets?",
-                "known here: bridge, community, device, enabled, macs, managed, members, mtu, port, rd, routeTargets, signalling, vni, vtep, vxlan",
+                "known here: bridge, community, device, enabled, macs, managed, members, mtu, port, rd, routeTargets, signalling, vlan, vni, vtep, vxlan",
             ])
     }
 

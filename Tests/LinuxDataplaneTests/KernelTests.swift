@@ -543,4 +543,62 @@ private let zero = "00:00:00:00:00:00"
             #expect(!(try lab.sh("ip neigh show dev br0")).contains("10.0.0.1"))
         }
     }
+
+    /// Several VNIs on one external VXLAN device: entries carry `src_vni`, and adding and deleting are symmetric.
+    @Test func programsAnExternalDevice() throws {
+        try KernelLab.run { lab in
+            try lab.sh(
+                """
+                ip link add vx type vxlan external local 192.0.2.1 dstport 4789 nolearning
+                ip link set vx addrgenmode none up
+                bridge fdb append \(zero) dev vx dst 192.0.2.9 src_vni 300
+                """)
+            let foreign = try lab.fdb("")
+            let subject = try lab.dataplane()
+            func domain(_ number: UInt32) -> BroadcastDomain {
+                BroadcastDomain(vni: vni(number), device: .adopted(name: "vx"))
+            }
+            subject.dataplane.configure([domain(100), domain(200), domain(300)], defaultVTEP: nil)
+            subject.dataplane.apply([
+                .flood(FloodKey(vni: vni(100), vtep: ip("192.0.2.2")), FloodMember(vni: vni(100))),
+                .flood(FloodKey(vni: vni(200), vtep: ip("192.0.2.2")), FloodMember(vni: vni(250))),
+                .mac(macKey(100, macA), remote("192.0.2.2")), .mac(macKey(200, macA), remote("192.0.2.3", vni: 250)),
+            ])
+            func isSettled() -> Bool {
+                let now = subject.dataplane.statistics
+                return now.desired == 4 && now.pending + now.failed + now.waiting == 0
+            }
+            try lab.wait("programmed") { isSettled() }
+            let entries = [
+                "\(macA) dev vx dst 192.0.2.2 src_vni 100 self extern_learn",
+                "\(macA) dev vx dst 192.0.2.3 vni 250 src_vni 200 self extern_learn",
+            ]
+            #expect(try lab.fdb(macA) == entries)
+            #expect(try lab.fdb(zero, device: "vx").count == 3)
+            #expect(subject.dataplane.plan().isEmpty)
+            #expect(
+                subject.dataplane.kernelEntry(of: .mac(macKey(200, macA)))?.lines == [
+                    "\(macA) dev vx dst 192.0.2.3 vni 250 src_vni 200 self extern_learn"
+                ])
+            // Damage to one VNI's entry heals, and the same MAC of another VNI is left alone.
+            try lab.sh("bridge fdb replace \(macA) dev vx dst 192.0.2.7 src_vni 100 self extern_learn")
+            try lab.wait("healed", seconds: 2) { (try? lab.fdb(macA)) == entries }
+            try lab.sh("bridge fdb del \(zero) dev vx dst 192.0.2.2 src_vni 100")
+            try lab.wait("flood healed", seconds: 2) { (try? lab.fdb(zero, device: "vx").count) == 3 }
+            try lab.wait("counted") { subject.dataplane.statistics.healed == 2 && isSettled() }
+            // As after kill -9: the next process finds and prunes exactly ours.
+            subject.dataplane.close()
+            let second = try lab.dataplane()
+            second.dataplane.configure([domain(100), domain(200), domain(300)], defaultVTEP: nil)
+            try lab.wait("bound") { second.domains.count == 3 }
+            second.dataplane.apply([.mac(macKey(100, macA), remote("192.0.2.2"))])
+            lab.pass(milliseconds: 100)
+            #expect(second.requests == 0, "an identical entry is not written again")
+            second.dataplane.allowPruning()
+            try lab.wait("pruned") { (try? lab.fdb(macA)) == Array(entries.prefix(1)) }
+            second.dataplane.configure([domain(300)], defaultVTEP: nil)
+            try lab.wait("all of ours gone") { (try? lab.fdb("")) == foreign }
+            second.dataplane.close()
+        }
+    }
 }

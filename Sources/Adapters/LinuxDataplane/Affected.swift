@@ -16,26 +16,35 @@ extension LinuxDataplane {
             links.remove(interface)
         }
         for link in [old, link] { if let link { touch(link) } }
+        if old?.master != link?.master { staleVLANs.insert(interface) }
+        if old?.hasVLANFiltering != link?.hasVLANFiltering { staleVLANs.formUnion(links.ports[interface] ?? []) }
         if old?.mtu != link?.mtu || old?.flags != link?.flags || old?.master != link?.master { touchUnderlay() }
         scheduleEvaluation()
     }
     private func touch(_ link: Link) {
         touched.formUnion(namedBy[link.name] ?? [])
         if let mark = DeviceMark(link.alias) {
-            touched.insert(mark.vni)
+            touch(mark.owner)
             mustRemoveUnconfigured = true
         }
         if let vxlan = link.vxlan, let vni = VNI(vxlan.vni) { touched.insert(vni) }
         touch(interface: link.interface)
+        if sharedNames.contains(link.name) { mustEvaluateShared = true }
+        if link.vlan != 0, let domain = byBridge[DeviceNumber(link.lower, UInt32(link.vlan))] {
+            touched.insert(domain.vni)
+        }
         guard link.isBridge else { return }
         for port in links.ports[link.interface] ?? [] {
             if let vxlan = links[port]?.vxlan, let vni = VNI(vxlan.vni) { touched.insert(vni) }
         }
     }
     /// The domains that use the device now.
-    func touch(interface: Int32) {
-        if let domain = byVXLAN[interface] { touched.insert(domain.vni) }
-        if let domain = byBridge[interface] { touched.insert(domain.vni) }
+    func touch(interface: Int32) { touched.formUnion(users[interface] ?? []) }
+    func touch(_ owner: DeviceMark.Owner) {
+        switch owner {
+        case .vni(let vni): touched.insert(vni)
+        case .shared: mustEvaluateShared = true
+        }
     }
     /// Managed devices take their MTU from the underlay: when that has changed, all of them are looked at.
     func touchUnderlay() {
@@ -47,16 +56,20 @@ extension LinuxDataplane {
         touched.formUnion(domainsByVNI.keys)
         touched.formUnion(operatorVNIs)
         touched.formUnion(links.vxlans.keys.compactMap { VNI($0) })
+        mustEvaluateShared = true
         mustRemoveUnconfigured = true
     }
     /// Which domains name a device in their configuration.
     func indexNames() {
         namedBy = [:]
+        sharedNames = []
         for (vni, domain) in domainsByVNI {
             var names: [String] = []
             switch domain.configuration?.device {
             case .adopted(let name): if let name { names = [name] }
             case .managed(let device): names = [device.vxlanName, device.bridgeName] + device.members
+            case .managedVLAN(let place):
+                sharedNames.formUnion([place.bridge.bridgeName, place.bridge.vxlanName] + place.members)
             case nil: break
             }
             for name in names { namedBy[name, default: []].insert(vni) }
@@ -64,7 +77,9 @@ extension LinuxDataplane {
     }
 
     func scheduleEvaluation() {
-        guard !isEvaluationScheduled, !touched.isEmpty || mustRemoveUnconfigured else { return }
+        guard !isEvaluationScheduled,
+            !touched.isEmpty || mustRemoveUnconfigured || mustEvaluateShared || !staleVLANs.isEmpty
+        else { return }
         isEvaluationScheduled = true
         loop.afterRound { [weak self] in
             guard let self, !isClosed else { return }
@@ -90,6 +105,8 @@ extension LinuxDataplane {
     }
     private func evaluateTouched() {
         isEvaluationScheduled = false
+        readVLANs()
+        if mustEvaluateShared { evaluateShared() }
         let vnis = touched.sorted()
         touched = []
         noteOperatorVNIs(vnis)
@@ -98,12 +115,30 @@ extension LinuxDataplane {
             guard let domain = domainsByVNI[vni] else { continue }
             evaluations += 1
             evaluate(domain)
-            if case .managed(let device) = domain.configuration?.device, device.mtu == nil,
-                let vtep = domain.plan?.vtep, underlayMTUs[vtep] == nil
-            {
+            switch domain.configuration?.device {
+            case .managed, .managedVLAN:
+                guard let vtep = domain.plan?.vtep, underlayMTUs[vtep] == nil else { continue }
                 underlayMTUs[vtep] = links.underlayMTU(of: vtep)
+            default: break
             }
         }
         if mustRemoveUnconfigured { removeUnconfigured() }
+    }
+    /// Reads the VLANs of ports that have changed, and touches the domains that they concern.
+    private func readVLANs() {
+        let interfaces = staleVLANs
+        staleVLANs = []
+        for interface in interfaces.sorted() {
+            var table: VLANTable?
+            if let link = links[interface], links[link.master]?.hasVLANFiltering == true {
+                table = Observation.vlans(interface, asking)[interface]
+            }
+            guard table != links.vlans[interface] else { continue }
+            for vni in links.setVLANs(interface, table) { if let vni = VNI(vni) { touched.insert(vni) } }
+            if links[interface]?.vxlan?.collectsMetadata == false { touch(interface: interface) }
+            if !sharedPlaces.isEmpty, links[interface].map({ sharedNames.contains($0.name) }) == true {
+                mustEvaluateShared = true
+            }
+        }
     }
 }

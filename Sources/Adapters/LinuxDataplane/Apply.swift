@@ -125,7 +125,8 @@ extension LinuxDataplane {
     func record(of operation: EntryOperation) -> FloodRecord.Entry {
         let vni = operation.vni == 0 ? operation.domain.rawValue : operation.vni
         return FloodRecord.Entry(
-            interface: operation.interface, target: FloodTarget(vtep: operation.address, vni: vni))
+            place: DeviceNumber(operation.interface, operation.sourceVNI),
+            target: FloodTarget(vtep: operation.address, vni: vni))
     }
     func due(_ domain: Domain) {
         dueDomains[domain.vni] = domain

@@ -23,11 +23,9 @@ extension LinuxDataplane {
             let record = FloodRecord(directory: stateDirectory)
             var lines: [String] = []
             for link in links.sorted {
-                guard let vxlan = link.vxlan, let vni = VNI(vxlan.vni), DeviceMark(link.alias) == nil,
-                    vnis?.contains(vni) != false
-                else { continue }
-                let bridge = links[link.master]?.isBridge == true ? link.master : 0
-                let operations = try marked(link, vni: vni, bridge: bridge, record, socket)
+                guard let vxlan = link.vxlan, DeviceMark(link.alias) == nil else { continue }
+                if !vxlan.collectsMetadata, VNI(vxlan.vni).map({ vnis?.contains($0) != false }) != true { continue }
+                let operations = try marked(link, vxlan, vnis, links, record, socket)
                 let outcome = ApplyOutcome(operations, socket)
                 var reasons: [Int: String] = [:]
                 for refusal in outcome.refused where !refusal.failure.isAbsence {
@@ -37,12 +35,18 @@ extension LinuxDataplane {
                     let command = operation.text(device: links.name(of: operation.interface))
                     lines.append(command + (reasons[index].map { " # refused: \($0)" } ?? ""))
                 }
-                record.removeAll(of: link.interface)
+                record.remove(
+                    operations.filter { $0.kind == .deleteFlood }.map { operation in
+                        let vni = operation.vni == 0 ? operation.domain.rawValue : operation.vni
+                        return FloodRecord.Entry(
+                            place: DeviceNumber(operation.interface, operation.sourceVNI),
+                            target: FloodTarget(vtep: operation.address, vni: vni))
+                    })
             }
             let devices = links.sorted.filter { DeviceMark($0.alias) != nil }
             for link in devices.filter({ !$0.isBridge }) + devices.filter(\.isBridge) {
                 let operation = LinkOperation.delete(interface: link.interface, name: link.name)
-                lines.append(perform([operation], socket).map { "# \($0)" } ?? operation.description)
+                lines.append(perform([operation], socket).failure.map { "# \($0)" } ?? operation.description)
                 record.removeAll(of: link.interface)
             }
             return lines
@@ -53,36 +57,61 @@ extension LinuxDataplane {
 
     /// Deletions of the entries of ours on one device.
     private static func marked(
-        _ link: Link, vni: VNI, bridge: Int32, _ record: FloodRecord, _ socket: NetlinkSocket
+        _ link: Link, _ vxlan: Link.VXLAN, _ vnis: Set<VNI>?, _ links: LinkTable, _ record: FloodRecord,
+        _ socket: NetlinkSocket
     ) throws(NetlinkFailure) -> [EntryOperation] {
+        let bridge = links[link.master].flatMap { $0.isBridge ? $0 : nil }
+        let tunnels = links.vlans[link.interface]?.tunnels ?? [:]
         var operations: [EntryOperation] = []
-        var deletion = EntryOperation(kind: .deleteMAC, domain: vni, interface: link.interface, generation: 0)
+        var neighborInterfaces: [Int32: VNI] = [:]
+        var vlans = tunnels
+        if let vni = VNI(vxlan.vni) {
+            neighborInterfaces[bridge?.interface ?? link.interface] = vni
+            vlans = [links.vlans[link.interface]?.pvid ?? 0: vni.rawValue]
+        }
+        for (vlan, number) in vlans {
+            guard let bridge, let vni = VNI(number), isOf(number, vnis) else { continue }
+            if let upper = links.uppers[DeviceNumber(bridge.interface, UInt32(vlan))] {
+                neighborInterfaces[upper] = vni
+            }
+        }
         for entry in try Observation.dumpFDB(link.interface, socket) {
+            // Whose it is: the device's VNI, or that of the entry, or that of its VLAN.
+            let number =
+                vxlan.collectsMetadata ? entry.master == 0 ? entry.sourceVNI : tunnels[entry.vlan] : vxlan.vni
+            guard let vni = number.flatMap({ VNI($0) }), isOf(number, vnis) else { continue }
+            var deletion = EntryOperation(kind: .deleteMAC, domain: vni, interface: link.interface, generation: 0)
             deletion.mac = entry.mac
+            deletion.sourceVNI = entry.sourceVNI ?? 0
+            deletion.vlan = entry.vlan
             if entry.mac.isZero {
                 guard let vtep = entry.destination else { continue }
                 let target = FloodTarget(vtep: vtep, vni: entry.vni ?? vni.rawValue)
-                guard record.contains(link.interface, target) else { continue }
+                guard record.contains(DeviceNumber(link.interface, deletion.sourceVNI), target) else { continue }
                 deletion.kind = .deleteFlood
                 deletion.address = vtep
                 deletion.vni = target.vni == vni.rawValue ? 0 : target.vni
             } else {
                 guard entry.flags.contains(.externallyLearned) else { continue }
-                deletion.kind = .deleteMAC
                 deletion.flags = entry.master == 0 ? .own : .master
             }
             operations.append(deletion)
         }
-        let neighborInterface = bridge == 0 ? link.interface : bridge
-        for family in [Family.ipv4, Family.ipv6] {
-            for entry in try Observation.dumpNeighbors(neighborInterface, family, socket)
-            where entry.proto == neighborProtocol {
-                var removal = EntryOperation(
-                    kind: .deleteNeighbor, domain: vni, interface: neighborInterface, generation: 0)
-                removal.address = entry.ip
-                operations.append(removal)
+        for (interface, vni) in neighborInterfaces.sorted(by: { $0.key < $1.key }) {
+            for family in [Family.ipv4, Family.ipv6] {
+                for entry in try Observation.dumpNeighbors(interface, family, socket)
+                where entry.proto == neighborProtocol {
+                    var removal = EntryOperation(
+                        kind: .deleteNeighbor, domain: vni, interface: interface, generation: 0)
+                    removal.address = entry.ip
+                    operations.append(removal)
+                }
             }
         }
         return operations
+    }
+    private static func isOf(_ number: UInt32?, _ vnis: Set<VNI>?) -> Bool {
+        guard let vni = number.flatMap({ VNI($0) }) else { return false }
+        return vnis?.contains(vni) != false
     }
 }

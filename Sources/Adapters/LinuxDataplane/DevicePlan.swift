@@ -6,31 +6,50 @@ import Netlink
 
 /// The mark on devices that evpnd made (IFLA_IFALIAS).
 struct DeviceMark: Equatable, Sendable {
-    var vni: VNI
+    /// Which part of the configuration it was made for.
+    enum Owner: Hashable, Sendable {
+        case vni(VNI)
+        /// The bridge for many VNIs.
+        case shared
+    }
+    var owner: Owner
     /// Still being set up: not yet set up (`ip link set up`) for the first time.
     var isNew: Bool
 
-    var alias: String { "evpnd:vni=\(vni)" + (isNew ? ":new" : "") }
-    init(vni: VNI, isNew: Bool) {
-        self.vni = vni
+    var alias: String {
+        let text =
+            switch owner {
+            case .vni(let vni): "evpnd:vni=\(vni)"
+            case .shared: "evpnd:shared"
+            }
+        return text + (isNew ? ":new" : "")
+    }
+    init(_ owner: Owner, isNew: Bool) {
+        self.owner = owner
         self.isNew = isNew
     }
     /// Nil for an alias that is not ours.
     init?(_ alias: String) {
-        guard alias.hasPrefix("evpnd:vni=") else { return nil }
-        var rest = alias.dropFirst("evpnd:vni=".count)
+        guard alias.hasPrefix("evpnd:") else { return nil }
+        var rest = alias.dropFirst("evpnd:".count)
         isNew = rest.hasSuffix(":new")
         if isNew { rest = rest.dropLast(4) }
-        guard let vni = VNI(String(rest)) else { return nil }
-        self.vni = vni
+        if rest == "shared" {
+            owner = .shared
+        } else if rest.hasPrefix("vni="), let vni = VNI(String(rest.dropFirst(4))) {
+            owner = .vni(vni)
+        } else {
+            return nil
+        }
     }
 }
 
 /// One change of a device, printed as the command that does it. Changes of one plan are in the order to do them.
 enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// With an address of its own: one that follows the ports makes the kernel flush the neighbors at every change.
-    case addBridge(name: String, mac: MACAddress, mark: String)
-    case addVXLAN(name: String, vni: VNI, local: IPAddress, port: UInt16, mtu: UInt32, mark: String)
+    case addBridge(name: String, mac: MACAddress, filtersVLANs: Bool, mark: String)
+    /// Without a VNI: `external`.
+    case addVXLAN(name: String, vni: VNI?, local: IPAddress, port: UInt16, mtu: UInt32, mark: String)
     case delete(interface: Int32, name: String)
     case rename(interface: Int32, from: String, to: String)
     case setMTU(interface: Int32, name: String, mtu: UInt32)
@@ -38,16 +57,22 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     case setNoLearning(interface: Int32, name: String)
     case noAddressGeneration(interface: Int32, name: String)
     case enslave(interface: Int32, name: String, bridge: Int32, bridgeName: String)
-    case setPort(interface: Int32, name: String)
+    case setPort(interface: Int32, name: String, mapsVLANs: Bool)
+    case filterVLANs(interface: Int32, name: String)
+    /// The VLAN, and its mapping to the VNI.
+    case mapVLAN(interface: Int32, name: String, vlan: UInt16, vni: VNI)
+    /// The VLAN of untagged frames.
+    case joinVLAN(interface: Int32, name: String, vlan: UInt16)
+    case leaveVLAN(interface: Int32, name: String, vlan: UInt16)
     /// Up for the first time, and the mark loses its `:new`.
     case activate(interface: Int32, name: String, mark: String)
 
     var description: String {
         switch self {
-        case .addBridge(let name, let mac, let mark):
-            "ip link add \(name) address \(mac) type bridge; ip link set \(name) alias \(mark)"
+        case .addBridge(let name, let mac, let filtersVLANs, let mark):
+            "ip link add \(name) address \(mac) type bridge\(filtersVLANs ? " vlan_filtering 1 vlan_default_pvid 0" : ""); ip link set \(name) alias \(mark)"
         case .addVXLAN(let name, let vni, let local, let port, let mtu, let mark):
-            "ip link add \(name) mtu \(mtu) type vxlan id \(vni) local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
+            "ip link add \(name) mtu \(mtu) type vxlan \(vni.map { "id \($0)" } ?? "external") local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
         case .delete(_, let name): "ip link del \(name)"
         case .rename(_, let from, let to): "ip link set \(from) name \(to)"
         case .setMTU(_, let name, let mtu): "ip link set \(name) mtu \(mtu)"
@@ -55,21 +80,27 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .setNoLearning(_, let name): "ip link set \(name) type vxlan nolearning"
         case .noAddressGeneration(_, let name): "ip link set \(name) addrgenmode none"
         case .enslave(_, let name, _, let bridge): "ip link set \(name) master \(bridge)"
-        case .setPort(_, let name): "bridge link set dev \(name) learning off neigh_suppress on"
+        case .setPort(_, let name, let mapsVLANs):
+            "bridge link set dev \(name) learning off neigh_suppress on\(mapsVLANs ? " vlan_tunnel on" : "")"
+        case .filterVLANs(_, let name): "ip link set \(name) type bridge vlan_filtering 1 vlan_default_pvid 0"
+        case .mapVLAN(_, let name, let vlan, let vni):
+            "bridge vlan add dev \(name) vid \(vlan); bridge vlan add dev \(name) vid \(vlan) tunnel_info id \(vni)"
+        case .joinVLAN(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) pvid untagged"
+        case .leaveVLAN(_, let name, let vlan): "bridge vlan del dev \(name) vid \(vlan)"
         case .activate(_, let name, let mark): "ip link set \(name) up alias \(mark)"
         }
     }
     /// The requests, to be sent together so that a crash leaves no device without its mark.
     func encode(_ batch: inout NetlinkBatch, request: Int, sequence: UInt32) {
         switch self {
-        case .addBridge(let name, let mac, let mark):
+        case .addBridge(let name, let mac, let filtersVLANs, let mark):
             request == 0
-                ? batch.addBridge(sequence: sequence, name: name, mac: mac)
+                ? batch.addBridge(sequence: sequence, name: name, mac: mac, filtersVLANs: filtersVLANs)
                 : batch.setLink(sequence: sequence, byName: name, alias: mark)
         case .addVXLAN(let name, let vni, let local, let port, let mtu, let mark):
             request == 0
                 ? batch.addVXLAN(
-                    sequence: sequence, name: name, vni: vni.rawValue, local: local, port: port, ttl: DevicePlan.ttl,
+                    sequence: sequence, name: name, vni: vni?.rawValue, local: local, port: port, ttl: DevicePlan.ttl,
                     mtu: mtu)
                 : batch.setLink(sequence: sequence, byName: name, alias: mark)
         case .delete(let interface, _): batch.deleteLink(sequence: sequence, interface: interface)
@@ -84,8 +115,17 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             batch.setLink(sequence: sequence, interface: interface, noAddressGeneration: true)
         case .enslave(let interface, _, let bridge, _):
             batch.setLink(sequence: sequence, interface: interface, master: bridge)
-        case .setPort(let interface, _):
-            batch.setBridgePort(sequence: sequence, interface: interface, learning: false, suppressNeighbors: true)
+        case .setPort(let interface, _, let mapsVLANs):
+            batch.setBridgePort(
+                sequence: sequence, interface: interface, learning: false, suppressNeighbors: true, mapsVLANs: mapsVLANs
+            )
+        case .filterVLANs(let interface, _): batch.filterVLANs(sequence: sequence, interface: interface)
+        case .mapVLAN(let interface, _, let vlan, let vni):
+            batch.addVLAN(sequence: sequence, interface: interface, vlan: vlan, vni: vni.rawValue)
+        case .joinVLAN(let interface, _, let vlan):
+            batch.addVLAN(sequence: sequence, interface: interface, vlan: vlan, isAccess: true)
+        case .leaveVLAN(let interface, _, let vlan):
+            batch.deleteVLAN(sequence: sequence, interface: interface, vlan: vlan)
         case .activate(let interface, _, let mark):
             batch.setLink(sequence: sequence, interface: interface, isUp: true, alias: mark)
         }
@@ -93,12 +133,27 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// The device's name once it is done; nil: gone.
     var deviceName: String? {
         switch self {
-        case .addBridge(let name, _, _), .addVXLAN(let name, _, _, _, _, _), .rename(_, _, let name),
+        case .addBridge(let name, _, _, _), .addVXLAN(let name, _, _, _, _, _), .rename(_, _, let name),
             .setMTU(_, let name, _), .setLocal(_, let name, _), .setNoLearning(_, let name),
-            .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name),
-            .activate(_, let name, _):
+            .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name, _),
+            .filterVLANs(_, let name), .activate(_, let name, _):
             name
-        case .delete: nil
+        case .delete, .mapVLAN, .joinVLAN, .leaveVLAN: nil
+        }
+    }
+    /// A failure concerns one VLAN or one member.
+    var isOfVLAN: Bool {
+        switch self {
+        case .mapVLAN, .joinVLAN, .leaveVLAN: true
+        default: false
+        }
+    }
+    /// Anything but a member that appears and is put in its place.
+    func concerns(_ vxlan: Link?) -> Bool {
+        switch self {
+        case .enslave(let interface, _, _, _), .joinVLAN(let interface, _, _), .leaveVLAN(let interface, _, _):
+            interface == vxlan?.interface
+        default: true
         }
     }
     var requestCount: Int {
@@ -115,9 +170,22 @@ struct DeviceBinding: Equatable, Sendable {
     /// 0: the VXLAN device is not in a bridge.
     var bridge: Int32
     var vtep: IPAddress
+    /// The domain's VLAN in a bridge that filters VLANs; 0: the bridge is the domain's alone.
+    var vlan: UInt16 = 0
+    /// The VNI by which an external VXLAN device knows the domain's entries; 0: the device is the domain's alone.
+    var sourceVNI: UInt32 = 0
+    /// The VLAN device on the bridge, if there is one.
+    var vlanInterface: Int32 = 0
+
     var isBridged: Bool { bridge != 0 }
-    /// Where neighbors live.
-    var neighborInterface: Int32 { isBridged ? bridge : vxlan }
+    /// Where neighbors live; 0: nowhere, and none can be suppressed.
+    var neighborInterface: Int32 {
+        if isBridged { return vlan == 0 ? bridge : vlanInterface }
+        return sourceVNI == 0 ? vxlan : 0
+    }
+    var interfaces: [Int32] { [vxlan, bridge, neighborInterface].filter { $0 != 0 } }
+    var vxlanPlace: DeviceNumber { DeviceNumber(vxlan, sourceVNI) }
+    var bridgePlace: DeviceNumber { DeviceNumber(bridge, UInt32(vlan)) }
 }
 
 /// The outcome for one domain.
@@ -134,24 +202,42 @@ struct DevicePlan: Equatable, Sendable {
     var bridge: Link?
     var vtep: IPAddress?
 
-    init(_ domain: BroadcastDomain, defaultVTEP: IPAddress?, links: LinkTable) {
+    /// `shared`: what has become of the bridge for many VNIs.
+    init(_ domain: BroadcastDomain, defaultVTEP: IPAddress?, links: LinkTable, shared: SharedPlan? = nil) {
         switch domain.device {
         case .adopted(let name): adopt(domain, name: name, defaultVTEP: defaultVTEP, links: links)
         case .managed(let device): manage(domain, device, vtep: domain.vtep ?? defaultVTEP, links: links)
+        case .managedVLAN: place(domain, shared, links: links)
         }
+    }
+
+    private mutating func place(_ domain: BroadcastDomain, _ shared: SharedPlan?, links: LinkTable) {
+        guard let shared else { return problem = "starting" }
+        vxlan = shared.vxlan
+        bridge = shared.bridge
+        vtep = shared.vtep
+        problem = shared.problems[domain.vni] ?? shared.problem
+        guard let vxlan, let vlan = shared.vlans[domain.vni],
+            links.vlans[vxlan.interface]?.tunnels[vlan] == domain.vni.rawValue
+        else { return problem = problem ?? "the VLAN is being made" }
+        bind(vlan: vlan, sourceVNI: domain.vni.rawValue, links)
     }
 
     private mutating func adopt(_ domain: BroadcastDomain, name: String?, defaultVTEP: IPAddress?, links: LinkTable) {
         if let name {
             guard let link = links[name] else { return problem = "no device \(name)" }
             guard let vxlan = link.vxlan else { return problem = "\(name) is not a VXLAN device" }
-            guard !vxlan.collectsMetadata else {
-                return problem = "\(name) is an external VXLAN device (not supported)"
+            guard vxlan.collectsMetadata || vxlan.vni == domain.vni.rawValue else {
+                return problem = "\(name) has VNI \(vxlan.vni)"
             }
-            guard vxlan.vni == domain.vni.rawValue else { return problem = "\(name) has VNI \(vxlan.vni)" }
             self.vxlan = link
         } else {
-            let candidates = links.sorted(links.vxlans[domain.vni.rawValue])
+            // A device for the VNI alone, otherwise one that a VLAN is mapped on.
+            var candidates = links.sorted(links.vxlans[domain.vni.rawValue])
+            if candidates.isEmpty {
+                candidates = links.sorted(Set((links.tunnels[domain.vni.rawValue] ?? []).map(\.interface)))
+                    .filter { $0.vxlan?.collectsMetadata == true }
+            }
             guard let first = candidates.first else { return problem = "no VXLAN device with VNI \(domain.vni)" }
             vxlan = first
             if candidates.count > 1 {
@@ -168,13 +254,29 @@ struct DevicePlan: Equatable, Sendable {
         } else if let port = vxlan.port, port.isLearning {
             problem =
                 problem ?? "bridge port learning is on: the bridge learns remote MACs by itself (use learning off)"
-        } else if bridge?.hasVLANFiltering == true {
-            problem = problem ?? "the bridge filters VLANs: only untagged traffic is served"
         }
-        bind()
+        adoptPlace(domain, isExternal: parameters.collectsMetadata, links)
+    }
+    /// Which part of the devices is the domain's.
+    private mutating func adoptPlace(_ domain: BroadcastDomain, isExternal: Bool, _ links: LinkTable) {
+        guard let vxlan else { return }
+        let table = links.vlans[vxlan.interface] ?? VLANTable()
+        let isFiltering = bridge?.hasVLANFiltering == true
+        guard isExternal else {
+            if isFiltering, table.pvid == 0 {
+                problem = problem ?? "\(vxlan.name) has no PVID: no VLAN of the bridge reaches it"
+            }
+            return bind(vlan: isFiltering ? table.pvid : 0, sourceVNI: 0, links)
+        }
+        guard bridge != nil else { return bind(vlan: 0, sourceVNI: domain.vni.rawValue, links) }
+        let vlans = table.tunnels.filter { $0.value == domain.vni.rawValue }.keys.sorted()
+        guard isFiltering else { return problem = "the bridge of the external \(vxlan.name) does not filter VLANs" }
+        guard let vlan = vlans.first else { return problem = "\(vxlan.name) maps no VLAN to VNI \(domain.vni)" }
+        if vxlan.port?.mapsVLANs == false { problem = "vlan_tunnel is off on \(vxlan.name)" }
+        bind(vlan: vlan, sourceVNI: domain.vni.rawValue, links)
     }
 
-    private mutating func bind() {
+    private mutating func bind(vlan: UInt16, sourceVNI: UInt32, _ links: LinkTable) {
         guard let vxlan else { return }
         guard vxlan.isUp else {
             state = .down
@@ -183,26 +285,31 @@ struct DevicePlan: Equatable, Sendable {
         guard let vtep else { return problem = "no VTEP address" }
         state = .up
         binding = DeviceBinding(vxlan: vxlan.interface, bridge: bridge?.interface ?? 0, vtep: vtep)
+        binding?.vlan = vlan
+        binding?.sourceVNI = sourceVNI
+        if vlan != 0, let bridge {
+            binding?.vlanInterface = links.uppers[DeviceNumber(bridge.interface, UInt32(vlan))] ?? 0
+        }
     }
 
     private mutating func manage(
         _ domain: BroadcastDomain, _ device: ManagedDevice, vtep: IPAddress?, links: LinkTable
     ) {
         self.vtep = vtep
-        let ours = links.sorted(links.marked[domain.vni])
+        let ours = links.sorted(links.marked[.vni(domain.vni)])
         guard let bridge = resolve(device.bridgeName, ours.first { $0.isBridge }, links) else { return }
         guard let vxlan = resolve(device.vxlanName, ours.first { $0.vxlan != nil }, links) else { return }
         self.bridge = bridge
         self.vxlan = vxlan
         guard let vtep else { return problem = "no VTEP address" }
-        let overhead: UInt32 = vtep.isV6 ? 70 : 50
-        let mtu =
-            device.mtu.map { UInt32(clamping: $0) } ?? max(1280, links.underlayMTU(of: vtep)) - overhead
-        let newMark = DeviceMark(vni: domain.vni, isNew: true).alias
+        let mtu = DevicePlan.mtu(device.mtu, vtep, links)
+        let newMark = DeviceMark(.vni(domain.vni), isNew: true).alias
 
         if bridge == nil {
             operations.append(
-                .addBridge(name: device.bridgeName, mac: bridgeAddress(vtep, domain.vni), mark: newMark))
+                .addBridge(
+                    name: device.bridgeName, mac: DevicePlan.bridgeAddress(vtep, domain.vni.rawValue),
+                    filtersVLANs: false, mark: newMark))
         }
         // VNI and port cannot be changed in place, nor the address family.
         if let link = vxlan, let now = link.vxlan,
@@ -234,16 +341,19 @@ struct DevicePlan: Equatable, Sendable {
             }
         }
         if self.vxlan != nil, bridge != nil, self.vxlan?.master == bridge?.interface {
-            bind()
+            bind(vlan: 0, sourceVNI: 0, links)
         } else {
             problem = problem ?? "the device is being made"
         }
     }
 
+    static func mtu(_ configured: Int?, _ vtep: IPAddress, _ links: LinkTable) -> UInt32 {
+        configured.map { UInt32(clamping: $0) } ?? max(1280, links.underlayMTU(of: vtep)) - (vtep.isV6 ? 70 : 50)
+    }
     /// A locally administered address, the same whenever the bridge is made again: FNV-1a of VTEP and VNI.
-    private func bridgeAddress(_ vtep: IPAddress, _ vni: VNI) -> MACAddress {
+    static func bridgeAddress(_ vtep: IPAddress, _ vni: UInt32) -> MACAddress {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        let number = (0..<4).map { UInt8(truncatingIfNeeded: vni.rawValue >> (8 * $0)) }
+        let number = (0..<4).map { UInt8(truncatingIfNeeded: vni >> (8 * $0)) }
         for octet in vtep.octets + number { hash = (hash ^ UInt64(octet)) &* 0x100_0000_01b3 }
         return MACAddress(rawValue: 0x0200_0000_0000 | hash >> 24 & 0xff_ffff_ffff)
     }
@@ -260,7 +370,7 @@ struct DevicePlan: Equatable, Sendable {
             operations.append(.noAddressGeneration(interface: link.interface, name: name))
         }
         if link.isBridge, DeviceMark(link.alias)?.isNew == true {
-            let mark = DeviceMark(vni: vni, isNew: false).alias
+            let mark = DeviceMark(.vni(vni), isNew: false).alias
             operations.append(.activate(interface: link.interface, name: name, mark: mark))
         }
     }
@@ -277,13 +387,13 @@ struct DevicePlan: Equatable, Sendable {
                 .enslave(interface: index, name: name, bridge: bridge.interface, bridgeName: device.bridgeName))
         }
         if link.master != bridge.interface || link.port?.isLearning != false || link.port?.suppressesNeighbors != true {
-            operations.append(.setPort(interface: index, name: name))
+            operations.append(.setPort(interface: index, name: name, mapsVLANs: false))
         }
         // Last, so that no packet passes before the port is right. Only once: a device that the operator sets down stays
         // down.
         if DeviceMark(link.alias)?.isNew == true {
             operations.append(
-                .activate(interface: index, name: name, mark: DeviceMark(vni: vni, isNew: false).alias))
+                .activate(interface: index, name: name, mark: DeviceMark(.vni(vni), isNew: false).alias))
         }
     }
 }

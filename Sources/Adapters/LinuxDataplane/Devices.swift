@@ -12,17 +12,43 @@ extension LinuxDataplane {
             if let devices = domain.devices, links[devices.vxlan]?.isUp != true { unbind(domain) }
             return
         }
-        let plan = DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links)
+        let plan = DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan)
         domain.plan = plan
         if plan.operations.isEmpty {
-            domain.isSettled = plan.binding != nil
-            domain.deviceFailure = nil
-            domain.deviceBackOffSeconds = 1
-            domain.lastOperations = []
+            domain.work.finish(isSettled: plan.binding != nil)
         } else {
-            change(domain, plan.operations)
+            change(domain.work, plan.operations, isDamage: plan.operations.contains { $0.concerns(plan.vxlan) })
         }
         follow(domain, plan.binding)
+    }
+    /// Compares the bridge for many VNIs with the configuration, and has the domains in it looked at where something changed.
+    func evaluateShared() {
+        mustEvaluateShared = false
+        guard let first = sharedPlaces.min(by: { $0.key < $1.key }) else {
+            sharedPlan = nil
+            sharedWork.finish(isSettled: false)
+            return
+        }
+        var plan = SharedPlan(
+            sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
+            links: links,
+            mayRemove: { mayPrune || released.contains($0) })
+        if plan.operations.isEmpty {
+            sharedWork.finish(isSettled: plan.problem == nil)
+        } else {
+            change(sharedWork, plan.operations, isDamage: plan.operations.contains { $0.concerns(plan.vxlan) })
+        }
+        plan.problem = plan.problem ?? (sharedWork.failures.isEmpty ? sharedWork.failure : nil)
+        plan.problems.merge(sharedWork.failures) { $1 }
+        let old = sharedPlan
+        sharedPlan = plan
+        let isSameDevice =
+            old?.vxlan == plan.vxlan && old?.bridge == plan.bridge && old?.vtep == plan.vtep
+            && old?.problem == plan.problem
+        for vni in sharedPlaces.keys
+        where !isSameDevice || old?.vlans[vni] != plan.vlans[vni] || old?.problems[vni] != plan.problems[vni] {
+            touched.insert(vni)
+        }
     }
 
     /// Binds the domain to the devices that it should use now.
@@ -30,17 +56,23 @@ extension LinuxDataplane {
         if domain.devices != binding {
             let old = domain.devices
             // Another VTEP address on the same devices: nothing in the kernel is lost.
-            if let binding, let old, old.vxlan == binding.vxlan, old.bridge == binding.bridge, domain.isUp {
+            if let binding, let old, old.vxlanPlace == binding.vxlanPlace, old.bridgePlace == binding.bridgePlace,
+                domain.isUp
+            {
                 domain.devices = binding
                 domain.table.binding = binding
-                domain.reported = LocalDomain(vtep: binding.vtep, device: deviceText(binding))
-                emit(.domain(domain.vni, domain.reported))
+                if old.vtep != binding.vtep {
+                    domain.reported = LocalDomain(vtep: binding.vtep, device: deviceText(binding))
+                    emit(.domain(domain.vni, domain.reported))
+                }
+                if old.neighborInterface != binding.neighborInterface {
+                    moveNeighbors(domain, from: old.neighborInterface)
+                }
             } else {
                 unbind(domain)
                 guard let binding else { return }
                 domain.devices = binding
-                byVXLAN[binding.vxlan] = domain
-                if binding.isBridged { byBridge[binding.bridge] = domain }
+                place(domain, binding)
                 updateOwnAddresses(domain)
                 observe(domain)
                 return
@@ -66,13 +98,40 @@ extension LinuxDataplane {
         }
     }
 
-    func unbind(_ domain: Domain) {
-        if let devices = domain.devices {
-            if byVXLAN[devices.vxlan] === domain { byVXLAN[devices.vxlan] = nil }
-            if byBridge[devices.bridge] === domain { byBridge[devices.bridge] = nil }
+    private func place(_ domain: Domain, _ binding: DeviceBinding) {
+        byVXLAN[binding.vxlanPlace] = domain
+        if binding.isBridged { byBridge[binding.bridgePlace] = domain }
+        if binding.neighborInterface != 0 { byNeighbor[binding.neighborInterface] = domain }
+        for interface in binding.interfaces { users[interface, default: []].insert(domain.vni) }
+    }
+    private func unplace(_ domain: Domain, _ binding: DeviceBinding) {
+        if byVXLAN[binding.vxlanPlace] === domain { byVXLAN[binding.vxlanPlace] = nil }
+        if byBridge[binding.bridgePlace] === domain { byBridge[binding.bridgePlace] = nil }
+        if byNeighbor[binding.neighborInterface] === domain { byNeighbor[binding.neighborInterface] = nil }
+        for interface in binding.interfaces {
+            users[interface]?.remove(domain.vni)
+            if users[interface]?.isEmpty == true { users[interface] = nil }
         }
+    }
+    /// A VLAN device came or went: neighbors live elsewhere, or nowhere, now. Everything else stays.
+    private func moveNeighbors(_ domain: Domain, from old: Int32) {
+        guard let devices = domain.devices else { return }
+        if byNeighbor[old] === domain { byNeighbor[old] = nil }
+        users[old]?.remove(domain.vni)
+        place(domain, devices)
+        domain.table.forgetNeighbors()
+        for ip in domain.localNeighbors.keys.sorted() { setLocal(ip, nil, in: domain) }
+        observe(domain)
+    }
+
+    func unbind(_ domain: Domain) {
+        if let devices = domain.devices { unplace(domain, devices) }
         domain.devices = nil
         domain.table.unbind()
+        if domain.configuration == nil {
+            mustRemoveUnconfigured = true
+            scheduleEvaluation()
+        }
         let macs = Set(domain.localMACs.keys).union(domain.ownMACs.keys).sorted()
         let neighbors = Set(domain.localNeighbors.keys).union(domain.ownNeighbors.keys).sorted()
         domain.localMACs = [:]
@@ -90,101 +149,26 @@ extension LinuxDataplane {
 
     // MARK: Managed devices
 
-    private func change(_ domain: Domain, _ operations: [LinkOperation]) {
-        guard !domain.isChangingDevices else { return }
-        if operations == domain.lastOperations {
-            // The same again: it failed, or its notification has not come yet. Not at once, but soon.
-            guard domain.mayRetryDevices else { return }
-        }
-        // A member that appears is no damage.
-        let isDamage = operations.contains { operation in
-            if case .enslave(let interface, _, _, _) = operation {
-                interface == domain.plan?.vxlan?.interface
-            } else {
-                true
-            }
-        }
-        if domain.isSettled, isDamage {
-            domain.isSettled = false
-            healed.increment()
-            log.warning(
-                "dataplane.device.corrected",
-                ["vni": "\(domain.vni)", "commands": operations.map(\.description).joined(separator: "; ")])
-        } else {
-            log.info(
-                "dataplane.device",
-                ["vni": "\(domain.vni)", "commands": operations.map(\.description).joined(separator: "; ")])
-        }
-        domain.isChangingDevices = true
-        domain.lastOperations = operations
-        domain.mayRetryDevices = false
-        let me = OnLoop(self)
-        let vni = domain.vni
-        worker.submit { [socket, handle = loop.handle] in
-            let failure = LinuxDataplane.perform(operations, socket)
-            // Of a device that is down the kernel tells no change of its alias: the devices are asked for.
-            let links = LinuxDataplane.read(Set(operations.compactMap(\.deviceName)).sorted(), socket)
-            handle.post { me { $0.changed(vni, failure, links) } }
-        }
-    }
-    /// Does the operations in order; the first failure ends it and is told.
-    static func perform(_ operations: [LinkOperation], _ socket: NetlinkSocket) -> String? {
-        for operation in operations {
-            let refused = socket.transact(operation.requestCount) { batch, index, sequence in
-                operation.encode(&batch, request: index, sequence: sequence)
-            }
-            if let first = refused.first { return "\(operation): \(first.failure)" }
-        }
-        return nil
-    }
-    private static func read(_ names: [String], _ socket: NetlinkSocket) -> [Link] {
-        var found: [Link] = []
-        _ = socket.transact(
-            names.count,
-            reply: { _, message in
-                if message.type == MessageType.newLink, let link = Link(decoding: message.payload) {
-                    found.append(link)
-                }
-            },
-            { batch, index, sequence in batch.getLink(sequence: sequence, name: names[index]) })
-        return found
-    }
-    private func changed(_ vni: VNI, _ failure: String?, _ found: [Link]) {
-        guard !isClosed, let domain = domainsByVNI[vni] else { return }
-        // First what was told of the changes: an older notification must not win over what was read after them.
-        readNotifications()
-        for link in found {
-            guard var known = links[link.interface] else { continue }
-            known.alias = link.alias
-            known.addressGenerationMode = link.addressGenerationMode
-            update(link.interface, known)
-        }
-        domain.isChangingDevices = false
-        if let failure, failure != domain.deviceFailure {
-            log.warning("dataplane.device.refused", ["vni": "\(vni)", "reason": failure])
-        }
-        domain.deviceFailure = failure
-        let delay = failure == nil ? 1 : domain.deviceBackOffSeconds
-        if failure != nil { domain.deviceBackOffSeconds = min(30, delay * 2) }
-        loop.schedule(after: .seconds(delay)) { [weak self, weak domain] in
-            guard let self, let domain, !isClosed else { return }
-            domain.mayRetryDevices = true
-            touched.insert(domain.vni)
-            scheduleEvaluation()
-        }
-        touched.insert(vni)
-        scheduleEvaluation()
-    }
     /// Deletes devices with our mark whose domain is not managed any more: at once when it left the configuration in this
     /// process's life, otherwise when pruning is allowed.
     func removeUnconfigured() {
         guard hasConfiguration else { return }
         mustRemoveUnconfigured = false
-        var found: Set<Int32> = []
-        for (vni, interfaces) in links.marked where mayPrune || released.contains(vni) {
-            if case .managed = domainsByVNI[vni]?.configuration?.device { continue }
-            found.formUnion(interfaces.subtracting(removing))
+        var unwanted: Set<Int32> = []
+        for (owner, interfaces) in links.marked {
+            switch owner {
+            case .vni(let vni):
+                guard mayPrune || released.contains(vni) else { continue }
+                if case .managed = domainsByVNI[vni]?.configuration?.device { continue }
+            case .shared:
+                // Its entries and VLANs go first, domain by domain.
+                guard mayPrune || isSharedReleased, sharedPlaces.isEmpty,
+                    interfaces.allSatisfy({ users[$0] == nil })
+                else { continue }
+            }
+            unwanted.formUnion(interfaces.subtracting(removing))
         }
+        let found = unwanted
         guard !found.isEmpty else { return }
         removing.formUnion(found)
         let devices = links.sorted(found)
@@ -194,7 +178,7 @@ extension LinuxDataplane {
         log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
         let me = OnLoop(self)
         worker.submit { [socket, operations, found, handle = loop.handle] in
-            let failures = operations.compactMap { LinuxDataplane.perform([$0], socket) }
+            let failures = operations.compactMap { LinuxDataplane.perform([$0], socket).failure }
             handle.post {
                 me { dataplane in
                     for failure in failures { dataplane.log.warning("dataplane.device.refused", ["reason": failure]) }

@@ -27,14 +27,7 @@ final class Domain {
     var ownMACs: [MACAddress: LocalMAC] = [:]
     var ownNeighbors: [IPAddress: LocalNeighbor] = [:]
 
-    /// Device changes: at the kernel now, the last ones, why they failed, when to try again.
-    var isChangingDevices = false
-    var lastOperations: [LinkOperation] = []
-    var deviceFailure: String?
-    var deviceBackOffSeconds = 1
-    var mayRetryDevices = true
-    /// The managed devices were as configured: a later difference is damage.
-    var isSettled = false
+    let work: DeviceWork
 
     /// A MAC in the bridge's table on a port other than the VXLAN device.
     struct LocalPort: Hashable {
@@ -45,8 +38,9 @@ final class Domain {
 
     init(vni: VNI, vteps: VTEPTable) {
         self.vni = vni
+        work = DeviceWork(.vni(vni))
         table = EntryTable(domain: vni, vteps: vteps)
     }
-    var problem: String? { deviceFailure ?? plan?.problem }
+    var problem: String? { work.failure ?? plan?.problem }
     var isUp: Bool { reported != nil }
 }

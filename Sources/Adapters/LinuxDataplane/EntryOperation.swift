@@ -29,8 +29,11 @@ struct EntryOperation: Hashable, Sendable {
     var interface: Int32
     /// Of the domain's binding to its device; an answer for an earlier one is dropped.
     var generation: UInt32
-    /// 0: the device's own VNI.
+    /// The VNI to send with; 0: the domain's.
     var vni: UInt32 = 0
+    /// In an external VXLAN device, the VNI that the entry belongs to; in a bridge that filters VLANs, the VLAN. 0: none.
+    var sourceVNI: UInt32 = 0
+    var vlan: UInt16 = 0
     var mac: MACAddress = .zero
     /// The VTEP, or a neighbor's IP address.
     var address: IPAddress = .v4(.any)
@@ -44,28 +47,34 @@ struct EntryOperation: Hashable, Sendable {
         case .setMAC:
             batch.setFDB(
                 sequence: sequence, interface: interface, mac: mac, destination: address, vni: remoteVNI,
-                state: .reachable, flags: flags.union(.externallyLearned), mode: [.create, .replace])
+                sourceVNI: sourceVNI, vlan: flags.contains(.master) ? vlan : 0, state: .reachable,
+                flags: flags.union(.externallyLearned), mode: [.create, .replace])
         case .setSticky:
             batch.setFDB(
-                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, state: .noARP,
+                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, vlan: vlan,
+                state: .noARP,
                 flags: [.master, .sticky], mode: [.create, .replace])
         case .clearSticky:
             batch.setFDB(
-                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, state: .reachable,
+                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, vlan: vlan,
+                state: .reachable,
                 flags: .master, mode: [.create, .replace])
         case .deleteMAC:
             batch.deleteFDB(
-                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, flags: flags)
+                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil,
+                sourceVNI: flags.contains(.own) ? sourceVNI : 0, vlan: flags.contains(.master) ? vlan : 0, flags: flags)
         case .verifyMAC:
             batch.getFDB(
-                sequence: sequence, interface: interface, mac: mac, flags: request == 0 ? .own : .master)
+                sequence: sequence, interface: interface, mac: mac, sourceVNI: sourceVNI, vlan: vlan,
+                flags: request == 0 ? .own : .master)
         case .addFlood:
             batch.setFDB(
                 sequence: sequence, interface: interface, mac: .zero, destination: address, vni: remoteVNI,
-                state: [.reachable, .permanent], flags: .own, mode: [.create, .append])
+                sourceVNI: sourceVNI, state: [.reachable, .permanent], flags: .own, mode: [.create, .append])
         case .deleteFlood:
             batch.deleteFDB(
-                sequence: sequence, interface: interface, mac: .zero, destination: address, vni: remoteVNI, flags: .own)
+                sequence: sequence, interface: interface, mac: .zero, destination: address, vni: remoteVNI,
+                sourceVNI: sourceVNI, flags: .own)
         case .setNeighbor:
             batch.setNeighbor(
                 sequence: sequence, interface: interface, ip: address, mac: mac, state: .noARP,
@@ -79,15 +88,18 @@ struct EntryOperation: Hashable, Sendable {
 
     /// The command that does the same.
     func text(device: String) -> String {
-        let vniText = vni == 0 ? "" : " vni \(vni)"
+        let vniText = (vni == 0 ? "" : " vni \(vni)") + (sourceVNI == 0 ? "" : " src_vni \(sourceVNI)")
+        let vlanText = vlan == 0 ? "" : " vlan \(vlan)"
         let tables =
-            (flags.contains(.own) ? " self" : "") + (flags.contains(.master) ? " master" : "")
+            (flags.contains(.own) ? " self" : "") + (flags.contains(.master) ? vlanText + " master" : "")
         switch kind {
         case .setMAC: return "bridge fdb replace \(mac) dev \(device) dst \(address)\(vniText)\(tables) extern_learn"
-        case .setSticky: return "bridge fdb replace \(mac) dev \(device) master static sticky"
-        case .clearSticky: return "bridge fdb replace \(mac) dev \(device) master dynamic"
-        case .deleteMAC: return "bridge fdb del \(mac) dev \(device)\(tables)"
-        case .verifyMAC: return "bridge fdb get \(mac) dev \(device)\(tables)"
+        case .setSticky: return "bridge fdb replace \(mac) dev \(device)\(vlanText) master static sticky"
+        case .clearSticky: return "bridge fdb replace \(mac) dev \(device)\(vlanText) master dynamic"
+        case .deleteMAC: return "bridge fdb del \(mac) dev \(device)\(flags.contains(.own) ? vniText : "")\(tables)"
+        case .verifyMAC:
+            let place = sourceVNI == 0 ? "" : " vni \(sourceVNI)"
+            return "bridge fdb get \(mac) dev \(device)\(place)\(tables)"
         case .addFlood: return "bridge fdb append \(mac) dev \(device) dst \(address)\(vniText)"
         case .deleteFlood: return "bridge fdb del \(mac) dev \(device) dst \(address)\(vniText)"
         case .setNeighbor:

@@ -270,7 +270,10 @@ struct EntryTable {
     }
 
     private func operation(_ kind: EntryOperation.Kind, _ binding: DeviceBinding) -> EntryOperation {
-        EntryOperation(kind: kind, domain: domain, interface: binding.vxlan, generation: generation)
+        var operation = EntryOperation(kind: kind, domain: domain, interface: binding.vxlan, generation: generation)
+        operation.sourceVNI = binding.sourceVNI
+        operation.vlan = binding.vlan
+        return operation
     }
     private func sendingVNI(_ vni: UInt32) -> UInt32 { vni == domain.rawValue ? 0 : vni }
 
@@ -332,7 +335,7 @@ struct EntryTable {
         return change
     }
     private func next(_ ip: IPAddress, _ row: NeighborRow, _ binding: DeviceBinding) -> EntryOperation? {
-        guard canHoldNeighbors, !row.marks.contains(.inFlight) else { return nil }
+        guard canHoldNeighbors, binding.neighborInterface != 0, !row.marks.contains(.inFlight) else { return nil }
         var change = operation(.verifyNeighbor, binding)
         change.interface = binding.neighborInterface
         change.address = ip
@@ -382,6 +385,8 @@ struct EntryTable {
             var isReported = false
             update(neighbor: operation.address) { row in
                 row.marks.remove(.inFlight)
+                // Of a device where neighbors lived before.
+                guard operation.interface == binding.neighborInterface else { return }
                 switch operation.kind {
                 case .setNeighbor where failure == nil:
                     row.have = NeighborRow.Binding(operation.mac, isRouter: operation.flags.contains(.router))

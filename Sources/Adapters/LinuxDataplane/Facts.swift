@@ -55,6 +55,10 @@ extension LinuxDataplane {
             touch(interface: link.interface)
             linkRemoved(link.interface)
             update(link.interface, nil)
+        case MessageType.newVLAN, MessageType.deleteVLAN:
+            guard let interface = PortVLANs.interface(message.payload), links[interface] != nil else { return }
+            staleVLANs.insert(interface)
+            scheduleEvaluation()
         case MessageType.newAddress:
             if let address = InterfaceAddress(decoding: message.payload), links.insert(address) { changed(address) }
         case MessageType.deleteAddress:
@@ -70,13 +74,17 @@ extension LinuxDataplane {
     func linkRemoved(_ interface: Int32) {
         floodRecord.removeAll(of: interface)
         if let master = links[interface]?.master, master != 0 { portLeft(interface, bridge: master) }
-        if let domain = byVXLAN[interface] { unbind(domain) }
+        for vni in (users[interface] ?? []).sorted() {
+            if let domain = domainsByVNI[vni], domain.devices?.vxlan == interface { unbind(domain) }
+        }
     }
     /// The kernel flushes a port's entries when it leaves; should a notification of it be missing, nothing stays behind.
     private func portLeft(_ interface: Int32, bridge: Int32) {
-        guard let domain = byBridge[bridge] else { return }
-        for mac in domain.localMACs.filter({ $0.value.interface == interface }).map(\.key).sorted() {
-            setLocal(mac, nil, in: domain)
+        for vni in (users[bridge] ?? []).sorted() {
+            guard let domain = domainsByVNI[vni], domain.devices?.bridge == bridge else { continue }
+            for mac in domain.localMACs.filter({ $0.value.interface == interface }).map(\.key).sorted() {
+                setLocal(mac, nil, in: domain)
+            }
         }
     }
 
@@ -84,14 +92,16 @@ extension LinuxDataplane {
 
     private func received(_ entry: FDBEntry, isNew: Bool) {
         if entry.master == 0 {
-            guard let domain = byVXLAN[entry.interface] else { return }
+            guard let domain = byVXLAN[DeviceNumber(entry.interface, entry.sourceVNI ?? 0)] else { return }
             if domain.isObserving { domain.touchedMACs.insert(entry.mac) }
             if entry.mac.isZero {
                 floodChanged(entry, isNew: isNew, domain)
             } else {
                 deviceChanged(entry, isNew, domain)
             }
-        } else if let domain = byBridge[entry.master] {
+        } else if let domain = byBridge[DeviceNumber(entry.master)]
+            ?? byBridge[DeviceNumber(entry.master, UInt32(entry.vlan))]
+        {
             if domain.isObserving { domain.touchedMACs.insert(entry.mac) }
             if entry.interface == domain.devices?.vxlan {
                 portChanged(entry, isNew, domain)
@@ -177,7 +187,7 @@ extension LinuxDataplane {
         guard domain.table.binding != nil, let vtep = entry.destination else { return }
         let target = FloodTarget(vtep: vtep, vni: entry.vni ?? domain.vni.rawValue)
         guard let row = domain.table.floods[target] else {
-            if isNew, !floodRecord.contains(entry.interface, target) {
+            if isNew, !floodRecord.contains(DeviceNumber(entry.interface, entry.sourceVNI ?? 0), target) {
                 domain.table.observed(flood: entry, isOurs: false)
             }
             return
@@ -199,7 +209,7 @@ extension LinuxDataplane {
 
     /// Learned or static on a port; the ports' own addresses (permanent) are nobody's location.
     func isLocal(_ entry: FDBEntry) -> Bool {
-        entry.mac.isUsableByHost && !entry.state.contains(.permanent)
+        entry.mac.isUsableByHost && !entry.state.contains(.permanent) && !entry.isLocked
     }
     func localPort(_ entry: FDBEntry) -> Domain.LocalPort {
         Domain.LocalPort(
@@ -209,9 +219,7 @@ extension LinuxDataplane {
     // MARK: Neighbors
 
     private func received(_ entry: NeighborEntry, isNew: Bool) {
-        guard let domain = byBridge[entry.interface] ?? byVXLAN[entry.interface],
-            domain.devices?.neighborInterface == entry.interface
-        else { return }
+        guard let domain = byNeighbor[entry.interface] else { return }
         if domain.isObserving { domain.touchedNeighbors.insert(entry.ip) }
         let local = isNew ? localNeighbor(entry) : nil
         if domain.localNeighbors[entry.ip] != local { setLocal(entry.ip, local, in: domain) }
@@ -267,7 +275,7 @@ extension LinuxDataplane {
         var neighbors: [IPAddress: LocalNeighbor] = [:]
         if let devices = domain.devices, let link = links[devices.neighborInterface], let mac = link.address {
             let addresses = (links.addresses[link.interface] ?? []).map(\.ip)
-            if devices.isBridged {
+            if devices.neighborInterface != devices.vxlan {
                 if addresses.contains(where: { !$0.isLinkLocal }) {
                     macs[mac] = LocalMAC(port: link.name, isGateway: true)
                 }
@@ -309,7 +317,9 @@ extension LinuxDataplane {
         onLocalChanges?(facts)
     }
     func deviceText(_ devices: DeviceBinding) -> String {
-        devices.isBridged
-            ? "\(links.name(of: devices.vxlan)) in \(links.name(of: devices.bridge))" : links.name(of: devices.vxlan)
+        var text = links.name(of: devices.vxlan)
+        if devices.isBridged { text += " in \(links.name(of: devices.bridge))" }
+        if devices.vlan != 0 { text += " vlan \(devices.vlan)" }
+        return text
     }
 }

@@ -4,14 +4,17 @@ import CLinux
 import Glibc
 import NetTypes
 
-/// An append-only log, `+ INTERFACE VTEP VNI` or `- …` a line, in a directory that does not survive a reboot (and neither do the
+/// An append-only log, `+ INTERFACE VTEP VNI [SRC_VNI]` or `- …` a line, in a directory that does not survive a reboot (and neither do the
 /// entries). A line is written before its entry is programmed, so a crash leaves no entry that we would not know as ours.
 /// The interface index tells a device that was made again, which starts without our entries.
 final class FloodRecord {
     struct Entry: Hashable, Sendable {
-        var interface: Int32
+        /// The VXLAN device and, if it serves many, the VNI that the entry belongs to.
+        var place: DeviceNumber
         var target: FloodTarget
-        var line: String { "\(interface) \(target.vtep) \(target.vni)\n" }
+        var line: String {
+            "\(place.interface) \(target.vtep) \(target.vni)" + (place.number == 0 ? "\n" : " \(place.number)\n")
+        }
     }
     private(set) var entries: Set<Entry> = []
     private let path: String
@@ -28,8 +31,8 @@ final class FloodRecord {
     }
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    func contains(_ interface: Int32, _ target: FloodTarget) -> Bool {
-        entries.contains(Entry(interface: interface, target: target))
+    func contains(_ place: DeviceNumber, _ target: FloodTarget) -> Bool {
+        entries.contains(Entry(place: place, target: target))
     }
     func insert(_ new: [Entry]) {
         var text = ""
@@ -42,12 +45,12 @@ final class FloodRecord {
         append(text, lines: old.count)
     }
     /// The device is gone, and its entries with it.
-    func removeAll(of interface: Int32) { remove(entries.filter { $0.interface == interface }) }
+    func removeAll(of interface: Int32) { remove(entries.filter { $0.place.interface == interface }) }
 
     /// Of other devices than these nothing is left.
     func keep(_ interfaces: some Collection<Int32>) {
         let known = Set(interfaces)
-        remove(entries.filter { !known.contains($0.interface) })
+        remove(entries.filter { !known.contains($0.place.interface) })
     }
 
     /// Lines that make no sense (a torn write, a foreign hand) are skipped: their entries then count as foreign.
@@ -65,10 +68,11 @@ final class FloodRecord {
         }
         for line in bytes.split(separator: 0x0a) {
             let words = line.split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
-            guard words.count == 4, let interface = Int32(words[1]), let vtep = IPAddress(words[2]),
-                let vni = UInt32(words[3])
+            guard words.count == 4 || words.count == 5, let interface = Int32(words[1]),
+                let vtep = IPAddress(words[2]), let vni = UInt32(words[3]),
+                let source = words.count == 5 ? UInt32(words[4]) : 0
             else { continue }
-            let entry = Entry(interface: interface, target: FloodTarget(vtep: vtep, vni: vni))
+            let entry = Entry(place: DeviceNumber(interface, source), target: FloodTarget(vtep: vtep, vni: vni))
             if words[0] == "+" { entries.insert(entry) }
             if words[0] == "-" { entries.remove(entry) }
         }
@@ -79,7 +83,9 @@ final class FloodRecord {
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0o600)
         guard file >= 0 else { return fail() }
         var text = ""
-        for entry in entries.sorted(by: { ($0.interface, $0.target) < ($1.interface, $1.target) }) {
+        for entry in entries.sorted(by: {
+            ($0.place.interface, $0.place.number, $0.target) < ($1.place.interface, $1.place.number, $1.target)
+        }) {
             text += "+ " + entry.line
         }
         guard FloodRecord.write(text, to: file), rename(temporary, path) == 0 else {

@@ -12,9 +12,14 @@ struct LinkTable: Equatable, Sendable {
     private(set) var vxlans: [UInt32: Set<Int32>] = [:]
     /// Devices with our mark, and the same by VNI.
     private(set) var marks: [Int32: DeviceMark] = [:]
-    private(set) var marked: [VNI: Set<Int32>] = [:]
+    private(set) var marked: [DeviceMark.Owner: Set<Int32>] = [:]
     /// Devices by the device that they are enslaved to.
     private(set) var ports: [Int32: Set<Int32>] = [:]
+    /// VLAN devices by the device below and the VLAN.
+    private(set) var uppers: [DeviceNumber: Int32] = [:]
+    /// VLANs of the ports of bridges that filter VLANs, and where a VNI is mapped to a VLAN.
+    private(set) var vlans: [Int32: VLANTable] = [:]
+    private(set) var tunnels: [UInt32: Set<DeviceNumber>] = [:]
 
     subscript(interface: Int32) -> Link? { links[interface] }
     subscript(name: String) -> Link? { indices[name].flatMap { links[$0] } }
@@ -31,15 +36,17 @@ struct LinkTable: Equatable, Sendable {
         if let vxlan = link.vxlan, !vxlan.collectsMetadata { vxlans[vxlan.vni, default: []].insert(link.interface) }
         if let mark = DeviceMark(link.alias) {
             marks[link.interface] = mark
-            marked[mark.vni, default: []].insert(link.interface)
+            marked[mark.owner, default: []].insert(link.interface)
         }
         if link.master != 0 { ports[link.master, default: []].insert(link.interface) }
+        if link.vlan != 0 { uppers[DeviceNumber(link.lower, UInt32(link.vlan))] = link.interface }
         return true
     }
     mutating func remove(_ interface: Int32) {
         guard let old = links.removeValue(forKey: interface) else { return }
         removeFromIndices(old)
         addresses[interface] = nil
+        setVLANs(interface, nil)
     }
     private mutating func removeFromIndices(_ old: Link) {
         func remove<Key>(_ key: Key, from index: inout [Key: Set<Int32>]) {
@@ -48,8 +55,27 @@ struct LinkTable: Equatable, Sendable {
         }
         if indices[old.name] == old.interface { indices[old.name] = nil }
         if let vxlan = old.vxlan { remove(vxlan.vni, from: &vxlans) }
-        if let mark = marks.removeValue(forKey: old.interface) { remove(mark.vni, from: &marked) }
+        if let mark = marks.removeValue(forKey: old.interface) { remove(mark.owner, from: &marked) }
+        let place = DeviceNumber(old.lower, UInt32(old.vlan))
+        if old.vlan != 0, uppers[place] == old.interface { uppers[place] = nil }
         if old.master != 0 { remove(old.master, from: &ports) }
+    }
+    /// Replaces the VLANs of a port; returns the VNIs whose mapping changed.
+    @discardableResult mutating func setVLANs(_ interface: Int32, _ table: VLANTable?) -> Set<UInt32> {
+        let old = vlans[interface]?.tunnels ?? [:]
+        let new = table?.tunnels ?? [:]
+        vlans[interface] = table
+        var changed: Set<UInt32> = []
+        for (vlan, vni) in old where new[vlan] != vni {
+            changed.insert(vni)
+            tunnels[vni]?.remove(DeviceNumber(interface, UInt32(vlan)))
+            if tunnels[vni]?.isEmpty == true { tunnels[vni] = nil }
+        }
+        for (vlan, vni) in new where old[vlan] != vni {
+            changed.insert(vni)
+            tunnels[vni, default: []].insert(DeviceNumber(interface, UInt32(vlan)))
+        }
+        return changed
     }
     mutating func insert(_ address: InterfaceAddress) -> Bool {
         addresses[address.interface, default: []].insert(address).inserted
@@ -75,5 +101,34 @@ struct LinkTable: Equatable, Sendable {
             }
         }
         return smallest ?? 1500
+    }
+}
+
+/// A device and a number in it: a VLAN of a bridge, a VNI of an external VXLAN device; 0: all of it.
+struct DeviceNumber: Hashable, Sendable {
+    var interface: Int32
+    var number: UInt32
+    init(_ interface: Int32, _ number: UInt32 = 0) {
+        self.interface = interface
+        self.number = number
+    }
+}
+
+/// The VLANs of one port.
+struct VLANTable: Equatable, Sendable {
+    /// 0: none.
+    var pvid: UInt16 = 0
+    var members: Set<UInt16> = []
+    var untagged: Set<UInt16> = []
+    /// VNIs by VLAN.
+    var tunnels: [UInt16: UInt32] = [:]
+
+    mutating func insert(_ range: PortVLANs) {
+        for vlan in range.vlans {
+            members.insert(vlan)
+            if range.isPVID { pvid = vlan }
+            if range.isUntagged { untagged.insert(vlan) }
+            if let first = range.vni { tunnels[vlan] = first &+ UInt32(vlan - range.vlans.lowerBound) }
+        }
     }
 }

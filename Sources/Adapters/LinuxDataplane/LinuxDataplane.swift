@@ -45,8 +45,21 @@ public final class LinuxDataplane {
 
     var links = LinkTable()
     var domainsByVNI: [VNI: Domain] = [:]
-    var byVXLAN: [Int32: Domain] = [:]
-    var byBridge: [Int32: Domain] = [:]
+    /// Domains by VXLAN device and VNI, by bridge and VLAN, by the device of their neighbors, and by every device they use.
+    var byVXLAN: [DeviceNumber: Domain] = [:]
+    var byBridge: [DeviceNumber: Domain] = [:]
+    var byNeighbor: [Int32: Domain] = [:]
+    var users: [Int32: Set<VNI>] = [:]
+    /// The bridge for many VNIs: who lives there, what is to be done about it.
+    var sharedPlaces: [VNI: ManagedVLAN] = [:]
+    var sharedPlan: SharedPlan?
+    let sharedWork = DeviceWork(.shared)
+    var mustEvaluateShared = false
+    var isSharedReleased = false
+    /// Ports whose VLANs have to be read.
+    var staleVLANs: Set<Int32> = []
+    /// Domains that wait for their tables to be read.
+    var toObserve: Set<VNI> = []
     var defaultVTEP: IPAddress?
     var failures: [ForwardingKey: Failure] = [:]
 
@@ -55,6 +68,7 @@ public final class LinuxDataplane {
     /// Domains to be compared with their devices, names in configurations, and the underlay's MTU as last used.
     var touched: Set<VNI> = []
     var namedBy: [String: Set<VNI>] = [:]
+    var sharedNames: Set<String> = []
     var underlayMTUs: [IPAddress: UInt32] = [:]
     var mustRemoveUnconfigured = false
     /// How often a domain was compared with its devices, for tests.
@@ -142,15 +156,26 @@ public final class LinuxDataplane {
             released.remove(vni)
             domain.table.mayPrune = mayPrune
             guard domain.configuration != configuration else { continue }
-            if case .managed = domain.configuration?.device, case .adopted = configuration.device {
-                released.insert(vni)
+            switch (domain.configuration?.device, configuration.device) {
+            case (.managed, .managed), (.managedVLAN, .managedVLAN), (.adopted, _), (nil, _): break
+            default: released.insert(vni)
             }
             domain.configuration = configuration
-            domain.isSettled = false
-            domain.lastOperations = []
+            domain.work.reset()
         }
+        collectPlaces()
         indexNames()
         evaluateAll()
+    }
+    private func collectPlaces() {
+        var places: [VNI: ManagedVLAN] = [:]
+        for (vni, domain) in domainsByVNI {
+            if case .managedVLAN(let place) = domain.configuration?.device { places[vni] = place }
+        }
+        guard places != sharedPlaces else { return }
+        if places.isEmpty { isSharedReleased = true }
+        sharedPlaces = places
+        sharedWork.reset()
     }
     func domain(_ vni: VNI) -> Domain {
         if let domain = domainsByVNI[vni] { return domain }
@@ -165,7 +190,7 @@ public final class LinuxDataplane {
         let wasManaged = if case .managed = domain.configuration?.device { true } else { false }
         domain.configuration = nil
         domain.plan = nil
-        domain.deviceFailure = nil
+        domain.work.finish(isSettled: false)
         released.insert(domain.vni)
         if domain.isUp {
             domain.reported = nil
@@ -228,7 +253,8 @@ public final class LinuxDataplane {
     /// Every configured domain has been looked at: it is usable, or it is known why not.
     public var isReady: Bool {
         hasConfiguration
-            && domainsByVNI.values.allSatisfy { !$0.isChangingDevices && (!$0.isObserving || $0.table.binding != nil) }
+            && domainsByVNI.values.allSatisfy { !$0.work.isChanging && (!$0.isObserving || $0.table.binding != nil) }
+            && !sharedWork.isChanging
     }
     /// Stops observing and closes the sockets; forwarding stays in the kernel. What is already on its way to the kernel
     /// is still done.

@@ -6,7 +6,7 @@ import NetTypes
 import Netlink
 import Telemetry
 
-/// The kernel's entries for the devices of one domain. Dumps are by device: the kernel's FDB dump costs the square of the table.
+/// The kernel's entries for one domain. Dumps are by device: the kernel's FDB dump costs the square of the table.
 struct Observation: Sendable {
     /// Of the VXLAN device: its own table, and the bridge's rows on its port. Nil: not asked for.
     var port: [FDBEntry]?
@@ -15,17 +15,61 @@ struct Observation: Sendable {
     var neighbors: [NeighborEntry] = []
     var failure: NetlinkFailure?
 
-    init(_ devices: DeviceBinding, withPort: Bool, ports: [Int32], _ socket: NetlinkSocket) {
-        do throws(NetlinkFailure) {
-            if withPort { port = try Observation.dumpFDB(devices.vxlan, socket) }
-            for index in ports {
-                local += try Observation.dumpFDB(index, socket).filter { $0.master == devices.bridge }
+    /// What is to be read for one domain.
+    struct Question: Sendable {
+        var vni: VNI
+        var devices: DeviceBinding
+        /// Whether the VXLAN device is to be dumped, which is expensive when it is large.
+        var withPort: Bool
+        /// The bridge's other ports.
+        var ports: [Int32]
+    }
+    /// Entries of one device, by the VNI in its own table and by the VLAN in the bridge's.
+    private struct Dump {
+        var own: [UInt32: [FDBEntry]] = [:]
+        var bridge: [UInt16: [FDBEntry]] = [:]
+        init(_ entries: [FDBEntry]) {
+            for entry in entries {
+                if entry.master == 0 {
+                    own[entry.sourceVNI ?? 0, default: []].append(entry)
+                } else {
+                    bridge[entry.vlan, default: []].append(entry)
+                }
             }
-            for family in [Family.ipv4, Family.ipv6] {
-                neighbors += try Observation.dumpNeighbors(devices.neighborInterface, family, socket)
+        }
+        func bridge(_ devices: DeviceBinding) -> [FDBEntry] {
+            let all = devices.vlan == 0 ? bridge.values.flatMap { $0 } : bridge[devices.vlan] ?? []
+            return all.filter { $0.master == devices.bridge }
+        }
+    }
+
+    /// The answers, in order. Each device is dumped once, however many domains share it.
+    static func answer(_ questions: [Question], _ socket: NetlinkSocket) -> [Observation] {
+        var dumps: [Int32: Dump] = [:]
+        func dump(_ interface: Int32) throws(NetlinkFailure) -> Dump {
+            if let known = dumps[interface] { return known }
+            let new = Dump(try dumpFDB(interface, socket))
+            dumps[interface] = new
+            return new
+        }
+        return questions.map { question in
+            var observation = Observation()
+            let devices = question.devices
+            do throws(NetlinkFailure) {
+                if question.withPort {
+                    let found = try dump(devices.vxlan)
+                    observation.port = (found.own[devices.sourceVNI] ?? []) + found.bridge(devices)
+                }
+                for port in question.ports { observation.local += try dump(port).bridge(devices) }
+                if devices.neighborInterface != 0 {
+                    for family in [Family.ipv4, Family.ipv6] {
+                        observation.neighbors += try dumpNeighbors(devices.neighborInterface, family, socket)
+                    }
+                }
+            } catch {
+                observation.failure = error
             }
-        } catch {
-            failure = error
+            return observation
         }
     }
     static func dumpFDB(_ interface: Int32, _ socket: NetlinkSocket) throws(NetlinkFailure) -> [FDBEntry] {
@@ -67,28 +111,80 @@ struct Observation: Sendable {
                 if let address = InterfaceAddress(decoding: message.payload) { addresses.append(address) }
             })
         for address in addresses { _ = table.insert(address) }
+        for (interface, vlans) in Observation.vlans(0, socket) { table.setVLANs(interface, vlans) }
         return table
+    }
+    /// VLANs of one port or, with 0, of all. Empty when the kernel's bridges cannot filter VLANs, or it is no port.
+    static func vlans(_ interface: Int32, _ socket: NetlinkSocket) -> [Int32: VLANTable] {
+        var found: [Int32: VLANTable] = [:]
+        try? socket.dump(
+            restart: { found = [:] }, { $0.dumpVLANs(sequence: $1, interface: interface) },
+            { message in
+                guard message.type == MessageType.newVLAN else { return }
+                for range in PortVLANs.decode(message.payload) {
+                    found[range.interface, default: VLANTable()].insert(range)
+                }
+            })
+        return found
     }
 }
 
 extension LinuxDataplane {
-    /// Dumps the domain's tables on the worker.
+    /// Reads the domain's tables on the worker, together with those of the domains that are due at the same time.
     func observe(_ domain: Domain) {
-        guard let devices = domain.devices else { return }
+        guard domain.devices != nil else { return }
         guard !domain.isObserving else { return domain.observesAgain = true }
         domain.isObserving = true
         domain.observesAgain = false
         domain.touchedMACs = []
         domain.touchedNeighbors = []
-        let ports = (devices.isBridged ? links.ports[devices.bridge] ?? [] : []).sorted()
-            .filter { $0 != devices.vxlan }
-        let me = OnLoop(self)
-        let vni = domain.vni
-        let withPort = domain.table.binding == nil || domain.table.macs.count <= dumpLimit
-        worker.submit { [socket, handle = loop.handle] in
-            let observation = Observation(devices, withPort: withPort, ports: ports, socket)
-            handle.post { me { $0.observed(vni, devices, observation) } }
+        if toObserve.isEmpty { loop.afterRound { [weak self] in self?.askKernel() } }
+        toObserve.insert(domain.vni)
+    }
+    private func askKernel() {
+        let vnis = toObserve.sorted()
+        toObserve = []
+        guard !isClosed else { return }
+        // Domains that share a bridge are asked for together, the others one by one.
+        var groups: [Int32: [Observation.Question]] = [:]
+        var order: [Int32] = []
+        for vni in vnis {
+            guard let domain = domainsByVNI[vni] else { continue }
+            guard let devices = domain.devices else {
+                domain.isObserving = false
+                continue
+            }
+            let group = devices.vlan == 0 ? devices.vxlan : devices.bridge
+            let ports = (devices.isBridged ? links.ports[devices.bridge] ?? [] : []).sorted()
+                .filter { $0 != devices.vxlan && (devices.vlan == 0 || links[$0]?.vxlan == nil) }
+            if groups[group] == nil { order.append(group) }
+            groups[group, default: []].append(
+                Observation.Question(vni: vni, devices: devices, withPort: maySearch(domain, devices), ports: ports))
         }
+        let me = OnLoop(self)
+        for questions in order.compactMap({ groups[$0] }) {
+            worker.submit { [socket, handle = loop.handle] in
+                let observations = Observation.answer(questions, socket)
+                handle.post {
+                    me { dataplane in
+                        for (question, observation) in zip(questions, observations) {
+                            dataplane.observed(question.vni, question.devices, observation)
+                        }
+                    }
+                }
+            }
+        }
+    }
+    /// Whether the domain's VXLAN device is small enough to be dumped. At first the one of a single domain is, whatever its size:
+    /// only so are the entries of an earlier process found.
+    private func maySearch(_ domain: Domain, _ devices: DeviceBinding) -> Bool {
+        if devices.sourceVNI == 0, domain.table.binding == nil { return true }
+        var rows = 0
+        for vni in users[devices.vxlan] ?? [] {
+            guard let table = domainsByVNI[vni]?.table, table.binding != nil else { continue }
+            rows += table.macs.count
+        }
+        return rows <= dumpLimit
     }
 
     private func observed(_ vni: VNI, _ devices: DeviceBinding, _ observation: Observation) {
@@ -146,7 +242,7 @@ extension LinuxDataplane {
                 guard let vtep = entry.destination else { continue }
                 let target = FloodTarget(vtep: vtep, vni: entry.vni ?? domain.vni.rawValue)
                 if domain.table.floods[target]?.marks.contains(.inFlight) == true { continue }
-                domain.table.observed(flood: entry, isOurs: floodRecord.contains(devices.vxlan, target))
+                domain.table.observed(flood: entry, isOurs: floodRecord.contains(devices.vxlanPlace, target))
             } else {
                 domain.table.observed(device: entry)
             }

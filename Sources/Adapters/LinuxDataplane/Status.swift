@@ -94,7 +94,10 @@ extension LinuxDataplane {
         if isDone { return .done }
         if let failure = failures[key] { return .failed(reason: failure.reason, since: failure.since) }
         if let conflict { return .failed(reason: conflict, since: loop.now) }
-        if case .neighbor = key, !table.canHoldNeighbors { return .waiting(reason: "the bridge is down") }
+        if case .neighbor = key, !table.canHoldNeighbors {
+            let isAnywhere = table.binding?.neighborInterface != 0
+            return .waiting(reason: isAnywhere ? "the bridge is down" : "the VLAN has no device that holds neighbors")
+        }
         return .pending
     }
     private func conflict(_ mac: MACAddress, _ row: FDBRow, _ domain: Domain) -> String? {
@@ -112,6 +115,8 @@ extension LinuxDataplane {
         guard let domain = domainsByVNI[key.vni], let devices = domain.devices else { return nil }
         var operation = EntryOperation(
             kind: .verifyMAC, domain: domain.vni, interface: devices.vxlan, generation: domain.table.generation)
+        operation.sourceVNI = devices.sourceVNI
+        operation.vlan = devices.vlan
         let device = links.name(of: devices.vxlan)
         switch key {
         case .mac(let key):
@@ -129,7 +134,9 @@ extension LinuxDataplane {
             guard let row = domain.table.floods.first(where: { $0.key.vtep == key.vtep && $0.value.isPresent }) else {
                 return nil
             }
-            let vni = row.key.vni == domain.vni.rawValue ? "" : " vni \(row.key.vni)"
+            let vni =
+                (row.key.vni == domain.vni.rawValue ? "" : " vni \(row.key.vni)")
+                + (devices.sourceVNI == 0 ? "" : " src_vni \(devices.sourceVNI)")
             return KernelEntry(
                 lines: ["\(MACAddress.zero) dev \(device) dst \(key.vtep)\(vni) self"], isOurs: !row.value.isForeign)
         case .neighbor(let key):
@@ -148,6 +155,8 @@ extension LinuxDataplane {
         var text = "\(entry.mac) dev \(links.name(of: entry.interface))"
         if let destination = entry.destination { text += " dst \(destination)" }
         if let vni = entry.vni { text += " vni \(vni)" }
+        if let vni = entry.sourceVNI { text += " src_vni \(vni)" }
+        if entry.vlan != 0 { text += " vlan \(entry.vlan)" }
         text += entry.master == 0 ? " self" : " master \(links.name(of: entry.master))"
         if entry.flags.contains(.externallyLearned) { text += " extern_learn" }
         if entry.flags.contains(.sticky) { text += " sticky" }
@@ -158,10 +167,17 @@ extension LinuxDataplane {
     /// What would be changed now, as commands; empty when the kernel is as wanted.
     public func plan() -> [String] {
         var lines: [String] = []
+        if let first = sharedPlaces.min(by: { $0.key < $1.key }) {
+            lines += SharedPlan(
+                sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
+                links: links,
+                mayRemove: { mayPrune || released.contains($0) }
+            ).operations.map(\.description)
+        }
         for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) {
             if let configuration = domain.configuration {
-                lines += DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links).operations
-                    .map(\.description)
+                lines += DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan)
+                    .operations.map(\.description)
             }
             lines += domain.table.pendingOperations().map { $0.text(device: links.name(of: $0.interface)) }
         }
@@ -209,7 +225,7 @@ extension LinuxDataplane {
     public func domains() -> [DomainStatus] {
         domainsByVNI.values.sorted { $0.vni < $1.vni }.compactMap { domain in
             guard let configuration = domain.configuration else { return nil }
-            let isManaged = if case .managed = configuration.device { true } else { false }
+            let isManaged = if case .adopted = configuration.device { false } else { true }
             let plan = domain.plan
             return DomainStatus(
                 vni: domain.vni, device: plan?.vxlan?.name, bridge: plan?.bridge?.name, isManaged: isManaged,

@@ -88,6 +88,8 @@ public struct BroadcastDomain: Equatable, Sendable {
         /// A VXLAN device that the operator made, found by name, or by VNI when nil.
         case adopted(name: String?)
         case managed(ManagedDevice)
+        /// A VLAN of the bridge that evpnd makes for many VNIs.
+        case managedVLAN(ManagedVLAN)
     }
     public init(vni: VNI, device: Device, vtep: IPAddress? = nil, isFloodOnly: Bool = false) {
         self.vni = vni
@@ -112,6 +114,38 @@ public struct ManagedDevice: Equatable, Sendable {
         self.bridgeName = bridgeName
         self.mtu = mtu
         self.port = port
+        self.members = members
+    }
+}
+
+/// One bridge that filters VLANs with one VXLAN device (`external`) for many VNIs, each mapped to a VLAN. Made by evpnd, and removed when
+/// no VNI of the configuration lives there any more.
+public struct SharedBridge: Equatable, Sendable {
+    /// At most 15 octets each (IFNAMSIZ).
+    public var bridgeName: String
+    public var vxlanName: String
+    /// Nil: underlay MTU less the encapsulation overhead.
+    public var mtu: Int?
+    public var port: UInt16
+    public init(bridgeName: String = "br0", vxlanName: String = "vxlan0", mtu: Int? = nil, port: UInt16 = 4789) {
+        self.bridgeName = bridgeName
+        self.vxlanName = vxlanName
+        self.mtu = mtu
+        self.port = port
+    }
+}
+
+/// The place of a VNI in the shared bridge.
+public struct ManagedVLAN: Equatable, Sendable {
+    public var bridge: SharedBridge
+    /// 1…4094; nil: the one that the VNI is mapped to already, otherwise the highest in use plus one. VLANs are local: hosts may
+    /// use different ones for a VNI.
+    public var vlan: UInt16?
+    /// Interfaces to put into the VLAN, untagged, when they exist.
+    public var members: [String]
+    public init(bridge: SharedBridge, vlan: UInt16? = nil, members: [String] = []) {
+        self.bridge = bridge
+        self.vlan = vlan
         self.members = members
     }
 }

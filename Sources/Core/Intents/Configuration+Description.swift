@@ -147,6 +147,12 @@ extension BroadcastDomain.Device {
             let mtu = device.mtu.map { " mtu \($0)" } ?? ""
             let members = device.members.isEmpty ? "" : " members \(device.members.joined(separator: ","))"
             return "managed \(device.vxlanName) on \(device.bridgeName) port \(device.port)\(mtu)\(members)"
+        case .managedVLAN(let place):
+            let vlan = place.vlan.map { "\($0)" } ?? "auto"
+            let mtu = place.bridge.mtu.map { " mtu \($0)" } ?? ""
+            let members = place.members.isEmpty ? "" : " members \(place.members.joined(separator: ","))"
+            return
+                "managed vlan \(vlan) of \(place.bridge.vxlanName) on \(place.bridge.bridgeName) port \(place.bridge.port)\(mtu)\(members)"
         }
     }
 }

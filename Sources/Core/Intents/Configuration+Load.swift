@@ -37,6 +37,7 @@ extension Configuration {
                 isNodeAddressWrong: nodeSection.has("vtep") && nodeAddress == nil)
         }
         let membership = MembershipSettings(file)
+        overlayDecoder.decodeSharedBridge(file.section("vlanBridge"))
         let evis = overlayDecoder.decode(file["vnis"], asn: bgp.asn, routerID: bgp.routerID, membership)
 
         let mobility = file.section("mobility")

@@ -22,6 +22,8 @@ final class OverlayDecoder {
         /// Nil: that of `membership`.
         var signalling: Signalling?
         var community: Located<UInt32>?
+        /// The VLAN of the shared bridge, where one is named.
+        var vlan: Located<UInt16>?
         /// Device names this entry lays claim to.
         var names: [Located<String>] = []
     }
@@ -31,6 +33,8 @@ final class OverlayDecoder {
     let hasNodeAddress: Bool
     /// VNIs that are written down, enabled or not.
     private(set) var named: Set<VNI> = []
+    /// The bridge of VNIs that live in VLANs.
+    private var sharedBridge = SharedBridge()
 
     init(problems: ProblemList, hasNodeAddress: Bool) {
         self.problems = problems
@@ -41,6 +45,7 @@ final class OverlayDecoder {
         var entries = (value?.list() ?? []).compactMap { entry($0) }
         entries = withoutDuplicates(entries).sorted { $0.vni.value < $1.vni.value }
         checkNames(entries)
+        checkVLANs(entries)
         checkCommunities(entries, membership, asn: asn)
         named = Set(entries.map(\.vni.value))
         let distinguishers = assignDistinguishers(entries, routerID: routerID)
@@ -48,7 +53,7 @@ final class OverlayDecoder {
             guard entry.isEnabled, let rd = distinguishers[entry.vni.value] else { return nil }
             let vni = entry.vni.value
             let signalling = entry.signalling ?? membership.signalling
-            if signalling == .membership, case .managed = entry.device {
+            if signalling == .membership, entry.device.isManaged {
                 entry.source.fail(
                     "a managed device does not learn, so a managed VNI needs EVPN routes",
                     hint: "signalling: evpn or both, or a device of your own")
@@ -81,8 +86,11 @@ final class OverlayDecoder {
         let device = device(section, vni)
         let vtepValue = section["vtep"]
         let vtep = vtepValue.flatMap { vtepAddress($0) }
-        if case .managed = device.device, vtepValue == nil, !hasNodeAddress {
+        if device.device.isManaged, vtepValue == nil, !hasNodeAddress {
             source.fail("a managed VNI needs a VTEP address", hint: "set node.vtep, node.interface or vtep here")
+        }
+        if case .managedVLAN = device.device {
+            vtepValue?.fail("VNIs in VLANs share one VXLAN device and its address", hint: "set node.vtep")
         }
         let rd = section["rd"].flatMap { distinguisher($0) }
         let targets = section["routeTargets"].map { routeTargets($0) } ?? (nil, nil)
@@ -94,11 +102,11 @@ final class OverlayDecoder {
         return Entry(
             source: source, vni: vni, isEnabled: isEnabled, device: device.device, vtep: vtep, rd: rd,
             imports: targets.0.map { .explicit($0) } ?? .automatic(vni.value), exports: targets.1, macs: macs,
-            signalling: signalling, community: community, names: device.names)
+            signalling: signalling, community: community, vlan: device.vlan, names: device.names)
     }
 
     private func device(_ section: Section, _ vni: Located<VNI>?)
-        -> (device: BroadcastDomain.Device, names: [Located<String>])
+        -> (device: BroadcastDomain.Device, vlan: Located<UInt16>?, names: [Located<String>])
     {
         let isManaged = section["managed"]?.bool() ?? false
         let adopted = section["device"].located { $0.deviceName() }
@@ -109,20 +117,48 @@ final class OverlayDecoder {
         let membersValue = section["members"]
         let members =
             membersValue.map { $0.listOrOne().compactMap { value in value.located(value.deviceName()) } } ?? []
+        let vlanValue = section["vlan"]
         guard isManaged else {
-            for source in [vxlan?.source, bridge?.source, mtu?.source, port?.source, membersValue] {
+            for source in [vxlan?.source, bridge?.source, mtu?.source, port?.source, vlanValue, membersValue] {
                 source?.fail("is only for VNIs with managed: true; an adopted device is left as the operator made it")
             }
-            return (.adopted(name: adopted?.value), adopted.map { [$0] } ?? [])
+            return (.adopted(name: adopted?.value), nil, adopted.map { [$0] } ?? [])
         }
         adopted?.source.fail("a managed VNI has no device to adopt", hint: "use vxlan and bridge to name its devices")
+        if let vlanValue {
+            for source in [vxlan?.source, bridge?.source, mtu?.source, port?.source] {
+                source?.fail("VNIs in VLANs share one bridge and one VXLAN device", hint: "set it under vlanBridge")
+            }
+            let vlan = vlanValue.located(self.vlan(vlanValue))
+            let place = ManagedVLAN(
+                bridge: sharedBridge, vlan: vlan?.value, members: members.map(\.value).sorted())
+            return (.managedVLAN(place), vlan, members)
+        }
         let number = vni?.value.description ?? ""
         let vxlanName = vxlan ?? Located("vxlan\(number)", section.source)
         let bridgeName = bridge ?? Located("br\(number)", section.source)
         let managed = ManagedDevice(
             vxlanName: vxlanName.value, bridgeName: bridgeName.value, mtu: mtu?.value,
             port: UInt16(clamping: port?.value ?? 4789), members: members.map(\.value).sorted())
-        return (.managed(managed), [vxlanName, bridgeName] + members)
+        return (.managed(managed), nil, [vxlanName, bridgeName] + members)
+    }
+    /// Nil: automatic.
+    private func vlan(_ value: Value) -> UInt16? {
+        if case .scalar("auto", _) = value.document.content { return nil }
+        return value.integer(1...4094).map { UInt16(clamping: $0) }
+    }
+    /// `vlanBridge:`, to be decoded before the VNIs.
+    func decodeSharedBridge(_ section: Section) {
+        var bridge = SharedBridge()
+        if let name = section["bridge"]?.deviceName() { bridge.bridgeName = name }
+        if let name = section["vxlan"]?.deviceName() { bridge.vxlanName = name }
+        if let mtu = section["mtu"]?.integer(68...65535) { bridge.mtu = mtu }
+        if let port = section["port"]?.integer(1...65535) { bridge.port = UInt16(clamping: port) }
+        if bridge.bridgeName == bridge.vxlanName {
+            section.source.fail("bridge and VXLAN device cannot both be named \(bridge.bridgeName)")
+        }
+        section.finish()
+        sharedBridge = bridge
     }
 
     private func distinguisher(_ value: Value) -> Located<RouteDistinguisher>? {
@@ -254,12 +290,34 @@ final class OverlayDecoder {
             return true
         }
     }
-    /// Every device name belongs to one VNI and has one use there.
+    /// A VLAN stands for one VNI.
+    private func checkVLANs(_ entries: [Entry]) {
+        var owners: [UInt16: Entry] = [:]
+        for entry in entries {
+            guard let vlan = entry.vlan else { continue }
+            if let owner = owners[vlan.value] {
+                vlan.source.fail(
+                    "VLAN \(vlan.value) of VNI \(entry.vni.value) is already used by VNI \(owner.vni.value) at line \(owner.vni.line)"
+                )
+            } else {
+                owners[vlan.value] = entry
+            }
+        }
+    }
+    /// Every device name belongs to one VNI and has one use there; only an adopted device may serve several VNIs.
     private func checkNames(_ entries: [Entry]) {
         var owners: [String: (vni: VNI, line: Int)] = [:]
+        let adopted = Set(
+            entries.compactMap { entry in if case .adopted = entry.device { entry.vni.value } else { nil } })
+        for entry in entries {
+            guard case .managedVLAN(let place) = entry.device else { continue }
+            owners[place.bridge.bridgeName] = (entry.vni.value, entry.vni.line)
+            owners[place.bridge.vxlanName] = (entry.vni.value, entry.vni.line)
+        }
         let names = entries.flatMap { entry in entry.names.map { (vni: entry.vni.value, name: $0) } }
         for (vni, name) in names.sorted(by: { $0.name.source.position < $1.name.source.position }) {
             if let owner = owners[name.value] {
+                if adopted.contains(vni), adopted.contains(owner.vni) { continue }
                 name.source.fail(
                     "device \(name.value) of VNI \(vni) is already used by VNI \(owner.vni) at line \(owner.line)")
             } else {
@@ -335,6 +393,10 @@ final class OverlayDecoder {
         }
         return result
     }
+}
+
+extension BroadcastDomain.Device {
+    fileprivate var isManaged: Bool { if case .adopted = self { false } else { true } }
 }
 
 extension OverlayDecoder {

@@ -8,12 +8,16 @@ public enum MessageType {
     public static let newLink: UInt16 = 16
     public static let deleteLink: UInt16 = 17
     public static let getLink: UInt16 = 18
+    public static let setLink: UInt16 = 19
     public static let newAddress: UInt16 = 20
     public static let deleteAddress: UInt16 = 21
     public static let getAddress: UInt16 = 22
     public static let newNeighbor: UInt16 = 28
     public static let deleteNeighbor: UInt16 = 29
     public static let getNeighbor: UInt16 = 30
+    public static let newVLAN: UInt16 = 112
+    public static let deleteVLAN: UInt16 = 113
+    public static let getVLAN: UInt16 = 114
 }
 
 /// Flags of the message header (NLM_F_…).
@@ -77,14 +81,18 @@ enum NeighborAttribute {
     static let vni: UInt16 = 7
     static let interface: UInt16 = 8
     static let master: UInt16 = 9
+    static let sourceVNI: UInt16 = 11
     static let proto: UInt16 = 12
     static let nextHop: UInt16 = 13
+    static let extendedFlags: UInt16 = 15
 }
 
 enum LinkAttribute {
     static let address: UInt16 = 1
     static let name: UInt16 = 3
     static let mtu: UInt16 = 4
+    /// IFLA_LINK: the device below.
+    static let lower: UInt16 = 5
     static let master: UInt16 = 10
     static let protocolInfo: UInt16 = 12
     static let info: UInt16 = 18
@@ -108,10 +116,30 @@ enum LinkAttribute {
     static let vxlanCollectMetadata: UInt16 = 25
     static let vxlanVNIFilter: UInt16 = 30
 
+    /// Of the kind `vlan`.
+    static let vlanID: UInt16 = 1
+
     static let bridgeVLANFiltering: UInt16 = 7
+    static let bridgeDefaultPVID: UInt16 = 39
     static let portLearning: UInt16 = 8
+    static let portVLANTunnel: UInt16 = 29
     static let portNeighborSuppression: UInt16 = 32
+
+    /// Inside IFLA_AF_SPEC of a message with the family AF_BRIDGE.
+    static let bridgeVLANInfo: UInt16 = 2
+    static let bridgeTunnelInfo: UInt16 = 3
+    static let tunnelID: UInt16 = 1
+    static let tunnelVLAN: UInt16 = 2
 
     /// Inside IFLA_AF_SPEC, under AF_INET6: IN6_ADDR_GEN_MODE_NONE is 1.
     static let inet6AddressGenerationMode: UInt16 = 8
+}
+
+/// Attributes of RTM_NEWVLAN (BRIDGE_VLANDB_…).
+enum VLANAttribute {
+    static let entry: UInt16 = 1
+    static let entryInfo: UInt16 = 1
+    static let entryRange: UInt16 = 2
+    static let entryTunnel: UInt16 = 4
+    static let tunnelID: UInt16 = 1
 }

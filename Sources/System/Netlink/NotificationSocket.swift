@@ -38,8 +38,8 @@ public final class NotificationSocket {
             throw NetlinkFailure(code: code, text: "netlink bind")
         }
         // After the bind, which sets the subscriptions to those in its address: none.
-        // RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR
-        for group: Int32 in [1, 3, 5, 9] { setOption(descriptor, netlinkLevel, NETLINK_ADD_MEMBERSHIP, group) }
+        // RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR, BRVLAN
+        for group: Int32 in [1, 3, 5, 9, 33] { setOption(descriptor, netlinkLevel, NETLINK_ADD_MEMBERSHIP, group) }
     }
     deinit {
         Glibc.close(descriptor)
@@ -56,14 +56,33 @@ public final class NotificationSocket {
             var isCut = false
             for slot in 0..<Int(count) {
                 let length = Int(lengths[slot])
-                isCut = isCut || length > NotificationSocket.slotBytes
                 let start = slot * NotificationSocket.slotBytes
                 let end = start + min(length, NotificationSocket.slotBytes)
-                NetlinkMessage.forEach(in: UnsafeRawBufferPointer(rebasing: buffer[start..<end]), body)
+                let datagram = UnsafeRawBufferPointer(rebasing: buffer[start..<end])
+                if length <= NotificationSocket.slotBytes {
+                    NetlinkMessage.forEach(in: datagram, body)
+                } else if let message = NetlinkMessage(cutPortOf: datagram) {
+                    body(message)
+                } else {
+                    isCut = true
+                }
             }
             if isCut { return .overrun }
             if count < NotificationSocket.slots { return .drained }
         }
         return .more
+    }
+}
+
+extension NetlinkMessage {
+    /// The first message of a datagram that did not fit, if it is about a bridge's port: what is missing at its end is the list of
+    /// its VLANs, of which there are notifications of their own.
+    init?(cutPortOf datagram: UnsafeRawBufferPointer) {
+        guard datagram.count > 32, datagram[16] == Family.bridge,
+            datagram.loadUnaligned(fromByteOffset: 4, as: UInt16.self) == MessageType.newLink
+        else { return nil }
+        self.init(
+            type: MessageType.newLink, flags: [], sequence: 0,
+            payload: UnsafeRawBufferPointer(rebasing: datagram[16...]))
     }
 }

@@ -3,34 +3,46 @@
 public import NetTypes
 
 extension NetlinkBatch {
-    /// `bridge fdb replace MAC dev DEV dst VTEP [vni VNI] self [master] extern_learn`: in the VXLAN device's and the
-    /// bridge's table at once. `flags` says which tables.
+    /// `bridge fdb replace MAC dev DEV dst VTEP [vni VNI] [src_vni VNI] [vlan VLAN] self [master] extern_learn`: in the VXLAN
+    /// device's and the bridge's table at once. `flags` says which tables; 0 for `sourceVNI` and `vlan`: none.
     public mutating func setFDB(
         sequence: UInt32, interface: Int32, mac: MACAddress, destination: IPAddress?, vni: UInt32?,
-        state: NeighborState, flags: NeighborFlags, mode: MessageFlags
+        sourceVNI: UInt32 = 0, vlan: UInt16 = 0, state: NeighborState, flags: NeighborFlags, mode: MessageFlags
     ) {
         message(MessageType.newNeighbor, mode, sequence: sequence)
         neighborHeader(family: Family.bridge, interface: interface, state: state, flags: flags)
         attribute(NeighborAttribute.linkAddress, mac)
         if let destination { attribute(NeighborAttribute.destination, destination) }
         if let vni { attribute(NeighborAttribute.vni, vni) }
+        place(sourceVNI, vlan)
     }
-    /// `bridge fdb del MAC dev DEV [dst VTEP] [vni VNI] self|master`.
+    private mutating func place(_ sourceVNI: UInt32, _ vlan: UInt16) {
+        if sourceVNI != 0 { attribute(NeighborAttribute.sourceVNI, sourceVNI) }
+        if vlan != 0 { attribute(NeighborAttribute.vlan, vlan) }
+    }
+    /// `bridge fdb del MAC dev DEV [dst VTEP] [vni VNI] [src_vni VNI] [vlan VLAN] self|master`.
     public mutating func deleteFDB(
         sequence: UInt32, interface: Int32, mac: MACAddress, destination: IPAddress?, vni: UInt32?,
-        flags: NeighborFlags
+        sourceVNI: UInt32 = 0, vlan: UInt16 = 0, flags: NeighborFlags
     ) {
         message(MessageType.deleteNeighbor, [], sequence: sequence)
         neighborHeader(family: Family.bridge, interface: interface, flags: flags)
         attribute(NeighborAttribute.linkAddress, mac)
         if let destination { attribute(NeighborAttribute.destination, destination) }
         if let vni { attribute(NeighborAttribute.vni, vni) }
+        place(sourceVNI, vlan)
     }
-    /// `bridge fdb get MAC dev DEV self|master`.
-    public mutating func getFDB(sequence: UInt32, interface: Int32, mac: MACAddress, flags: NeighborFlags) {
+    /// `bridge fdb get MAC dev DEV [vni VNI] [vlan VLAN] self|master`. In a question NDA_VNI names the VNI that the entry belongs
+    /// to, which everywhere else is NDA_SRC_VNI.
+    public mutating func getFDB(
+        sequence: UInt32, interface: Int32, mac: MACAddress, sourceVNI: UInt32 = 0, vlan: UInt16 = 0,
+        flags: NeighborFlags
+    ) {
         message(MessageType.getNeighbor, [], sequence: sequence)
         neighborHeader(family: Family.bridge, interface: interface, flags: flags)
         attribute(NeighborAttribute.linkAddress, mac)
+        if sourceVNI != 0, flags.contains(.own) { attribute(NeighborAttribute.vni, sourceVNI) }
+        if vlan != 0, flags.contains(.master) { attribute(NeighborAttribute.vlan, vlan) }
     }
     /// `bridge fdb show brport DEV`: strict checking must be on, otherwise the kernel sends every device's table.
     public mutating func dumpFDB(sequence: UInt32, interface: Int32) {
@@ -86,9 +98,47 @@ extension NetlinkBatch {
         addressHeader()
     }
 
-    /// `ip link add NAME type vxlan id VNI local VTEP dstport PORT ttl TTL nolearning`, with MTU.
+    /// `bridge vlan show [dev DEV]` with the VNIs that VLANs are mapped to; 0: all ports of all bridges.
+    public mutating func dumpVLANs(sequence: UInt32, interface: Int32 = 0) {
+        message(MessageType.getVLAN, .dump, sequence: sequence)
+        // `struct br_vlan_msg`: family (1), reserved (3), interface (4).
+        addressHeader(family: Family.bridge, interface: UInt32(bitPattern: interface))
+    }
+    /// `bridge vlan add dev DEV vid VLAN [pvid untagged]` and, with a VNI, `bridge vlan add dev DEV vid VLAN tunnel_info id VNI`.
+    public mutating func addVLAN(
+        sequence: UInt32, interface: Int32, vlan: UInt16, isAccess: Bool = false, vni: UInt32? = nil
+    ) {
+        message(MessageType.setLink, [], sequence: sequence)
+        linkHeader(family: Family.bridge, interface: interface)
+        nest(LinkAttribute.families) { families in
+            // BRIDGE_VLAN_INFO_PVID and …_UNTAGGED.
+            families.vlanInfo(vlan, flags: isAccess ? 6 : 0)
+            guard let vni else { return }
+            families.nest(LinkAttribute.bridgeTunnelInfo) { tunnel in
+                tunnel.attribute(LinkAttribute.tunnelID, vni)
+                tunnel.attribute(LinkAttribute.tunnelVLAN, vlan)
+            }
+        }
+    }
+    /// `bridge vlan del dev DEV vid VLAN`; a mapping of it to a VNI goes with it.
+    public mutating func deleteVLAN(sequence: UInt32, interface: Int32, vlan: UInt16) {
+        message(MessageType.deleteLink, [], sequence: sequence)
+        linkHeader(family: Family.bridge, interface: interface)
+        nest(LinkAttribute.families) { $0.vlanInfo(vlan, flags: 0) }
+    }
+    /// `struct bridge_vlan_info`: flags (2), VLAN (2), in host byte order.
+    private mutating func vlanInfo(_ vlan: UInt16, flags: UInt16) {
+        #if _endian(little)
+            attribute(LinkAttribute.bridgeVLANInfo, UInt32(vlan) << 16 | UInt32(flags))
+        #else
+            attribute(LinkAttribute.bridgeVLANInfo, UInt32(flags) << 16 | UInt32(vlan))
+        #endif
+    }
+
+    /// `ip link add NAME type vxlan id VNI local VTEP dstport PORT ttl TTL nolearning`, with MTU; without a VNI `external` instead
+    /// of `id`: one device for all.
     public mutating func addVXLAN(
-        sequence: UInt32, name: String, vni: UInt32, local: IPAddress, port: UInt16, ttl: UInt8, mtu: UInt32
+        sequence: UInt32, name: String, vni: UInt32?, local: IPAddress, port: UInt16, ttl: UInt8, mtu: UInt32
     ) {
         message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
         linkHeader()
@@ -97,7 +147,11 @@ extension NetlinkBatch {
         nest(LinkAttribute.info) { info in
             info.attribute(LinkAttribute.infoKind, "vxlan")
             info.nest(LinkAttribute.infoData) { data in
-                data.attribute(LinkAttribute.vxlanID, vni)
+                if let vni {
+                    data.attribute(LinkAttribute.vxlanID, vni)
+                } else {
+                    data.attribute(LinkAttribute.vxlanCollectMetadata, UInt8(1))
+                }
                 data.attribute(local.isV6 ? LinkAttribute.vxlanLocal6 : LinkAttribute.vxlanLocal, local)
                 data.attribute(LinkAttribute.vxlanTTL, ttl)
                 data.attribute(LinkAttribute.vxlanLearning, UInt8(0))
@@ -122,13 +176,29 @@ extension NetlinkBatch {
             }
         }
     }
-    /// `ip link add NAME address MAC type bridge`.
-    public mutating func addBridge(sequence: UInt32, name: String, mac: MACAddress) {
+    /// `ip link add NAME address MAC type bridge [vlan_filtering 1 vlan_default_pvid 0]`.
+    public mutating func addBridge(sequence: UInt32, name: String, mac: MACAddress, filtersVLANs: Bool = false) {
         message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
         linkHeader()
         attribute(LinkAttribute.name, name)
         attribute(LinkAttribute.address, mac)
-        nest(LinkAttribute.info) { $0.attribute(LinkAttribute.infoKind, "bridge") }
+        bridgeInfo(filtersVLANs: filtersVLANs)
+    }
+    /// `ip link set DEV type bridge vlan_filtering 1 vlan_default_pvid 0`.
+    public mutating func filterVLANs(sequence: UInt32, interface: Int32) {
+        message(MessageType.newLink, [], sequence: sequence)
+        linkHeader(interface: interface)
+        bridgeInfo(filtersVLANs: true)
+    }
+    private mutating func bridgeInfo(filtersVLANs: Bool) {
+        nest(LinkAttribute.info) { info in
+            info.attribute(LinkAttribute.infoKind, "bridge")
+            guard filtersVLANs else { return }
+            info.nest(LinkAttribute.infoData) { data in
+                data.attribute(LinkAttribute.bridgeVLANFiltering, UInt8(1))
+                data.attribute(LinkAttribute.bridgeDefaultPVID, UInt16(0))
+            }
+        }
     }
     /// `ip link del DEV`.
     public mutating func deleteLink(sequence: UInt32, interface: Int32) {
@@ -155,8 +225,10 @@ extension NetlinkBatch {
             }
         }
     }
-    /// `bridge link set dev DEV learning off neigh_suppress on`.
-    public mutating func setBridgePort(sequence: UInt32, interface: Int32, learning: Bool, suppressNeighbors: Bool) {
+    /// `bridge link set dev DEV learning off neigh_suppress on [vlan_tunnel on]`.
+    public mutating func setBridgePort(
+        sequence: UInt32, interface: Int32, learning: Bool, suppressNeighbors: Bool, mapsVLANs: Bool = false
+    ) {
         message(MessageType.newLink, [], sequence: sequence)
         linkHeader(interface: interface)
         nest(LinkAttribute.info) { info in
@@ -164,6 +236,7 @@ extension NetlinkBatch {
             info.nest(LinkAttribute.infoSlaveData) { data in
                 data.attribute(LinkAttribute.portLearning, UInt8(learning ? 1 : 0))
                 data.attribute(LinkAttribute.portNeighborSuppression, UInt8(suppressNeighbors ? 1 : 0))
+                if mapsVLANs { data.attribute(LinkAttribute.portVLANTunnel, UInt8(1)) }
             }
         }
     }

@@ -15,6 +15,10 @@ public struct Link: Hashable, Sendable {
     public var address: MACAddress?
     /// The bridge (or other device) it is enslaved to; 0: none.
     public var master: Int32 = 0
+    /// The device that a VLAN device lies on; 0: none.
+    public var lower: Int32 = 0
+    /// Of a VLAN device, 1…4094; 0: it is none.
+    public var vlan: UInt16 = 0
     public var alias = ""
     /// `vxlan`, `bridge`, `veth`…; empty for physical devices.
     public var kind = ""
@@ -42,7 +46,7 @@ public struct Link: Hashable, Sendable {
         public var port: UInt16 = 0
         public var ttl: UInt8 = 0
         public var isLearning = false
-        /// `external`: one device for all VNIs; not used here.
+        /// `external`: one device for all VNIs, taken from a packet's metadata; `vni` is 0.
         public var collectsMetadata = false
         public var hasVNIFilter = false
         public init() {}
@@ -51,6 +55,8 @@ public struct Link: Hashable, Sendable {
     public struct BridgePort: Hashable, Sendable {
         public var isLearning = true
         public var suppressesNeighbors = false
+        /// `vlan_tunnel on`: VLANs and VNIs are mapped to each other.
+        public var mapsVLANs = false
         public init() {}
     }
 
@@ -64,6 +70,7 @@ public struct Link: Hashable, Sendable {
             case LinkAttribute.mtu: mtu = attribute.u32 ?? 0
             case LinkAttribute.address: address = attribute.mac
             case LinkAttribute.master: master = attribute.i32 ?? 0
+            case LinkAttribute.lower: lower = attribute.i32 ?? 0
             case LinkAttribute.alias: alias = attribute.string
             case LinkAttribute.info: decodeInfo(attribute.nested)
             case LinkAttribute.protocolInfo where payload[0] == Family.bridge:
@@ -91,6 +98,8 @@ public struct Link: Hashable, Sendable {
                 for field in attribute.nested where field.type == LinkAttribute.bridgeVLANFiltering {
                     hasVLANFiltering = field.u8 == 1
                 }
+            case LinkAttribute.infoData where kind == "vlan":
+                for field in attribute.nested where field.type == LinkAttribute.vlanID { vlan = field.u16 ?? 0 }
             case LinkAttribute.infoSlaveData where slaveKind == "bridge":
                 port = BridgePort(decoding: attribute.nested)
             default: break
@@ -125,6 +134,7 @@ extension Link.BridgePort {
             switch attribute.type {
             case LinkAttribute.portLearning: isLearning = attribute.u8 == 1
             case LinkAttribute.portNeighborSuppression: suppressesNeighbors = attribute.u8 == 1
+            case LinkAttribute.portVLANTunnel: mapsVLANs = attribute.u8 == 1
             default: break
             }
         }
@@ -144,7 +154,12 @@ public struct FDBEntry: Hashable, Sendable {
     public var destination: IPAddress?
     /// Only when it differs from the device's.
     public var vni: UInt32?
+    /// In the table of an `external` VXLAN device: the VNI that the entry belongs to (`src_vni`).
+    public var sourceVNI: UInt32?
+    /// In the table of a bridge that filters VLANs; 0: none.
     public var vlan: UInt16 = 0
+    /// Learned on a port that is locked (802.1X): not admitted yet.
+    public var isLocked = false
     /// Refers to a nexthop group instead of a destination.
     public var usesNextHop = false
 
@@ -170,6 +185,9 @@ public struct FDBEntry: Hashable, Sendable {
                 hasAddress = true
             case NeighborAttribute.destination: destination = attribute.ip
             case NeighborAttribute.vni: vni = attribute.u32
+            case NeighborAttribute.sourceVNI: sourceVNI = attribute.u32
+            // NTF_EXT_LOCKED
+            case NeighborAttribute.extendedFlags: isLocked = (attribute.u32 ?? 0) & 2 != 0
             case NeighborAttribute.vlan: vlan = attribute.u16 ?? 0
             case NeighborAttribute.master: master = attribute.i32 ?? 0
             case NeighborAttribute.nextHop: usesNextHop = true
@@ -245,5 +263,68 @@ public struct InterfaceAddress: Hashable, Sendable {
         }
         guard let ip = local ?? address else { return nil }
         self.ip = ip
+    }
+}
+
+/// VLANs of one port of a bridge that filters VLANs (RTM_NEWVLAN): a range with equal settings and consecutive VNIs.
+public struct PortVLANs: Hashable, Sendable {
+    public var interface: Int32
+    /// 1…4094, in order.
+    public var vlans: ClosedRange<UInt16>
+    /// Untagged frames that come in belong to it.
+    public var isPVID: Bool
+    /// Frames go out without a tag.
+    public var isUntagged: Bool
+    /// VNI that the first VLAN of the range is mapped to (`tunnel_info`); the next one to the next.
+    public var vni: UInt32?
+
+    public init(interface: Int32, vlans: ClosedRange<UInt16>, isPVID: Bool, isUntagged: Bool, vni: UInt32?) {
+        self.interface = interface
+        self.vlans = vlans
+        self.isPVID = isPVID
+        self.isUntagged = isUntagged
+        self.vni = vni
+    }
+    /// The entries of one message; those that make no sense are left out. Empty for another message.
+    ///
+    ///     +-------------------------------------------------+
+    ///     | family (1) | reserved (3)                       |
+    ///     | interface (4)                                   |
+    ///     | ENTRY { INFO { flags (2), VLAN (2) },           |
+    ///     |         RANGE last VLAN (2),                    |
+    ///     |         TUNNEL_INFO { ID VNI (4) } } …          |
+    ///     +-------------------------------------------------+
+    public static func decode(_ payload: UnsafeRawBufferPointer) -> [PortVLANs] {
+        guard payload.count >= 8, payload[0] == Family.bridge else { return [] }
+        let interface = payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
+        var found: [PortVLANs] = []
+        for attribute in AttributeReader(payload, from: 8) where attribute.type == VLANAttribute.entry {
+            var first: UInt16?
+            var last: UInt16?
+            var flags: UInt16 = 0
+            var vni: UInt32?
+            for field in attribute.nested {
+                switch field.type {
+                case VLANAttribute.entryInfo where field.payload.count >= 4:
+                    flags = field.payload.loadUnaligned(as: UInt16.self)
+                    first = field.payload.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
+                case VLANAttribute.entryRange: last = field.u16
+                case VLANAttribute.entryTunnel:
+                    for part in field.nested where part.type == VLANAttribute.tunnelID { vni = part.u32 }
+                default: break
+                }
+            }
+            guard let first, first >= 1, (last ?? first) >= first, (last ?? first) <= 4094 else { continue }
+            found.append(
+                PortVLANs(
+                    interface: interface, vlans: first...(last ?? first), isPVID: flags & 2 != 0,
+                    isUntagged: flags & 4 != 0, vni: vni))
+        }
+        return found
+    }
+    /// Of whose VLANs a notification tells that they changed.
+    public static func interface(_ payload: UnsafeRawBufferPointer) -> Int32? {
+        guard payload.count >= 8, payload[0] == Family.bridge else { return nil }
+        return payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
     }
 }

@@ -1,0 +1,144 @@
+// Carries out changes of devices on the worker's thread: one at a time for each owner, again after a pause when they failed.
+
+import AsyncIO
+import EVPN
+import NetTypes
+import Netlink
+import Telemetry
+
+/// Changes of the devices of one owner: at the kernel now, the last ones, why they failed, when to try again.
+final class DeviceWork {
+    let owner: DeviceMark.Owner
+    var isChanging = false
+    var lastOperations: [LinkOperation] = []
+    var failure: String?
+    /// Of single VLANs, the other operations having been done.
+    var failures: [VNI: String] = [:]
+    var backOffSeconds = 1
+    var mayRetry = true
+    /// The devices were as configured: a later difference is damage.
+    var isSettled = false
+
+    init(_ owner: DeviceMark.Owner) { self.owner = owner }
+    var name: String {
+        switch owner {
+        case .vni(let vni): vni.description
+        case .shared: "shared"
+        }
+    }
+    /// The configuration is another one.
+    func reset() {
+        isSettled = false
+        lastOperations = []
+    }
+    /// There is nothing to do.
+    func finish(isSettled: Bool) {
+        self.isSettled = isSettled
+        failure = nil
+        failures = [:]
+        backOffSeconds = 1
+        lastOperations = []
+    }
+}
+
+/// What a list of device operations came to.
+struct DeviceOutcome: Sendable {
+    /// The first one.
+    var failure: String?
+    var failures: [VNI: String] = [:]
+    /// The devices as they are afterwards.
+    var links: [Link] = []
+}
+
+extension LinuxDataplane {
+    /// `isDamage`: something that had been right is not any more.
+    func change(_ work: DeviceWork, _ operations: [LinkOperation], isDamage: Bool) {
+        guard !work.isChanging else { return }
+        if operations == work.lastOperations {
+            // The same again: it failed, or had no effect. Not at once, but soon.
+            guard work.mayRetry else { return }
+            if work.failure == nil, let first = operations.first { work.failure = "no effect: \(first)" }
+        }
+        let commands = operations.map(\.description).joined(separator: "; ")
+        if work.isSettled, isDamage {
+            work.isSettled = false
+            healed.increment()
+            log.warning("dataplane.device.corrected", ["vni": work.name, "commands": commands])
+        } else {
+            log.info("dataplane.device", ["vni": work.name, "commands": commands])
+        }
+        work.isChanging = true
+        work.lastOperations = operations
+        work.mayRetry = false
+        let me = OnLoop(self)
+        let owner = work.owner
+        worker.submit { [socket, handle = loop.handle] in
+            let outcome = LinuxDataplane.perform(operations, socket)
+            handle.post { me { $0.changed(owner, outcome) } }
+        }
+    }
+    /// Does the operations in order. The first failure ends it, except that one VLAN's failure does not concern the others.
+    static func perform(_ operations: [LinkOperation], _ socket: NetlinkSocket) -> DeviceOutcome {
+        var outcome = DeviceOutcome()
+        for operation in operations {
+            let refused = socket.transact(operation.requestCount) { batch, index, sequence in
+                operation.encode(&batch, request: index, sequence: sequence)
+            }
+            guard let first = refused.first else { continue }
+            let text = "\(operation): \(first.failure)"
+            outcome.failure = outcome.failure ?? text
+            guard operation.isOfVLAN else { break }
+            if case .mapVLAN(_, _, _, let vni) = operation { outcome.failures[vni] = text }
+        }
+        // Of a device that is down the kernel tells no change of its alias: the devices are asked for.
+        outcome.links = read(Set(operations.compactMap(\.deviceName)).sorted(), socket)
+        return outcome
+    }
+    private static func read(_ names: [String], _ socket: NetlinkSocket) -> [Link] {
+        var found: [Link] = []
+        _ = socket.transact(
+            names.count,
+            reply: { _, message in
+                if message.type == MessageType.newLink, let link = Link(decoding: message.payload) {
+                    found.append(link)
+                }
+            },
+            { batch, index, sequence in batch.getLink(sequence: sequence, name: names[index]) })
+        return found
+    }
+    private func changed(_ owner: DeviceMark.Owner, _ outcome: DeviceOutcome) {
+        guard !isClosed, let work = work(of: owner) else { return }
+        // First what was told of the changes: an older notification must not win over what was read after them.
+        readNotifications()
+        for link in outcome.links {
+            guard var known = links[link.interface] else { continue }
+            known.alias = link.alias
+            known.addressGenerationMode = link.addressGenerationMode
+            update(link.interface, known)
+        }
+        work.isChanging = false
+        if let failure = outcome.failure, failure != work.failure {
+            log.warning("dataplane.device.refused", ["vni": work.name, "reason": failure])
+        }
+        // An operation that had no effect is not told by its acknowledgement.
+        let isIneffective = outcome.failure == nil && work.failure != nil
+        if !isIneffective { work.failure = outcome.failure }
+        work.failures = outcome.failures
+        let delay = work.failure == nil ? 1 : work.backOffSeconds
+        if work.failure != nil { work.backOffSeconds = min(30, delay * 2) }
+        loop.schedule(after: .seconds(delay)) { [weak self, weak work] in
+            guard let self, let work, !isClosed else { return }
+            work.mayRetry = true
+            touch(owner)
+            scheduleEvaluation()
+        }
+        touch(owner)
+        scheduleEvaluation()
+    }
+    private func work(of owner: DeviceMark.Owner) -> DeviceWork? {
+        switch owner {
+        case .vni(let vni): domainsByVNI[vni]?.work
+        case .shared: sharedWork
+        }
+    }
+}

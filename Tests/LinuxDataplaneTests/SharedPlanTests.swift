@@ -1,0 +1,176 @@
+// One bridge for many VNIs: which VLAN a VNI gets, what has to be done, and what is adopted. Without a kernel.
+
+import EVPN
+import NetTypes
+import Netlink
+import Testing
+
+@testable import LinuxDataplane
+
+@Suite struct SharedPlanTests {
+    private let device = SharedBridge(bridgeName: "br0", vxlanName: "vxlan0")
+
+    private func bridge(filtering: Bool = true, alias: String = "evpnd:shared") -> Link {
+        var link = Link(interface: 2, name: "br0")
+        link.kind = "bridge"
+        link.alias = alias
+        link.flags = 1
+        link.hasVLANFiltering = filtering
+        link.addressGenerationMode = 1
+        return link
+    }
+    private func vxlan(alias: String = "evpnd:shared") -> Link {
+        var link = Link(interface: 3, name: "vxlan0")
+        link.kind = "vxlan"
+        link.alias = alias
+        link.flags = 1
+        link.mtu = 1450
+        link.master = 2
+        link.addressGenerationMode = 1
+        var parameters = Link.VXLAN()
+        parameters.collectsMetadata = true
+        parameters.local = ip("192.0.2.1")
+        parameters.port = 4789
+        link.vxlan = parameters
+        var port = Link.BridgePort()
+        port.isLearning = false
+        port.suppressesNeighbors = true
+        port.mapsVLANs = true
+        link.port = port
+        return link
+    }
+    private func port(_ interface: Int32, _ name: String, master: Int32 = 2) -> Link {
+        var link = Link(interface: interface, name: name)
+        link.kind = "veth"
+        link.master = master
+        return link
+    }
+    private func table(_ links: [Link], _ vlans: [PortVLANs] = []) -> LinkTable {
+        var underlay = Link(interface: 1, name: "eth0")
+        underlay.mtu = 1500
+        underlay.flags = 1
+        var table = LinkTable()
+        for link in [underlay] + links { _ = table.insert(link) }
+        _ = table.insert(InterfaceAddress(interface: 1, ip: ip("192.0.2.1"), prefixLength: 24))
+        for interface in Set(vlans.map(\.interface)) {
+            var ports = VLANTable()
+            for range in vlans where range.interface == interface { ports.insert(range) }
+            table.setVLANs(interface, ports)
+        }
+        return table
+    }
+    private func range(_ interface: Int32, _ vlans: ClosedRange<UInt16>, vni: UInt32? = nil, access: Bool = false)
+        -> PortVLANs
+    {
+        PortVLANs(interface: interface, vlans: vlans, isPVID: access, isUntagged: access, vni: vni)
+    }
+    private func plan(
+        _ places: [UInt32: UInt16?], members: [UInt32: [String]] = [:], _ links: LinkTable, mayRemove: Bool = false
+    ) -> SharedPlan {
+        var all: [VNI: ManagedVLAN] = [:]
+        for (number, vlan) in places {
+            all[vni(number)] = ManagedVLAN(bridge: device, vlan: vlan, members: members[number] ?? [])
+        }
+        return SharedPlan(all, device, vtep: ip("192.0.2.1"), links: links, mayRemove: { _ in mayRemove })
+    }
+    private func text(_ plan: SharedPlan) -> [String] { plan.operations.map(\.description) }
+
+    @Test func makesTheDevicesFirst() {
+        let empty = text(plan([100: nil], table([])))
+        #expect(empty.count == 2)
+        #expect(empty.first?.contains("type bridge vlan_filtering 1 vlan_default_pvid 0") == true)
+        #expect(
+            empty.last
+                == "ip link add vxlan0 mtu 1450 type vxlan external local 192.0.2.1 dstport 4789 ttl 64 nolearning; ip link set vxlan0 alias evpnd:shared:new"
+        )
+        var fresh = vxlan(alias: "evpnd:shared:new")
+        fresh.master = 0
+        fresh.port = nil
+        #expect(
+            text(plan([100: nil], table([bridge(), fresh]))) == [
+                "ip link set vxlan0 master br0",
+                "bridge link set dev vxlan0 learning off neigh_suppress on vlan_tunnel on",
+                "ip link set vxlan0 up alias evpnd:shared",
+            ])
+        // A kernel that cannot filter VLANs takes the request and does nothing.
+        #expect(text(plan([100: nil], table([bridge(filtering: false), vxlan()]))).count == 1)
+        let foreign = plan([100: nil], table([bridge(alias: "mine")]))
+        #expect(foreign.operations.isEmpty && foreign.problem == "br0 exists and was not made by evpnd")
+    }
+
+    @Test func choosesVLANs() {
+        // Nothing in use: from 2 on, in the order of VNIs.
+        #expect(
+            text(plan([200: nil, 100: nil], table([bridge(), vxlan()]))) == [
+                "bridge vlan add dev vxlan0 vid 2; bridge vlan add dev vxlan0 vid 2 tunnel_info id 100",
+                "bridge vlan add dev vxlan0 vid 3; bridge vlan add dev vxlan0 vid 3 tunnel_info id 200",
+            ])
+        // What is mapped stays, also inside a range; the others come after the highest VLAN on any port.
+        let links = table(
+            [bridge(), vxlan(), port(4, "p0")],
+            [range(3, 10...12, vni: 22001), range(4, 20...20, access: true)])
+        let some = plan([22001: nil, 22003: nil, 22010: nil, 22011: 15], links)
+        #expect(some.vlans == [vni(22001): 10, vni(22003): 12, vni(22010): 21, vni(22011): 15])
+        // The mapping of VLAN 11 is nobody's: it goes when it may.
+        #expect(!text(some).contains { $0.contains("vlan del") })
+        let removing = plan([22001: nil, 22003: nil], links, mayRemove: true)
+        #expect(text(removing) == ["bridge vlan del dev vxlan0 vid 11"])
+        // In the way of a configured VLAN it goes in any case, and a VNI that moves leaves its old one.
+        #expect(
+            text(plan([7: 11, 22001: 30], links)) == [
+                "bridge vlan del dev vxlan0 vid 10", "bridge vlan del dev vxlan0 vid 11",
+                "bridge vlan add dev vxlan0 vid 11; bridge vlan add dev vxlan0 vid 11 tunnel_info id 7",
+                "bridge vlan add dev vxlan0 vid 30; bridge vlan add dev vxlan0 vid 30 tunnel_info id 22001",
+            ])
+        // Past the end the first free one, and then none.
+        let high = table([bridge(), vxlan(), port(4, "p0")], [range(4, 3...4094)])
+        let full = plan([100: nil, 200: nil], high)
+        #expect(full.vlans == [vni(100): 2])
+        #expect(full.problems[vni(200)]?.contains("no VLAN is left") == true)
+    }
+
+    @Test func putsMembersIntoTheirVLAN() {
+        let links = table(
+            [bridge(), vxlan(), port(4, "p0"), port(5, "p1", master: 0), port(6, "p2", master: 9)],
+            [range(3, 2...2, vni: 100), range(4, 7...7, access: true)])
+        let plan = plan([100: nil], members: [100: ["p0", "p1", "p2", "absent"]], links)
+        #expect(
+            text(plan) == [
+                "bridge vlan del dev p0 vid 7", "bridge vlan add dev p0 vid 2 pvid untagged",
+                "ip link set p1 master br0", "bridge vlan add dev p1 vid 2 pvid untagged",
+            ])
+        #expect(plan.problems[vni(100)] == "member p2 belongs to #9")
+    }
+
+    @Test func bindsWhatIsMapped() {
+        var upper = Link(interface: 7, name: "br0.12")
+        upper.kind = "vlan"
+        upper.lower = 2
+        upper.vlan = 12
+        func adopt(_ number: UInt32, name: String? = nil, _ links: LinkTable) -> DevicePlan {
+            DevicePlan(
+                BroadcastDomain(vni: vni(number), device: .adopted(name: name)), defaultVTEP: nil, links: links)
+        }
+        let links = table([bridge(alias: ""), vxlan(alias: ""), upper], [range(3, 10...12, vni: 22001)])
+        let found = adopt(22003, links)
+        #expect(found.binding?.vlan == 12 && found.binding?.sourceVNI == 22003)
+        #expect(found.binding?.neighborInterface == 7)
+        #expect(adopt(22001, name: "vxlan0", links).binding?.neighborInterface == 0)
+        #expect(adopt(22004, links).problem == "no VXLAN device with VNI 22004")
+        #expect(adopt(22004, name: "vxlan0", links).problem == "vxlan0 maps no VLAN to VNI 22004")
+        #expect(
+            adopt(22001, name: "vxlan0", table([bridge(filtering: false, alias: ""), vxlan(alias: "")])).problem
+                == "the bridge of the external vxlan0 does not filter VLANs")
+        // Out of a bridge the device's own table is all there is.
+        var alone = vxlan(alias: "")
+        alone.master = 0
+        let unbridged = adopt(5, name: "vxlan0", table([alone])).binding
+        #expect(unbridged?.sourceVNI == 5 && unbridged?.isBridged == false && unbridged?.neighborInterface == 0)
+        // A VNI's own device in a bridge that filters VLANs carries its PVID.
+        var own = vxlan(alias: "")
+        own.vxlan?.collectsMetadata = false
+        own.vxlan?.vni = 100
+        let access = adopt(100, table([bridge(alias: ""), own], [range(3, 30...30, access: true)])).binding
+        #expect(access?.vlan == 30 && access?.sourceVNI == 0)
+    }
+}
