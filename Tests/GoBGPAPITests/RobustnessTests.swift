@@ -22,7 +22,7 @@ struct RobustnessTests {
         var random = Random(generation == .v3 ? 7 : 11)
         let originals = Samples.routes.indices.map { WatchEventReply([Samples.path($0)]).encoded(generation) }
         var outcomes = (read: 0, faults: 0, refused: 0)
-        for _ in 0..<20000 {
+        for _ in 0..<4000 {
             var octets = originals[random.next(originals.count)]
             for _ in 0...random.next(4) {
                 let at = random.next(octets.count)
@@ -48,14 +48,14 @@ struct RobustnessTests {
             } catch { outcomes.refused += 1 }
         }
         // All three happen, or the mutations are too tame or too wild to test anything.
-        #expect(outcomes.read > 1000 && outcomes.faults > 1000 && outcomes.refused > 1000, "\(outcomes)")
+        #expect(outcomes.read > 200 && outcomes.faults > 200 && outcomes.refused > 200, "\(outcomes)")
     }
 
     /// The pieces make no difference to the outcome.
     @Test func piecesDoNotMatterForDamagedMessages() {
         var random = Random(3)
         let original = WatchEventReply([Samples.path(0), Samples.path(12)]).encoded(.v4)
-        for _ in 0..<300 {
+        for _ in 0..<100 {
             var octets = original
             octets[random.next(octets.count)] = UInt8(random.next(256))
             func run(_ piece: Int) -> (String, Bool) {
@@ -199,7 +199,7 @@ struct RobustnessTests {
     }
 
     @Test func binaryForms() throws {
-        let unicast = try binary("18c00002", ["40010100", "400200", "400304c0000201"], 1, 1)?.get()
+        let unicast = try binary("18c00002", ["40010100", "400304c0000201"], 1, 1)?.get()
         #expect(unicast?.key == RouteKey(unicast: prefix("192.0.2.0/24")))
         #expect(unicast?.attributes.nextHop == ip("192.0.2.1") && unicast?.attributes.origin == .igp)
 

@@ -128,6 +128,11 @@ enum BinaryPath {
         }
         var result = Decoded(key: route.key, payload: route.payload, attributes: PathAttributes())
         guard !attributes.isEmpty else { return result }
+        var attributes = attributes
+        // The daemon's own routes have no AS_PATH, which no UPDATE can be without.
+        if !contains(AttributeCode.asPath, attributes) {
+            attributes += [AttributeFlags.transitive, AttributeCode.asPath, 0]
+        }
         // An IPv4 unicast route has NEXT_HOP and its NLRI outside of the attributes; all others have MP_REACH_NLRI.
         let hasReach = contains(AttributeCode.mpReach, attributes)
         guard let update = update(attributes: attributes, nlri: hasReach ? [] : nlri) else {

@@ -92,8 +92,8 @@ struct AttributeDecoder {
             try raw(AttributeCode.tunnelEncapsulation, kind, try RareAttribute.tunnelEncapsulation(reader, generation))
         case .ipv6ExtendedCommunities:
             try raw(AttributeCode.ipv6ExtendedCommunities, kind, try RareAttribute.ipv6Communities(reader, generation))
-        case .aigp: try raw(AttributeCode.aigp, kind, try RareAttribute.aigp(reader, generation))
-        case .mpUnreach, .as4Path, .as4Aggregator: break
+        // AIGP is not transitive and not acted on, so it is dropped, as from an UPDATE.
+        case .mpUnreach, .as4Path, .as4Aggregator, .aigp: break
         case .linkState, .prefixSID: skip(kind.name.description)
         }
     }
@@ -235,15 +235,17 @@ struct AttributeDecoder {
         case 0...AttributeCode.clusterList, AttributeCode.mpReach...AttributeCode.as4Aggregator,
             AttributeCode.pmsiTunnel, AttributeCode.largeCommunities, AttributeCode.onlyToCustomer:
             skip("attribute \(code) as unknown")
-        default: other(RawAttribute(flags: UInt8(truncatingIfNeeded: flags), code: code, value: value))
+        default:
+            let flags = UInt8(truncatingIfNeeded: flags)
+            // One that is not passed on is of no use to anyone.
+            guard flags & AttributeFlags.transitive != 0 else { return }
+            other(RawAttribute(flags: flags, code: code, value: value))
         }
     }
 
     private mutating func raw(_ code: UInt8, _ kind: AttributeKind, _ value: [UInt8]?) throws(ByteError) {
         guard let value else { return skip(kind.name.description) }
-        let flags =
-            code == AttributeCode.aigp
-            ? AttributeFlags.optional : AttributeFlags.optional | AttributeFlags.transitive
+        let flags = AttributeFlags.optional | AttributeFlags.transitive
         other(RawAttribute(flags: flags, code: code, value: value))
     }
 

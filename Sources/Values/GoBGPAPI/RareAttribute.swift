@@ -4,13 +4,6 @@ import BGP
 import NetTypes
 
 enum RareAttribute {
-    private enum MetricKind: Int, MessageKind {
-        case unknown = 1
-        case metric = 2
-        static let names: [(kind: Self, name: StaticString)] = [
-            (.metric, "AigpTLVIGPMetric"), (.unknown, "AigpTLVUnknown"),
-        ]
-    }
     private enum IPv6CommunityKind: Int, MessageKind {
         case address = 1
         case redirect = 2
@@ -49,29 +42,6 @@ enum RareAttribute {
             }
         }
         func octets() throws(ByteError) -> [UInt8] { try last?.bytes() ?? [] }
-    }
-
-    /// RFC 7311 §3: type (1), length of all (2), value. Nil when there is something it does not know.
-    static func aigp(_ reader: ProtobufReader, _ generation: APIGeneration) throws(ByteError) -> [UInt8]? {
-        var writer = ByteWriter()
-        var reader = reader
-        while let field = try reader.next() {
-            guard field.number == 1 else { continue }
-            guard let typed = try TypedMessage<MetricKind>(try field.message(), generation), let kind = typed.kind
-            else { return nil }
-            let parts = try Parts(typed.content)
-            let value = try parts.octets()
-            guard value.count <= 0xffff - 3 else { return nil }
-            writer.u8(kind == .metric ? 1 : UInt8(truncatingIfNeeded: parts.numbers.0))
-            if kind == .metric {
-                writer.u16(11)
-                writer.u64(parts.numbers.0)
-            } else {
-                writer.u16(UInt16(value.count + 3))
-                writer.raw(value)
-            }
-        }
-        return writer.count == 0 ? nil : writer.bytes
     }
 
     /// RFC 5701 §2: type (1), sub-type (1), address (16), number (2).
