@@ -98,12 +98,12 @@ let package = Package(
 
 // libFuzzer needs flags that would spoil a normal build, so its target exists only when asked for (Scripts/fuzz).
 if Context.environment["EVPND_FUZZ"] == "1" {
-    for target in package.targets where target.name == "BGP" || target.name == "NetTypes" {
+    for target in package.targets where ["BGP", "NetTypes", "GoBGPAPI"].contains(target.name) {
         target.swiftSettings = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
     }
     package.targets.append(
         .executableTarget(
-            name: "Fuzz", dependencies: ["BGP", "NetTypes"], path: "Sources/Test/Fuzz",
+            name: "Fuzz", dependencies: ["BGP", "GoBGPAPI", "NetTypes"], path: "Sources/Test/Fuzz",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
 }

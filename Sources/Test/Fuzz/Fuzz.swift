@@ -3,6 +3,7 @@
 
 import BGP
 import Glibc
+import GoBGPAPI
 import NetTypes
 
 typealias FuzzBody = @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
@@ -26,6 +27,8 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
     case "open": body = { fuzzMessage(wrapped(1, octets($0, $1))) }
     case "nlri": body = { fuzzNLRI(octets($0, $1)) }
     case "capabilities": body = { fuzzCapabilities(octets($0, $1)) }
+    case "gobgp-v3": body = { fuzzAPI(octets($0, $1), .v3) }
+    case "gobgp-v4": body = { fuzzAPI(octets($0, $1), .v4) }
     default: return 64
     }
     return runDriver(&count, &arguments, body)
@@ -92,6 +95,39 @@ private func fuzzNLRI(_ octets: [UInt8]) -> CInt {
         let list = [0x90, code, UInt8(value.count >> 8), UInt8(value.count & 255)] + value + head
         _ = fuzzMessage(wrapped(2, [0, 0, UInt8(list.count >> 8), UInt8(list.count & 255)] + list))
     }
+    return 0
+}
+
+/// The octets are an answer of WatchEvent, read in one piece and in small ones. A path that was read must survive being written and
+/// read again, and pieces must make no difference.
+private func fuzzAPI(_ octets: [UInt8], _ generation: APIGeneration) -> CInt {
+    func read(_ octets: [UInt8], piece: Int) -> (paths: [DecodedPath], isComplete: Bool) {
+        var decoder = WatchEventDecoder(generation)
+        var paths: [DecodedPath] = []
+        do throws(ByteError) {
+            for start in stride(from: 0, to: octets.count, by: piece) {
+                try decoder.append(Array(octets[start..<min(start + piece, octets.count)])) { element in
+                    if case .path(let path) = element { paths.append(path) }
+                }
+            }
+            _ = try decoder.end()
+            return (paths, true)
+        } catch { return (paths, false) }
+    }
+    let whole = read(octets, piece: max(octets.count, 1))
+    let pieces = read(octets, piece: 7)
+    precondition(whole.paths == pieces.paths && whole.isComplete == pieces.isComplete, "pieces make a difference")
+    for case .success(let path) in whole.paths {
+        let again = read(WatchEventReply([path]).encoded(generation), piece: 4096).paths
+        guard case .success(let second)? = again.first, second.key == path.key, second.payload == path.payload,
+            // A withdrawal may have attributes that cannot be used.
+            path.isWithdraw || second.attributes == path.attributes
+        else { fatalError("path does not survive") }
+    }
+    do throws(ByteError) { _ = try ListPeerReply(decoding: octets, generation) } catch {}
+    do throws(ByteError) { _ = try AddPolicyRequest(decoding: octets, generation) } catch {}
+    do throws(ByteError) { _ = try AddVRFRequest(decoding: octets, generation) } catch {}
+    do throws(ByteError) { _ = try GetBgpReply(decoding: octets, generation) } catch {}
     return 0
 }
 
