@@ -4,9 +4,9 @@ SHELL := /bin/bash
 RELEASE := swift build -c release --static-swift-stdlib
 PREFIX ?= /usr/local
 
-.PHONY: build packages-build packages-run packages-test demo lab lab-down test check unit integration fuzz bench tidy install clean
+.PHONY: build packages-build packages-run packages-test packages-image demo lab lab-down test check unit integration fuzz bench tidy install image clean
 
-packages-build packages-run packages-test: packages-%:
+packages-build packages-run packages-test packages-image: packages-%:
 	@Scripts/install-packages $*
 
 ## Static release binaries: .build/release/evpnd and .build/release/evpnctl
@@ -57,6 +57,10 @@ install: build
 	install -D -m 644 .build/manual/evpnd.8 $(DESTDIR)$(PREFIX)/share/man/man8/evpnd.8
 	install -D -m 644 Packaging/evpnctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/evpnctl
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+
+## A container image of the static binaries and the Debian libraries they load: .build/image
+image: packages-image build
+	@Scripts/image .build/image
 
 clean:
 	rm -rf .build

@@ -7,11 +7,13 @@ build=${EVPND_BUILD:-$root/.build/release}
 P=i$$
 T=$(mktemp -d /tmp/evpnd-$P-XXXXXX)
 frr_spaces=()
+at_end() { :; } # what a test has to clean up besides
 
 cleanup() {
     local status=$?
     set +e
-    if [ $status != 0 ]; then for f in "$T"/*.log; do [ -s "$f" ] && { echo "-- $f"; tail -15 "$f"; }; done; fi
+    at_end
+    if [ $status != 0 ] && [ $status != 77 ]; then for f in "$T"/*.log; do [ -s "$f" ] && { echo "-- $f"; tail -15 "$f"; }; done; fi
     for f in "$T"/*.pid; do [ -e "$f" ] && kill -9 "$(cat "$f")" 2>/dev/null; done
     for ns in "${frr_spaces[@]}"; do
         for f in /var/run/frr/"$ns"/*.pid; do [ -e "$f" ] && kill -9 "$(cat "$f")" 2>/dev/null; done
@@ -24,6 +26,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
+# Only for what this machine cannot give; `run` says so loudly.
+skip() { echo "$*" >&2; exit 77; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
 on() { ip netns exec "$P-$1" "${@:2}"; }
 ctl() { "$build/evpnctl" --socket "$T/$1.sock" "${@:2}"; }
