@@ -74,6 +74,21 @@ private let base = """
         }
     }
 
+    @Test func addressOfTheInterfaceStandsInForTheRouterID() throws {
+        let text = "node: {interface: eth0}\nbgp: {global: {asn: 65000}}\nvnis: [{vni: 7, managed: true}]"
+        let document = try #require(Document.parse(yaml: Array(text.utf8)).document)
+        func load(_ address: String?) -> Configuration? {
+            Configuration.load(
+                from: document, addressOf: { $0 == "eth0" ? address.flatMap { IPAddress($0) } : nil }
+            ).configuration
+        }
+        let loaded = try #require(load("192.0.2.7"))
+        #expect(loaded.bgp.routerID == IPv4Address("192.0.2.7"))
+        #expect(loaded.overlay.evis.first?.rd.description == "192.0.2.7:7")
+        #expect(load("2001:db8::7") == nil)
+        #expect(load(nil) == nil)
+    }
+
     @Test func passwordFileGivesItsFirstLine() throws {
         let text = """
             bgp:

@@ -49,7 +49,8 @@ final class Agent {
         self.log = log
         metrics = MetricRegistry()
         startedAt = loop.now
-        guard Privileges.canAdministerNetwork else {
+        // A reflector without VNIs changes nothing in the kernel.
+        guard Privileges.canAdministerNetwork || configuration.overlay.evis.isEmpty else {
             throw StartError(
                 "no permission to change the network: CAP_NET_ADMIN is missing; run evpnd as root or by its systemd unit"
             )

@@ -20,9 +20,12 @@ func loadConfiguration(_ options: Options) -> LoadedConfiguration {
     guard let document = parsed.document else {
         return LoadedConfiguration(configuration: nil, problems: parsed.problems)
     }
-    let loaded = Configuration.load(from: document) { path in
-        readFile(path, limit: 4096).map { Secret($0, mode: fileMode(path)) }.mapError { SecretFault($0.reason) }
-    }
+    let loaded = Configuration.load(
+        from: document,
+        readSecret: { path in
+            readFile(path, limit: 4096).map { Secret($0, mode: fileMode(path)) }.mapError { SecretFault($0.reason) }
+        },
+        addressOf: { resolveNodeAddress(.interface($0)) })
     let problems = parsed.problems + loaded.problems
     return LoadedConfiguration(configuration: problems.hasErrors ? nil : loaded.configuration, problems: problems)
 }

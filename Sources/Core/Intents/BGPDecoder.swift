@@ -19,7 +19,7 @@ final class BGPDecoder {
         self.readSecret = readSecret
     }
 
-    /// `nodeAddress` is the literal VTEP address, which serves as router ID when it is IPv4 and none is given. Without a
+    /// `nodeAddress` is the VTEP address of the node, which serves as router ID when it is IPv4 and none is given. Without a
     /// usable ASN or router ID a stand-in is used; the problem is on the list then.
     ///
     /// `isNodeAddressWrong`: there is a VTEP address with a problem of its own, which is not reported twice.
@@ -65,7 +65,8 @@ final class BGPDecoder {
         guard let value = global["routerID"], !value.document.isInert else {
             if case .v4(let address)? = nodeAddress { return address }
             if isNodeAddressWrong { return .any }
-            global.missing("routerID", hint: "an IPv4 address; only an IPv4 node.vtep can stand in for it")
+            global.missing(
+                "routerID", hint: "an IPv4 address; only that of node.vtep or node.interface can stand in for it")
             return .any
         }
         if value.text()?.contains("$") == true {

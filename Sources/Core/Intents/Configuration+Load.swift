@@ -4,17 +4,19 @@ import BGP
 import BGPEngine
 public import Documents
 import EVPN
-import NetTypes
+public import NetTypes
 
 extension Configuration {
     /// The contents of the file that `passwordFile` names, or the reason why it cannot be read.
     public typealias SecretReader = (_ path: String) -> Result<Secret, SecretFault>
 
     /// Decodes and resolves a whole file. All problems are returned at once, in the order of the text; the configuration is
-    /// nil when one of them is an error. Pure except for `readSecret`, which is asked once for each `passwordFile`.
+    /// nil when one of them is an error. Pure except for `readSecret`, which is asked once for each `passwordFile`, and
+    /// `addressOf`, which tells the address that `node.interface` has now: its IPv4 address stands in for the router ID.
     public static func load(
         from document: Document,
-        readSecret: @escaping SecretReader = { _ in .failure(SecretFault("files cannot be read here")) }
+        readSecret: @escaping SecretReader = { _ in .failure(SecretFault("files cannot be read here")) },
+        addressOf: (_ interface: String) -> IPAddress? = { _ in nil }
     ) -> (configuration: Configuration?, problems: [Problem]) {
         let problems = ProblemList()
         let root = Value(document: document, path: "", problems: problems)
@@ -25,7 +27,11 @@ extension Configuration {
             problems: problems, hasNodeAddress: nodeSection.has("vtep") || nodeSection.has("interface"))
         let node = decodeNode(nodeSection, overlayDecoder)
         var nodeAddress: IPAddress?
-        if case .address(let address) = node.vtep { nodeAddress = address }
+        switch node.vtep {
+        case .address(let address): nodeAddress = address
+        case .interface(let name): nodeAddress = addressOf(name)
+        case .devices: break
+        }
 
         if !file.has("bgp"), !document.isNull { file.missing("bgp") }
         let bgpSection = file.section("bgp")

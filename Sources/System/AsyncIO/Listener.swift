@@ -19,12 +19,16 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(operation): \(text)" }
 }
 
-/// Makes a non-blocking TCP listener; `[address]:port`.
+/// Makes a non-blocking TCP listener; `[address]:port`. `::` stands for every address, those of IPv4 included, also where the
+/// kernel has no IPv6.
 public func listenTCP(_ address: IPAddress, port: UInt16) throws(SystemError) -> Int32 {
     let name = address.isV6 ? "[\(address)]:\(port)" : "\(address):\(port)"
     let family = address.isV6 ? AF_INET6 : AF_INET
     let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(family, kind, 0)
+    if descriptor < 0, errno == EAFNOSUPPORT, address == .v6(.any) {
+        return try listenTCP(.v4(.any), port: port)
+    }
     guard descriptor >= 0 else { throw SystemError("socket for \(name)") }
     var one: Int32 = 1
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, 4)
@@ -37,7 +41,8 @@ public func listenTCP(_ address: IPAddress, port: UInt16) throws(SystemError) ->
         socketAddress.sin_addr.s_addr = v4.rawValue.bigEndian
         result = bindAddress(descriptor, &socketAddress)
     case .v6(let v6):
-        setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, 4)
+        var onlyIPv6: Int32 = v6 == .any ? 0 : 1
+        setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &onlyIPv6, 4)
         var socketAddress = sockaddr_in6()
         socketAddress.sin6_family = sa_family_t(AF_INET6)
         socketAddress.sin6_port = port.bigEndian
