@@ -14,7 +14,9 @@ private let folder = repository + "/Tests/Fixtures/Takeover"
 
 private func takeover(_ program: Takeover.Program, _ name: String) throws -> Takeover {
     let bytes = try readFile("\(folder)/\(program.rawValue)/\(name)").get()
-    return Takeover(of: program, Document.parse(yaml: bytes, file: name))
+    let parsed =
+        name.hasSuffix(".toml") ? Document.parse(toml: bytes, file: name) : Document.parse(yaml: bytes, file: name)
+    return Takeover(of: program, parsed)
 }
 /// The configuration that a translation means, with evpnd's own speaker in place of the gobgpd.
 private func load(_ takeover: Takeover) throws -> (configuration: Configuration?, problems: [Problem]) {
@@ -28,9 +30,11 @@ private func load(_ takeover: Takeover) throws -> (configuration: Configuration?
 
 @Suite struct TakeoverTests {
     private static let names = Takeover.Program.allCases.flatMap { program in
-        files(in: "\(folder)/\(program.rawValue)").map { "\(program.rawValue)/\($0)" }
+        [".yaml", ".toml"].flatMap { files(in: "\(folder)/\(program.rawValue)", suffix: $0) }.map {
+            "\(program.rawValue)/\($0)"
+        }
     }
-    @Test func thereAreFiles() { #expect(Self.names.count >= 4) }
+    @Test func thereAreFiles() { #expect(Self.names.count >= 8) }
 
     @Test(arguments: names) func translation(name: String) throws {
         let parts = name.split(separator: "/").map(String.init)
@@ -49,6 +53,17 @@ private func load(_ takeover: Takeover) throws -> (configuration: Configuration?
             let again = try #require(Document.parse(yaml: Array(document.yaml.utf8)).document)
             #expect(again.yaml == document.yaml)
         }
+    }
+
+    /// What a gobgpd was told is usable as it is printed.
+    @Test(arguments: ["hub.toml", "everything.toml"]) func gobgpdTranslationIsUsable(name: String) throws {
+        let translated = try takeover(.gobgpd, name)
+        let text = try #require(translated.document).yaml
+        let document = try #require(Document.parse(yaml: Array(text.utf8)).document)
+        let (configuration, problems) = Configuration.load(from: document)
+        #expect(problems.filter { $0.severity == .error } == [])
+        #expect(configuration?.bgp.asn == 65000)
+        #expect(!translated.problems.hasErrors)
     }
 
     @Test func discoversWithoutVNIs() throws {

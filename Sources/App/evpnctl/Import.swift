@@ -4,13 +4,22 @@ import Documents
 import Intents
 import YAML
 
+private func read(_ path: String) -> ParsedDocument {
+    guard path.hasSuffix(".toml") else { return Document.read(file: path) }
+    switch readFile(path) {
+    case .failure(let fault):
+        return ParsedDocument(document: nil, problems: [Problem(at: nil, "\(path): \(fault.reason)")])
+    case .success(let bytes): return Document.parse(toml: bytes, file: path)
+    }
+}
+
 /// `words` are those after `import`.
 func runImport(_ words: [String]) throws(CommandError) {
     let programs = Takeover.Program.allCases.map(\.rawValue).joined(separator: "|")
     guard words.count == 2, let program = Takeover.Program(rawValue: words[0]) else {
         throw CommandError(status: 2, reason: "usage: evpnctl import \(programs) FILE")
     }
-    let takeover = Takeover(of: program, Document.read(file: words[1]))
+    let takeover = Takeover(of: program, read(words[1]))
     let losses = takeover.problems.filter { $0.severity == .warning }.sortedByPosition
     let errors = takeover.problems.filter { $0.severity == .error }
     guard let document = takeover.document, errors.isEmpty else {

@@ -79,6 +79,8 @@ final class Section {
         source.problems.append(Problem(at: source.position, path: path, "is required", hint: hint))
     }
 
+    /// The values of keys that nobody has asked for.
+    var unread: [Value] { order.compactMap { known.contains($0.key) ? nil : entries[$0.key] } }
     /// Reports every key that nobody asked for; as a warning in a file that is another program's.
     func finish(_ severity: Problem.Severity = .error) {
         for (key, position) in order where !known.contains(key) {

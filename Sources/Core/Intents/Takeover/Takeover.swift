@@ -35,7 +35,7 @@ public struct Takeover: Equatable, Sendable {
         let tree =
             switch program {
             case .gobgpEVPNAgent: AgentTakeover(file).tree
-            case .gobgpd: Document(.map([]), at: document.position)
+            case .gobgpd: GoBGPTakeover(file).tree
             }
         // A repeated key is left to its first value, as it is said.
         let details = parsed.problems.map { problem in
