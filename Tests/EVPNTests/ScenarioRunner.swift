@@ -247,6 +247,7 @@ struct ScenarioRunner {
             batch = nil
             return handle(.routes(changes))
         case "recover": return handle(.recover(MACKey(vni: try words.value(), mac: try words.value())))
+        case "frozen": return try plane.frozenVNIs(of: words.value()).map { "vni \($0)" }
         case "tick": return handle(.deadlineReached)
         case "deadline":
             return [plane.nextDeadline.map { "deadline \($0.nanoseconds / 1_000_000_000)" } ?? "no deadline"]

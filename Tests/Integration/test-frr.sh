@@ -57,6 +57,8 @@ await 5 'the chain to the MAC behind FRR is complete' ctl ev explain mac 02:00:0
 # The host behind FRR moves to evpnd: same MAC and address, a new port.
 ip netns delete "$P-a"
 host m ev pm 10.0.0.2/24 02:00:00:00:00:02
+# No neighbor discovery of its own accord: it has to be silent when the MAC moves on.
+ip netns exec "$P-m" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 moved() { pings m 10.0.0.3 && ctl ev show macs --mac 02:00:00:00:00:02 --json | jq -e '.[0].place == "local" and .[0].sequence >= 1'; }
 await 10 'the moved MAC is local, with a sequence number' moved
 await 10 'FRR sees the MAC at evpnd' remote 02:00:00:00:00:02

@@ -150,12 +150,14 @@ extension Agent {
             guard let vni = VNI(text) else { return client.fail("\(text) is not a VNI (1 to 16777215)") }
             wanted = vni
         }
-        let frozen = controlPlane.macRows(vni: wanted).filter { $0.key.mac == mac && $0.isFrozen }
+        let frozen = controlPlane.frozenVNIs(of: mac).filter { wanted == nil || $0 == wanted }
         guard !frozen.isEmpty else {
-            return client.fail("\(mac) is not frozen as a duplicate; see evpnctl show macs --mac \(mac)")
+            let place = wanted.map { " in vni \($0)" } ?? ""
+            return client.fail("\(mac) is not frozen as a duplicate\(place); see evpnctl show macs --mac \(mac)")
         }
-        for row in frozen { handle(.recover(row.key)) }
-        client.send(.reply("recovered", .array(frozen.map { JSONValue($0.key.description) })))
+        let keys = frozen.map { MACKey(vni: $0, mac: mac) }
+        for key in keys { handle(.recover(key)) }
+        client.send(.reply("recovered", .array(keys.map { JSONValue($0.description) })))
     }
 
     private func neighborCommand(_ request: JSONValue, _ client: ControlServer.Client) {

@@ -101,6 +101,11 @@ extension ControlPlane {
             frozenMACs: vrf.mobility.values.count { $0.frozenSince != nil }, signalling: evi.signalling)
     }
 
+    /// The VNIs in which a MAC is frozen as a duplicate, also while nobody holds it.
+    public func frozenVNIs(of mac: MACAddress) -> [VNI] {
+        vrfs.compactMap { vrf in vrf?.mobility[mac]?.frozenSince == nil ? nil : vrf?.vni }.sorted()
+    }
+
     /// Of one VNI, or of all: every MAC that somebody holds, sorted.
     public func macRows(vni wanted: VNI? = nil) -> [MACRow] {
         var only: Slot?
