@@ -77,6 +77,7 @@ extension ControlPlaneEvent {
         case .duplicateDetected(let key, let moves, let at): "duplicate \(key) after \(moves) moves, stays \(at)"
         case .recovered(let key, let byCommand): "recovered \(key) \(byCommand ? "by command" : "by itself")"
         case .conflict(let key, let winner, let loser): "conflict \(key) winner \(winner) loser \(loser)"
+        case .membershipChanged(let vtep, let vnis): "membership of \(vtep) in \(vnis) VNIs"
         case .membershipTooLong(let vtep, let omitted): "membership of \(vtep) leaves out \(omitted)"
         case .routeIgnored(let key, let reason): "ignored \(key): \(reason)"
         }

@@ -49,6 +49,8 @@ extension Agent {
                 "mac.conflict",
                 ["vni": "\(key.vni)", "mac": "\(key.mac)", "winner": "\(winner)", "loser": "\(loser)"], .warning
             )
+        case .membershipChanged(let vtep, let vnis):
+            (vnis > 0 ? "membership.announced" : "membership.withdrawn", ["vtep": "\(vtep)", "vnis": "\(vnis)"], .info)
         case .membershipTooLong(let vtep, let omitted):
             ("membership.too.long", ["vtep": "\(vtep)", "vnis_left_out": "\(omitted)"], .warning)
         case .routeIgnored(let route, let reason):

@@ -50,7 +50,8 @@ final class Agent {
         metrics = MetricRegistry()
         startedAt = loop.now
         // A reflector without VNIs changes nothing in the kernel.
-        guard Privileges.canAdministerNetwork || configuration.overlay.evis.isEmpty else {
+        let servesNothing = configuration.overlay.evis.isEmpty && configuration.discovery == nil
+        guard Privileges.canAdministerNetwork || servesNothing else {
             throw StartError(
                 "no permission to change the network: CAP_NET_ADMIN is missing; run evpnd as root or by its systemd unit"
             )

@@ -103,11 +103,14 @@ extension ControlPlane {
                 let (set, omitted) = membership.attributes(vtep: vtep, evis)
                 if omitted != memberOmissions[vtep] ?? 0 { report(.membershipTooLong(vtep: vtep, omitted: omitted)) }
                 memberOmissions[vtep] = omitted > 0 ? omitted : nil
-                export(key, Advertisement(payload: RoutePayload(), attributes: set))
+                let route = Advertisement(payload: RoutePayload(), attributes: set)
+                if exported[key] != route { report(.membershipChanged(vtep: vtep, vnis: evis.count - omitted)) }
+                export(key, route)
             }
         }
         for vtep in announcedMembers.sorted() where members[vtep] == nil {
             memberOmissions[vtep] = nil
+            report(.membershipChanged(vtep: vtep, vnis: 0))
             if let key = Self.memberKey(vtep) { export(key, nil) }
         }
         announcedMembers = Set(members.keys)

@@ -63,6 +63,8 @@ public enum ControlPlaneEvent: Hashable, Sendable {
     case recovered(MACKey, byCommand: Bool)
     /// Two ends claim a MAC that may not move (sticky, or a default gateway); `winner` keeps it.
     case conflict(MACKey, winner: MACPlace, loser: MACPlace)
+    /// Our host route of `vtep` now names so many VNIs; 0: it is withdrawn.
+    case membershipChanged(vtep: IPAddress, vnis: Int)
     /// The host route of `vtep` has no room for the communities of so many VNIs; 0: it has again.
     case membershipTooLong(vtep: IPAddress, omitted: Int)
     /// Once for each route and reason.
