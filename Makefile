@@ -11,6 +11,7 @@ packages-build packages-run packages-test packages-image: packages-%:
 
 ## Static release binaries: .build/release/evpnd and .build/release/evpnctl
 build: packages-build
+	@command -v swift >/dev/null || { echo 'There is no swift in PATH: Swift 6.3 is needed, see swift.org/install' >&2; exit 1; }
 	@$(RELEASE) --product evpnd
 	@$(RELEASE) --product evpnctl
 	@echo 'Built .build/release/evpnd and .build/release/evpnctl'
