@@ -12,7 +12,11 @@ for directory, _, names in os.walk(folder):
         path = os.path.join(directory, name)
         objects += [(os.path.relpath(path, folder), item) for item in yaml.safe_load_all(open(path, encoding="utf-8"))]
 namespaces = {item["metadata"]["name"] for _, item in objects if item["kind"] == "Namespace"}
-maps = {item["metadata"]["name"]: item["data"] for _, item in objects if item["kind"] == "ConfigMap"}
+# By folder and name: another folder may replace a map.
+maps = {
+    os.path.join(os.path.dirname(file), item["metadata"]["name"]): item["data"]
+    for file, item in objects if item["kind"] == "ConfigMap"
+}
 
 
 def check(where, condition, what):
@@ -52,7 +56,8 @@ for file, item in objects:
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
     for volume in volumes.values():
         if "configMap" in volume:
-            check(where, volume["configMap"]["name"] in maps, f"no ConfigMap {volume['configMap']['name']}")
+            name = os.path.join(os.path.dirname(file), volume["configMap"]["name"])
+            check(where, name in maps, f"no ConfigMap {name}")
     check(where, pod["spec"].get("automountServiceAccountToken") is False, "a token that nobody needs")
     for one in pod["spec"].get("initContainers", []):
         container(where, one, volumes, True)

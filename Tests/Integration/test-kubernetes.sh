@@ -1,13 +1,13 @@
-# The Kubernetes manifests: sound, and the configurations in them work together: a hub without privileges, two spokes, and one
-# whose gobgpd speaks for it. The Service is stood in for by its address and port on the hub.
+# The Kubernetes manifests: sound, and the configurations in them work together: a hub without privileges, two spokes, one
+# whose gobgpd speaks for it, and two with membership by communities. The Service is stood in for by its address and port on the hub.
 . "$(dirname "$0")/lib.sh"
 version=$("$build/evpnd" --version | cut -d' ' -f2)
 python3 "$here/manifests.py" "$root/Packaging/kubernetes" "$T" "$version" || fail 'manifests'
 chmod 755 "$T"
 core
-for i in 254:hub 1:s1 2:s2 3:s3; do node "${i#*:}" "192.168.7.${i%:*}/16"; done
+for i in 254:hub 1:s1 2:s2 3:s3 4:s4 5:s5; do node "${i#*:}" "192.168.7.${i%:*}/16"; done
 ip -n "$P-hub" address add 10.96.0.179/32 dev eth0
-for n in s1 s2 s3; do
+for n in s1 s2 s3 s4 s5; do
     ip -n "$P-$n" route add 10.96.0.179 dev eth0
     ip -n "$P-$n" link set lo up
     host h$n $n port$n 10.0.0.${n#s}/24 02:00:00:00:00:0${n#s}
@@ -20,7 +20,8 @@ check() { # NODE FILE
 }
 check hub "$T/hub-as-it-is.yaml"
 check s1 "$T/evpnd-spokes/evpnd.yaml"
-check s3 "$T/evpnd-sidecar/evpnd.yaml"
+check s4 "$T/membership/evpnd-spokes/evpnd.yaml"
+check s3 "$T/sidecar/evpnd-sidecar/evpnd.yaml"
 start() { # NODE FILE SETPRIV-OPTION… : with the privileges of the manifest
     mkdir "$T/$1.state"
     [[ $3 != --reuid* ]] || chown 65532 "$T/$1.state"
@@ -33,17 +34,25 @@ start() { # NODE FILE SETPRIV-OPTION… : with the privileges of the manifest
 ip netns exec "$P-hub" sysctl -qw net.ipv4.ip_unprivileged_port_start=179
 start hub "$T/evpnd-hub/evpnd.yaml" --reuid 65532 --regid 65532 --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs
 for n in s1 s2; do start $n "$T/evpnd-spokes/evpnd.yaml" --inh-caps=-all --bounding-set=-all,+net_admin --no-new-privs; done
-sed -e "s|/config/|$T/evpnd-sidecar/|; s|/etc/gobgpd/|$T/|" "$T/router-id.command" >"$T/router-id.sh"
+sed -e "s|/config/|$T/sidecar/evpnd-sidecar/|; s|/etc/gobgpd/|$T/|" "$T/router-id.command" >"$T/router-id.sh"
 NODE_ADDRESS=192.168.7.3 sh "$T/router-id.sh"
 grep -q '"241.168.7.3"' "$T/gobgpd.toml" || fail 'the init container did not put in the router ID'
 ip netns exec "$P-s3" gobgpd -f "$T/gobgpd.toml" --api-hosts=127.0.0.1:50051 --pprof-disable >"$T/gobgpd.log" 2>&1 &
 echo $! >"$T/gobgpd.pid"
-start s3 "$T/evpnd-sidecar/evpnd.yaml" --inh-caps=-all --bounding-set=-all,+net_admin --no-new-privs
+start s3 "$T/sidecar/evpnd-sidecar/evpnd.yaml" --inh-caps=-all --bounding-set=-all,+net_admin --no-new-privs
 for n in s1 s2 s3; do
     await 40 "session of $n" established $n
     ip -n "$P-$n" link set port$n master br10010
 done
 await 30 'three spokes at the hub' established hub 3
+# Two more know each other by communities: their devices are made by an operator, after the start and without being named.
+for n in s4 s5; do
+    start $n "$T/membership/evpnd-spokes/evpnd.yaml" --inh-caps=-all --bounding-set=-all,+net_admin --no-new-privs
+    vxlan $n 10012 192.168.7.${n#s}
+    bridge -n "$P-$n" link set dev vxlan10012 learning on neigh_suppress off
+    ip -n "$P-$n" link set port$n master br10012
+done
+await 30 'ping between spokes with membership by communities' pings hs4 10.0.0.5
 await 20 'ping between spokes' pings hs1 10.0.0.2
 await 20 'ping to the spoke with gobgpd' pings hs1 10.0.0.3
 await 20 'ping from the spoke with gobgpd' pings hs3 10.0.0.2
@@ -66,5 +75,5 @@ await 10 'the end of the hub' ended
 pings hs1 10.0.0.2 || fail 'forwarding went with the hub'
 rm -r "$T/hub.sock" "$T/hub.state"
 start hub "$T/evpnd-hub/evpnd.yaml" --reuid 65532 --regid 65532 --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs
-await 40 'three spokes at the new hub' established hub 3
+await 40 'three spokes at the new hub' established hub 5
 pings hs1 10.0.0.3 || fail 'no ping after the exchange of the hub'
