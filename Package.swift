@@ -40,7 +40,7 @@ let package = Package(
         // Core
         target("Core", "BGPEngine", ["BGP", "NetTypes"]),
         target("Core", "EVPN", ["BGP", "NetTypes"]),
-        target("Core", "Intents", ["EVPN", "BGPEngine", "BGP", "Documents", "NetTypes"]),
+        target("Core", "Intents", ["EVPN", "GoBGPAPI", "BGPEngine", "BGP", "Documents", "NetTypes"]),
         // System
         .target(name: "CLinux", path: "Sources/System/CLinux"),
         .systemLibrary(
@@ -65,19 +65,24 @@ let package = Package(
         target(
             "Adapters", "LinuxDataplane",
             ["EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "NetTypes", "CLinux", "Documents"]),
+        target(
+            "Adapters", "GoBGPSpeaker",
+            [
+                "GoBGPAPI", "GRPC", "BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry", "YAML", "NetTypes",
+            ]),
         // App
         target(
             "App", "Agent",
             [
-                "EmbeddedSpeaker", "LinuxDataplane", "EVPN", "BGPEngine", "BGP", "Intents", "Documents", "YAML",
-                "Telemetry", "HTTP", "AsyncIO", "Netlink", "NetTypes", "CLinux",
+                "EmbeddedSpeaker", "GoBGPSpeaker", "LinuxDataplane", "EVPN", "BGPEngine", "BGP", "GoBGPAPI", "Intents",
+                "Documents", "YAML", "Telemetry", "HTTP", "AsyncIO", "Netlink", "NetTypes", "CLinux",
             ]),
         command("evpnd", ["Agent"]),
         command("evpnctl", ["Intents", "BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
         target("Test", "Simulator", ["EVPN", "BGPEngine", "BGP", "NetTypes"]),
-        target("Test", "GRPCServer", ["CNghttp2", "AsyncIO"]),
+        target("Test", "FakeServers", ["CNghttp2", "AsyncIO"]),
         // Tests
-        tests("GRPC", ["GRPC", "GRPCServer", "AsyncIO", "NetTypes"]),
+        tests("GRPC", ["GRPC", "FakeServers", "AsyncIO", "NetTypes"]),
         tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("Documents", ["Documents"]),
         tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),

@@ -2,7 +2,7 @@
 
 import AsyncIO
 import GRPC
-import GRPCServer
+import FakeServers
 import Glibc
 import NetTypes
 import Testing

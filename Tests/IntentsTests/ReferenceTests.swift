@@ -44,7 +44,10 @@ import YAML
                 }
             }
         }
-        for name in ["good/everything.yaml", "good/groups.yaml", "bad/unsupported.yaml"] {
+        for name in [
+            "good/everything.yaml", "good/groups.yaml", "good/gobgp.yaml", "good/gobgp-managed.yaml",
+            "bad/unsupported.yaml",
+        ] {
             collect(try #require(Document.read(file: "\(fixtures)/\(name)").document))
         }
         return keys

@@ -72,11 +72,14 @@ public final class EmbeddedSpeaker {
     public func enable(_ neighbor: IPAddress) { command { $0.enable(neighbor, now: $1) } }
     public func refresh(_ neighbor: IPAddress) { command { $0.refresh(neighbor, now: $1) } }
     /// Ends all sessions; with `withdrawing` peers are told to forget our routes, else graceful restart keeps them.
-    public func stop(withdrawing: Bool) {
+    ///
+    /// `done` is called after another round, which lets the last octets out.
+    public func stop(withdrawing: Bool, _ done: @escaping () -> Void) {
         if let listenRetry { loop.cancel(listenRetry) }
         if let timer { loop.cancel(timer.id) }
         closeListeners()
         command { $0.stop(withdrawing: withdrawing, now: $1) }
+        loop.schedule(after: .milliseconds(50), done)
     }
     private func command(_ body: (Speaker, Instant) -> Void) {
         body(speaker, loop.now)

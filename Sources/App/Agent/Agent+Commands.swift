@@ -5,7 +5,7 @@ import BGP
 import BGPEngine
 import Documents
 import EVPN
-import EmbeddedSpeaker
+import GoBGPAPI
 import HTTP
 import Intents
 import LinuxDataplane
@@ -61,7 +61,12 @@ extension Agent {
                 "failed": .int(statistics.failed), "waiting": .int(statistics.waiting),
                 "healed": .int(statistics.healed), "overruns": .int(statistics.overruns),
             ],
-            "listen_problems": .array(speaker.listenProblems.map { JSONValue($0) }),
+            "speaker": JSONValue(configuration.gobgp.map { "gobgpd at \($0.endpoint)" } ?? "embedded"),
+            "speaker_problems": .array(speaker.problems.map { JSONValue($0) }),
+            "refused_routes": .array(
+                speaker.refusedRoutes.prefix(100).map {
+                    ["route": JSONValue($0.key.description), "reason": JSONValue($0.reason)]
+                }),
         ]
     }
 
@@ -108,6 +113,10 @@ extension Agent {
         var view = RouteQuery.View.all
         if let address = filter.neighbor {
             guard let peer = speaker.peerID(of: address) else { return client.fail("no neighbor \(address)") }
+            if filter.isAdvertised, !speaker.knowsAdvertised {
+                return client.fail(
+                    "only gobgpd knows what it told \(address): gobgp neighbor \(address) adj-out -a evpn")
+            }
             view = filter.isAdvertised ? .advertised(to: peer) : .received(from: peer)
         } else if filter.isBestOnly {
             view = .best

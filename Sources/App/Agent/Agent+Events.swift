@@ -115,9 +115,11 @@ extension Agent {
 
     /// What readiness still waits for; empty when ready.
     func notReady() -> [String] {
-        var reasons: [String] = []
+        var reasons = speaker.notReady
         if !dataplane.isReady { reasons.append("the kernel's state has not been read yet") }
-        if !isSynchronized { reasons.append("waiting for End-of-RIB of the neighbors or the hold time") }
+        if !isSynchronized, speaker.notReady.isEmpty {
+            reasons.append("waiting for End-of-RIB of the neighbors or the hold time")
+        }
         let neighbors = speaker.neighbors()
         if !configuration.bgp.neighbors.isEmpty, !neighbors.contains(where: { $0.isEstablished }) {
             reasons.append("no neighbor is established")

@@ -8,6 +8,7 @@ import Documents
 import EVPN
 import EmbeddedSpeaker
 import Glibc
+import GoBGPSpeaker
 import HTTP
 import Intents
 import LinuxDataplane
@@ -23,7 +24,7 @@ final class Agent {
     let log: Log
     let metrics: MetricRegistry
     let startedAt: Instant
-    let speaker: EmbeddedSpeaker
+    let speaker: any RoutingSpeaker
     var controlPlane = ControlPlane()
     let dataplane: LinuxDataplane
     let notification = ServiceNotification()
@@ -64,8 +65,14 @@ final class Agent {
         } catch {
             throw StartError("\(error); evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)")
         }
-        speaker = EmbeddedSpeaker(
-            loop: loop, log: log, metrics: metrics, name: configuration.node.name, restarting: run.isRestart)
+        if let gobgp = configuration.gobgp {
+            speaker = GoBGPSpeaker(
+                loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,
+                configuration: configuration.bgp, settings: gobgp)
+        } else {
+            speaker = EmbeddedSpeaker(
+                loop: loop, log: log, metrics: metrics, name: configuration.node.name, restarting: run.isRestart)
+        }
     }
 
     /// Starts everything. A failure here ends the daemon; what can heal later is retried instead.
@@ -105,7 +112,7 @@ final class Agent {
             log.warning("node.address.missing", ["interface": name, "action": "waiting for an address"])
         }
         applyOverlay()
-        speaker.configure(configuration.bgp)
+        speaker.configure(configuration)
         startWeb()
         followNodeAddress()
         notification.send("READY=1\nSTATUS=running")
@@ -122,16 +129,15 @@ final class Agent {
         notification.send("STOPPING=1")
         control?.close()
         web?.close()
-        switch onExit {
-        case .keep: speaker.stop(withdrawing: false)
-        case .remove:
-            speaker.stop(withdrawing: true)
-            for command in dataplane.cleanup() { log.info("cleanup", ["command": command]) }
-            run.forget()
+        // Forwarding goes only once the routes that lead here are withdrawn.
+        speaker.stop(withdrawing: onExit == .remove) { [self] in
+            if onExit == .remove {
+                for command in dataplane.cleanup() { log.info("cleanup", ["command": command]) }
+                run.forget()
+            }
+            dataplane.close()
+            loop.stop()
         }
-        dataplane.close()
-        // One more round lets the last bytes of the sessions out.
-        loop.schedule(after: .milliseconds(50)) { [loop] in loop.stop() }
     }
 
     // MARK: The heart: one input at a time through the control plane
@@ -226,8 +232,11 @@ final class Agent {
             nodeAddress = resolveNodeAddress(new.node.vtep)
             applyOverlay()
         }
-        if new.bgp != old.bgp { speaker.configure(new.bgp) }
-        let late = [("control", new.control != old.control), ("node.name", new.node.name != old.node.name)]
+        if new.bgp != old.bgp || new.gobgp != old.gobgp { speaker.configure(new) }
+        let late = [
+            ("bgp.speaker", (new.gobgp == nil) != (old.gobgp == nil)), ("control", new.control != old.control),
+            ("node.name", new.node.name != old.node.name),
+        ]
         for (key, isChanged) in late where isChanged {
             log.warning("reload.partial", ["key": key, "action": "takes effect at the next start"])
         }

@@ -37,6 +37,7 @@ func statusText(_ status: JSONValue) -> String {
         ("evpnd", "\(status.cell("version")), up \(durationText(status.integer("uptime_seconds")))"),
         ("ready", status.isTrue("ready") ? Style.good("yes") : Style.bad("no: ") + reasons.joined(separator: "; ")),
         ("router", "AS \(status.cell("asn")), router ID \(status.cell("router_id")), VTEP \(status.cell("vtep"))"),
+        ("speaker", status.cell("speaker")),
         ("neighbors", "\(status.cell("established")) of \(status.cell("neighbors")) established"),
         ("tables", "\(status.cell("vnis")) VNIs, \(status.cell("routes")) routes"),
         (
@@ -46,8 +47,11 @@ func statusText(_ status: JSONValue) -> String {
         ),
         ("config", status.cell("config")),
     ]
-    for problem in status.list("listen_problems") {
+    for problem in status.list("speaker_problems") {
         if case .string(let text) = problem { lines.append(("problem", Style.bad(text))) }
+    }
+    for route in status.list("refused_routes") {
+        lines.append(("refused", Style.bad("\(route.cell("route")): \(route.cell("reason"))")))
     }
     for problem in status.list("last_reload_problems") {
         if case .string(let text) = problem { lines.append(("reload", text)) }

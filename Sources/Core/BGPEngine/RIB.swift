@@ -259,7 +259,7 @@ public struct RIB: Sendable {
     }
 
     /// Sets the path (peer, pathID) of `key`; false when the table is full.
-    private mutating func put(
+    mutating func put(
         _ key: RouteKey, _ payload: RoutePayload, _ set: UInt32, peer: PeerID, pathID: UInt32
     ) -> Bool {
         let hash = RIBIndex.hash(key)
@@ -344,7 +344,7 @@ public struct RIB: Sendable {
         touch(old.destination)
     }
 
-    private mutating func unlink(_ path: UInt32) {
+    mutating func unlink(_ path: UInt32) {
         let old = paths[Int(path)]
         let id = Int(old.destination)
         if destinations[id].firstPath == path {
@@ -390,7 +390,7 @@ public struct RIB: Sendable {
     func find(_ key: RouteKey) -> UInt32? {
         index.find(RIBIndex.hash(key)) { destinations[Int($0)].key == key }
     }
-    private func path(of peer: PeerID, pathID: UInt32, at id: UInt32) -> UInt32? {
+    func path(of peer: PeerID, pathID: UInt32, at id: UInt32) -> UInt32? {
         var path = destinations[Int(id)].firstPath
         while path != RIB.none {
             if paths[Int(path)].peer == peer, paths[Int(path)].pathID == pathID { return path }
@@ -440,7 +440,7 @@ public struct RIB: Sendable {
     }
 
     /// The id of the UPDATE's attributes. The peer's memo holds a reference, so that the id stays valid between UPDATEs.
-    private mutating func intern(_ received: PathAttributes, from number: Int, family: FamilySlot) -> UInt32 {
+    mutating func intern(_ received: PathAttributes, from number: Int, family: FamilySlot) -> UInt32 {
         if let peer = peers[number], peer.lastAttributes == received {
             if peer.lastIDs[family.index] != RIB.none { return peer.lastIDs[family.index] }
         } else {

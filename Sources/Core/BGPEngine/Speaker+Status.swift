@@ -13,24 +13,30 @@ extension Speaker {
             let families =
                 negotiated?.families.sorted()
                 ?? (own.families.isEmpty ? configuration.families : own.families.map(\.family))
-            return NeighborStatus(
+            var status = NeighborStatus(
                 address: neighbor.address, peerASN: negotiated?.peerASN ?? own.peerASN,
-                localASN: own.localASN ?? configuration.asn, description: own.description, peerGroup: own.peerGroup,
-                isDynamic: neighbor.isDynamic, isReflectorClient: own.isRouteReflectorClient, state: neighbor.state,
-                since: neighbor.since, routerID: negotiated?.routerID, localAddress: session?.localAddress,
-                holdTimeSeconds: negotiated?.holdTimeSeconds ?? own.holdTimeSeconds,
-                keepaliveSeconds: negotiated?.keepaliveSeconds ?? own.keepaliveSeconds ?? own.holdTimeSeconds / 3,
-                capabilities: negotiated?.capabilities ?? [],
-                families: families.map {
-                    .init(
-                        family: $0, counters: rib.counters(neighbor.id, $0), hasEndOfRIB: neighbor.endOfRIB.contains($0)
-                    )
-                },
-                lastError: neighbor.heldDown.map { "held down: \($0.reason)" } ?? neighbor.lastError,
-                isAdminDown: neighbor.isShutDown, isStale: neighbor.staleUntil != nil,
-                messagesIn: neighbor.messagesIn, messagesOut: neighbor.messagesOut,
-                established: neighbor.establishedCount,
-                faults: neighbor.faults.sorted { $0.key < $1.key }.map { (reason: $0.key, count: $0.value) })
+                localASN: own.localASN ?? configuration.asn, state: neighbor.state, since: neighbor.since)
+            status.description = own.description
+            status.peerGroup = own.peerGroup
+            status.isDynamic = neighbor.isDynamic
+            status.isReflectorClient = own.isRouteReflectorClient
+            status.routerID = negotiated?.routerID
+            status.localAddress = session?.localAddress
+            status.holdTimeSeconds = negotiated?.holdTimeSeconds ?? own.holdTimeSeconds
+            status.keepaliveSeconds =
+                negotiated?.keepaliveSeconds ?? own.keepaliveSeconds ?? own.holdTimeSeconds / 3
+            status.capabilities = negotiated?.capabilities ?? []
+            status.families = families.map {
+                .init(family: $0, counters: rib.counters(neighbor.id, $0), hasEndOfRIB: neighbor.endOfRIB.contains($0))
+            }
+            status.lastError = neighbor.heldDown.map { "held down: \($0.reason)" } ?? neighbor.lastError
+            status.isAdminDown = neighbor.isShutDown
+            status.isStale = neighbor.staleUntil != nil
+            status.messagesIn = neighbor.messagesIn
+            status.messagesOut = neighbor.messagesOut
+            status.established = neighbor.establishedCount
+            status.faults = neighbor.faults.sorted { $0.key < $1.key }.map { (reason: $0.key, count: $0.value) }
+            return status
         }
     }
     /// The number under which the RIB knows a neighbor.

@@ -63,6 +63,12 @@ public struct SpeakerEvent: Sendable {
     public var name: String
     public var neighbor: IPAddress?
     public var fields: [(key: String, value: String)]
+    public init(level: Level, name: String, neighbor: IPAddress?, fields: [(key: String, value: String)]) {
+        self.level = level
+        self.name = name
+        self.neighbor = neighbor
+        self.fields = fields
+    }
 }
 
 public enum SessionState: String, Sendable {
@@ -75,30 +81,42 @@ public struct NeighborStatus: Sendable {
         public var family: Family
         public var counters: RouteCounters
         public var hasEndOfRIB: Bool
+        public init(family: Family, counters: RouteCounters, hasEndOfRIB: Bool) {
+            self.family = family
+            self.counters = counters
+            self.hasEndOfRIB = hasEndOfRIB
+        }
     }
     public var address: IPAddress
     public var peerASN: UInt32
     public var localASN: UInt32
     public var description: String?
     public var peerGroup: String?
-    public var isDynamic: Bool
-    public var isReflectorClient: Bool
+    public var isDynamic = false
+    public var isReflectorClient = false
     public var state: SessionState
     public var since: Instant
     public var routerID: IPv4Address?
     public var localAddress: IPAddress?
-    public var holdTimeSeconds: UInt16
-    public var keepaliveSeconds: UInt16
-    public var capabilities: [Capability]
-    public var families: [FamilyStatus]
+    public var holdTimeSeconds: UInt16 = 0
+    public var keepaliveSeconds: UInt16 = 0
+    public var capabilities: [Capability] = []
+    public var families: [FamilyStatus] = []
     /// Why the last session ended, or why none comes up.
     public var lastError: String?
-    public var isAdminDown: Bool
-    public var isStale: Bool
-    public var messagesIn: UInt64
-    public var messagesOut: UInt64
-    public var established: UInt64
+    public var isAdminDown = false
+    public var isStale = false
+    public var messagesIn: UInt64 = 0
+    public var messagesOut: UInt64 = 0
+    public var established: UInt64 = 0
     /// UPDATEs with faults, by what RFC 7606 made of them and why; sorted.
-    public var faults: [(reason: String, count: UInt64)]
+    public var faults: [(reason: String, count: UInt64)] = []
+    public init(address: IPAddress, peerASN: UInt32, localASN: UInt32, state: SessionState, since: Instant) {
+        self.address = address
+        self.peerASN = peerASN
+        self.localASN = localASN
+        self.state = state
+        self.since = since
+    }
     public var isEstablished: Bool { state == .established }
 }

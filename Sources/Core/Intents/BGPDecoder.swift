@@ -4,6 +4,7 @@
 import BGP
 import BGPEngine
 import Documents
+import GoBGPAPI
 import NetTypes
 
 /// Decodes one `bgp` section.
@@ -13,6 +14,10 @@ final class BGPDecoder {
     let problems: ProblemList
     let readSecret: Configuration.SecretReader
     private var cluster: Located<IPv4Address>?
+    /// Of `speaker: gobgp`; nil for the embedded speaker.
+    private(set) var gobgp: GoBGPSettings?
+    /// A gobgpd that evpnd does not configure: ASN and router ID are only needed where something is derived from them.
+    private var leavesBGPToOthers: Bool { gobgp.map { !$0.manages } ?? false }
 
     init(problems: ProblemList, readSecret: @escaping Configuration.SecretReader) {
         self.problems = problems
@@ -24,20 +29,29 @@ final class BGPDecoder {
     ///
     /// `isNodeAddressWrong`: there is a VTEP address with a problem of its own, which is not reported twice.
     func decode(_ section: Section, nodeAddress: IPAddress?, isNodeAddressWrong: Bool = false) -> BGPConfiguration {
-        if let speaker = section["speaker"], speaker.text() != "embedded" {
-            speaker.fail("gobgpd as the speaker is not supported yet", hint: "embedded is evpnd's own")
-            return BGPConfiguration(asn: 0, routerID: .any)
+        let kind = section["speaker"]?.word(SpeakerKind.self) ?? .embedded
+        if kind == .gobgp {
+            gobgp = GoBGPSettings(section.section("gobgp"))
+        } else if section.has("gobgp") {
+            section["gobgp"]?.fail("has no effect with the embedded speaker", hint: "speaker: gobgp")
         }
         let global = section.section("global")
         var configuration = BGPConfiguration(asn: 0, routerID: .any)
         if let value = global["asn"] {
             configuration.asn = asn(value, orZero: false) ?? 0
-        } else {
+        } else if !leavesBGPToOthers {
             global.missing("asn")
         }
         configuration.routerID = routerID(global, nodeAddress: nodeAddress, isNodeAddressWrong: isNodeAddressWrong)
         decodeGlobal(global, into: &configuration)
 
+        if leavesBGPToOthers {
+            for key in ["neighbors", "peerGroups", "dynamicNeighbors"] where section.has(key) {
+                section[key]?.fail(
+                    "gobgpd has its own configuration",
+                    hint: "leave this out, or let evpnd configure gobgpd: gobgp.manage: true")
+            }
+        }
         let groups = decodeGroups(section)
         decodeNeighbors(section, groups, into: &configuration)
         decodeDynamic(section, groups, into: &configuration)
@@ -53,7 +67,9 @@ final class BGPDecoder {
             section["spec"]?.fail("unknown key", hint: "put what is inside spec directly under bgp")
         }
         section.finish()
-        if configuration.neighbors.isEmpty, configuration.dynamicNeighbors.isEmpty, !problems.all.hasErrors {
+        if gobgp == nil, configuration.neighbors.isEmpty, configuration.dynamicNeighbors.isEmpty,
+            !problems.all.hasErrors
+        {
             section.source.warn("there are no neighbors: no route will be exchanged")
         }
         return configuration
@@ -64,7 +80,7 @@ final class BGPDecoder {
     private func routerID(_ global: Section, nodeAddress: IPAddress?, isNodeAddressWrong: Bool) -> IPv4Address {
         guard let value = global["routerID"], !value.document.isInert else {
             if case .v4(let address)? = nodeAddress { return address }
-            if isNodeAddressWrong { return .any }
+            if isNodeAddressWrong || leavesBGPToOthers { return .any }
             global.missing(
                 "routerID", hint: "an IPv4 address; only that of node.vtep or node.interface can stand in for it")
             return .any

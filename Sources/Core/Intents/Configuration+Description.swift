@@ -4,6 +4,7 @@
 import BGP
 public import BGPEngine
 public import EVPN
+import GoBGPAPI
 import NetTypes
 
 extension Configuration: CustomStringConvertible {
@@ -18,7 +19,8 @@ extension Configuration: CustomStringConvertible {
         case .devices: lines.append("node vtep of each device")
         }
         if let name = node.name { lines.append("node name \(name)") }
-        lines += bgp.lines
+        if let gobgp { lines.append(gobgp.line) }
+        lines += gobgp?.manages == false ? ["bgp as \(bgp.asn) id \(bgp.routerID)"] : bgp.lines
         lines += overlay.lines
         if let discovery { lines.append("vnis of operators' devices, signalling \(discovery.signalling.rawValue)") }
         lines.append("forwarding on exit \(forwarding.onExit.rawValue), stale hold \(forwarding.staleHoldSeconds)s")
@@ -27,6 +29,15 @@ extension Configuration: CustomStringConvertible {
         let group = control.group.map { " group \($0)" } ?? ""
         lines.append("control \(control.socket)\(group) mode 0\(String(control.mode, radix: 8))")
         return lines
+    }
+}
+
+extension GoBGPSettings {
+    fileprivate var line: String {
+        let security = tls.map { $0.certificate == nil ? ", TLS" : ", TLS with a client certificate" } ?? ""
+        let api = generation.map { ", API \($0)" } ?? ""
+        return "speaker gobgpd at \(endpoint)\(security)\(api), hold \(holdSeconds)s"
+            + ", messages up to \(messageLimit >> 20) MiB, \(manages ? "managed" : "not managed")"
     }
 }
 

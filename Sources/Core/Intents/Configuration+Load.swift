@@ -1,5 +1,6 @@
 // The way from the tree to the configuration: decode each section, then look at all of them together.
 
+import GoBGPAPI
 import BGP
 import BGPEngine
 public import Documents
@@ -36,15 +37,25 @@ extension Configuration {
         if !file.has("bgp"), !document.isNull { file.missing("bgp") }
         let bgpSection = file.section("bgp")
         var bgp = BGPConfiguration(asn: 0, routerID: .any)
+        var gobgp: GoBGPSettings?
         if file.has("bgp") {
             let decoder = BGPDecoder(problems: problems, readSecret: readSecret)
             bgp = decoder.decode(
                 bgpSection, nodeAddress: nodeAddress,
                 isNodeAddressWrong: nodeSection.has("vtep") && nodeAddress == nil)
+            gobgp = decoder.gobgp
         }
         let membership = MembershipSettings(file)
         overlayDecoder.decodeSharedBridge(file.section("vlanBridge"))
         let evis = overlayDecoder.decode(file["vnis"], asn: bgp.asn, routerID: bgp.routerID, membership)
+
+        if gobgp != nil, bgp.asn == 0 || bgp.routerID == .any, !problems.all.hasErrors,
+            evis.contains(where: { $0.signalling.usesEVPN }) || membership.discovers && membership.signalling.usesEVPN
+        {
+            bgpSection.source.fail(
+                "EVPN routes need an ASN and a router ID for their targets and distinguishers",
+                hint: "write those of gobgpd as global.asn and global.routerID")
+        }
 
         let mobility = file.section("mobility")
         let detection = decodeDetection(mobility.section("duplicateDetection"))
@@ -58,6 +69,7 @@ extension Configuration {
         if membership.discovers {
             configuration.discovery = Discovery(signalling: membership.signalling, exceptions: overlayDecoder.named)
         }
+        configuration.gobgp = gobgp
         configuration.forwarding = forwarding
         configuration.telemetry = decodeTelemetry(file.section("telemetry"))
         configuration.control = decodeControl(file.section("control"))

@@ -3,12 +3,15 @@
 import BGP
 public import BGPEngine
 public import EVPN
+public import GoBGPAPI
 public import NetTypes
 
 /// What one host is asked to be. Made by `Configuration.load(from:)` only, so it is always valid.
 public struct Configuration: Equatable, Sendable {
     public var node: NodeConfiguration
     public var bgp: BGPConfiguration
+    /// The gobgpd that speaks for us; nil: the embedded speaker does.
+    public var gobgp: GoBGPSettings?
     /// Domains whose VTEP address depends on the host have `vtep` nil; ask `overlay(nodeAddress:)`.
     public var overlay: Overlay
     /// Whether VNIs of VXLAN devices that operators make are served without being configured; nil: no.
