@@ -158,7 +158,11 @@ struct RobustnessTests {
                 $0.uint32(2, 128)
             }
         }
-        #expect(reason(vpn) == "NLRI of family 1/128")
+        guard case .failure(let fault)? = vpn else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(fault.reason == "NLRI of family 1/128" && fault.isForeignFamily)
         #expect(reason(path { origin(&$0) }) == "no NLRI")
         #expect(reason(path { $0.message(1) { $0.message(16) { _ in } } }) == "NLRI of unknown kind field 16")
     }
@@ -183,6 +187,34 @@ struct RobustnessTests {
         #expect(reason(prefix("10.0.0.0", 8, "2001:db8::1")) == "gateway address")
         let v6 = try? prefix("2001:db8::", 32, "0.0.0.0")?.get()
         #expect(v6?.key.prefix == IPPrefix("2001:db8::/32") && v6?.payload.gateway == nil)
+    }
+
+    /// UpdatePeer replaces a neighbor's settings, also those that this version does not know.
+    @Test(arguments: APIGeneration.allCases) func unknownSettingsOfAPeerAreSentBack(_ generation: APIGeneration) throws
+    {
+        var writer = ProtobufWriter()
+        writer.message(1) { peer in
+            peer.message(2) {
+                $0.string(4, "192.0.2.254")
+                $0.uint32(10, 3)
+                $0.string(99, "future")
+            }
+            peer.message(7) { $0.bool(3, true) }
+            peer.message(10) { family in family.message(9) { $0.bool(1, true) } }
+            peer.message(77) { $0.octets(1, [1, 2, 3]) }
+        }
+        let reply = try ListPeerReply(decoding: writer.bytes, generation)
+        var peer = try #require(reply.content)
+        #expect(Wrapped(peer).encoded(generation) == writer.bytes)
+        peer.configuration.peerASN = 65000
+        let again = try ListPeerReply(decoding: Wrapped(peer).encoded(generation), generation)
+        #expect(again.content == peer && peer.configuration.unknownFields.count == 2 + 3 + 6)
+        // What nobody sends back is dropped, and there is a limit.
+        #expect(try GetBgpReply(decoding: writer.bytes, generation).unknownFields == [])
+        var large = ProtobufWriter()
+        large.message(1) { peer in for _ in 0..<100 { peer.octets(77, [UInt8](repeating: 1, count: 100)) } }
+        let bounded = try ListPeerReply(decoding: large.bytes, generation)
+        #expect(bounded.content.map { $0.unknownFields.count > 3000 && $0.unknownFields.count <= 4096 } == true)
     }
 
     // MARK: Octets instead of messages

@@ -9,9 +9,16 @@ public protocol APIMessage: Hashable, Sendable {
     init()
     /// Names every field to `coder`, in the order of their numbers.
     mutating func fields(_ coder: inout FieldCoder)
+    /// Encoded fields that were read without being known. A message that is read, changed and sent back to replace what the
+    /// daemon has (UpdatePeer) stores them, or settings that this version does not know would be lost; others drop them.
+    var unknownFields: [UInt8] { get set }
 }
 
 extension APIMessage {
+    public var unknownFields: [UInt8] {
+        get { [] }
+        set {}
+    }
     /// Reads an encoded message; fields that are not known are skipped.
     public init(decoding bytes: UnsafeRawBufferPointer, _ generation: APIGeneration) throws(ByteError) {
         self.init()
@@ -71,11 +78,15 @@ public struct FieldCoder {
     public let generation: APIGeneration
     /// Elements that one list in a message may have.
     public static let listLimit = 65536
+    /// Octets of unknown fields that one message may keep; what comes after is dropped.
+    public static let unknownLimit = 4096
 
     private var writer: ProtobufWriter
     /// The field to be placed; nil while writing.
     private let incoming: ProtobufField?
     private var failure: ByteError?
+    /// Whether a field of the message had the incoming number.
+    private var isKnown = false
 
     static func write(_ message: some APIMessage, into writer: inout ProtobufWriter, _ generation: APIGeneration) {
         var message = message
@@ -84,15 +95,22 @@ public struct FieldCoder {
         writer = ProtobufWriter()
         message.fields(&coder)
         writer = coder.writer
+        writer.fields(message.unknownFields)
     }
     static func read(_ reader: ProtobufReader, into message: inout some APIMessage, _ generation: APIGeneration)
         throws(ByteError)
     {
         var reader = reader
-        while let field = try reader.next() {
+        while true {
+            let rest = reader.remaining
+            guard let field = try reader.next() else { return }
             var coder = FieldCoder(generation: generation, writer: ProtobufWriter(), incoming: field)
             message.fields(&coder)
             if let failure = coder.failure { throw failure }
+            let size = rest.count - reader.count
+            if !coder.isKnown, message.unknownFields.count + size <= unknownLimit {
+                message.unknownFields += rest[..<size]
+            }
         }
     }
     private init(generation: APIGeneration, writer: ProtobufWriter, incoming: ProtobufField?) {
@@ -107,6 +125,7 @@ public struct FieldCoder {
     ) {
         guard let incoming else { return write(&writer) }
         guard incoming.number == number else { return }
+        isKnown = true
         do throws(ByteError) { try read(incoming) } catch { failure = failure ?? error }
     }
 

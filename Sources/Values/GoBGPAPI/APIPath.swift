@@ -57,6 +57,8 @@ public struct APIPathFault: Error, Hashable, Sendable, CustomStringConvertible {
     /// Nil when the path did not name one.
     public var family: Family?
     public var isWithdraw = false
+    /// Whether the path is of a family that evpnd does not carry, such as VPN or flow specification: nothing to complain about.
+    public var isForeignFamily: Bool { family.map { !Family.supported.contains($0) } ?? false }
     public var description: String { key.map { "\($0): \(reason)" } ?? reason }
 }
 

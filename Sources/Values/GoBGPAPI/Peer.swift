@@ -4,6 +4,7 @@ public import BGP
 
 /// A neighbor. Requests fill what is configured; replies also say the state. A part left at its defaults is not sent.
 public struct Peer: APIMessage {
+    public var unknownFields: [UInt8] = []
     public var applyPolicy = ApplyPolicy()
     public var configuration = PeerConfiguration()
     public var ebgpMultihop = EBGPMultihop()
@@ -39,6 +40,7 @@ public struct Peer: APIMessage {
 }
 
 public struct PeerConfiguration: APIMessage {
+    public var unknownFields: [UInt8] = []
     /// TCP MD5 (RFC 2385).
     public var authPassword = ""
     public var description = ""
@@ -120,6 +122,7 @@ public struct RouteServer: APIMessage {
 }
 
 public struct Transport: APIMessage {
+    public var unknownFields: [UInt8] = []
     public var localAddress = ""
     public var localPort: UInt32 = 0
     public var isPassive = false
@@ -263,6 +266,7 @@ public struct PeerState: APIMessage {
 
 /// An address family of a neighbor or a group.
 public struct PeerFamily: APIMessage {
+    public var unknownFields: [UInt8] = []
     struct Restart: APIMessage {
         struct Enabled: APIMessage {
             var isEnabled = false
@@ -424,7 +428,9 @@ public struct PeerFamily: APIMessage {
 // MARK: Groups and dynamic neighbors
 
 public struct PeerGroup: APIMessage {
+    public var unknownFields: [UInt8] = []
     public struct Configuration: APIMessage {
+        public var unknownFields: [UInt8] = []
         public var authPassword = ""
         public var description = ""
         public var localASN: UInt32 = 0

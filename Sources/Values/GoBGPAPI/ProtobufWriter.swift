@@ -5,6 +5,9 @@ public struct ProtobufWriter: Sendable {
     public private(set) var bytes: [UInt8] = []
     public init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
 
+    /// Fields that are encoded already.
+    mutating func fields(_ encoded: [UInt8]) { bytes += encoded }
+
     mutating func varint(_ value: UInt64) {
         var value = value
         while value >= 0x80 {
