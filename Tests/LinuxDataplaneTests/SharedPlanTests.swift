@@ -65,13 +65,16 @@ import Testing
         PortVLANs(interface: interface, vlans: vlans, isPVID: access, isUntagged: access, vni: vni)
     }
     private func plan(
-        _ places: [UInt32: UInt16?], members: [UInt32: [String]] = [:], _ links: LinkTable, mayRemove: Bool = false
+        _ places: [UInt32: UInt16?], members: [UInt32: [String]] = [:], _ links: LinkTable,
+        previous: [VNI: UInt16] = [:],
+        mayRemove: Bool = false
     ) -> SharedPlan {
         var all: [VNI: ManagedVLAN] = [:]
         for (number, vlan) in places {
             all[vni(number)] = ManagedVLAN(bridge: device, vlan: vlan, members: members[number] ?? [])
         }
-        return SharedPlan(all, device, vtep: ip("192.0.2.1"), links: links, mayRemove: { _ in mayRemove })
+        return SharedPlan(
+            all, device, vtep: ip("192.0.2.1"), links: links, previous: previous, mayRemove: { _ in mayRemove })
     }
     private func text(_ plan: SharedPlan) -> [String] { plan.operations.map(\.description) }
 
@@ -122,6 +125,14 @@ import Testing
                 "bridge vlan add dev vxlan0 vid 11; bridge vlan add dev vxlan0 vid 11 tunnel_info id 7",
                 "bridge vlan add dev vxlan0 vid 30; bridge vlan add dev vxlan0 vid 30 tunnel_info id 22001",
             ])
+        // A mapping that somebody removed comes back where it was.
+        let again = plan([22001: nil, 22002: nil], links, previous: [vni(22001): 99, vni(22002): 40])
+        #expect(again.vlans == [vni(22001): 10, vni(22002): 11])
+        let healed = plan([22001: nil, 7: nil], links, previous: [vni(7): 40])
+        #expect(healed.vlans == [vni(22001): 10, vni(7): 40])
+        // A device that is being made, and has no mark yet, changes nothing.
+        let unmarked = plan([7: nil], table([bridge(), vxlan(alias: "")]), previous: [vni(7): 40, vni(8): 41])
+        #expect(unmarked.vlans == [vni(7): 40] && unmarked.operations.isEmpty)
         // Past the end the first free one, and then none.
         let high = table([bridge(), vxlan(), port(4, "p0")], [range(4, 3...4094)])
         let full = plan([100: nil, 200: nil], high)

@@ -32,7 +32,7 @@ extension LinuxDataplane {
         var plan = SharedPlan(
             sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
             links: links,
-            mayRemove: { mayPrune || released.contains($0) })
+            previous: sharedPlan?.vlans ?? [:], mayRemove: { mayPrune || released.contains($0) })
         if plan.operations.isEmpty {
             sharedWork.finish(isSettled: plan.problem == nil)
         } else {

@@ -17,16 +17,19 @@ struct SharedPlan: Equatable, Sendable {
     var problem: String?
     var problems: [VNI: String] = [:]
 
-    /// `places`: the configured VNIs, all in one bridge. `mayRemove`: whether the mapping of a VNI that is not among them goes.
+    /// `places`: the configured VNIs, all in one bridge. `previous`: the VLANs chosen so far. `mayRemove`: whether the mapping of a VNI
+    /// that is not among them goes.
     init(
         _ places: [VNI: ManagedVLAN], _ device: SharedBridge, vtep: IPAddress?, links: LinkTable,
-        mayRemove: (VNI) -> Bool
+        previous: [VNI: UInt16] = [:], mayRemove: (VNI) -> Bool
     ) {
         self.vtep = vtep
-        plan(places, device, links, mayRemove)
+        vlans = previous.filter { places[$0.key] != nil }
+        plan(places, device, links, previous, mayRemove)
     }
     private mutating func plan(
-        _ places: [VNI: ManagedVLAN], _ device: SharedBridge, _ links: LinkTable, _ mayRemove: (VNI) -> Bool
+        _ places: [VNI: ManagedVLAN], _ device: SharedBridge, _ links: LinkTable, _ previous: [VNI: UInt16],
+        _ mayRemove: (VNI) -> Bool
     ) {
         let ours = links.sorted(links.marked[.shared])
         guard let bridge = resolve(device.bridgeName, ours.first { $0.isBridge }, links),
@@ -36,7 +39,7 @@ struct SharedPlan: Equatable, Sendable {
         self.vxlan = vxlan
         guard let vtep else { return problem = "no VTEP address" }
         makeDevices(device, vtep: vtep, links)
-        chooseVLANs(places, links)
+        chooseVLANs(places, links, previous)
         guard operations.isEmpty, let bridge, let vxlan = self.vxlan else { return }
         guard bridge.hasVLANFiltering else { return problem = "the kernel's bridges cannot filter VLANs" }
         mapVLANs(vxlan, links, mayRemove: mayRemove)
@@ -107,9 +110,12 @@ struct SharedPlan: Equatable, Sendable {
             .activate(interface: link.interface, name: name, mark: DeviceMark(.shared, isNew: false).alias))
     }
 
-    /// Configured VLANs first, then mappings that are there already, then for each further VNI the highest VLAN in use on any port
-    /// plus one; when that is past the end, the first that is free.
-    private mutating func chooseVLANs(_ places: [VNI: ManagedVLAN], _ links: LinkTable) {
+    /// Configured VLANs first, then mappings that are there already, then those that were there before somebody removed them; for
+    /// each further VNI the highest VLAN in use on any port plus one, or when that is past the end the first that is free.
+    private mutating func chooseVLANs(
+        _ places: [VNI: ManagedVLAN], _ links: LinkTable, _ previous: [VNI: UInt16]
+    ) {
+        vlans = [:]
         var taken: Set<UInt16> = []
         for (vni, place) in places {
             guard let vlan = place.vlan else { continue }
@@ -122,6 +128,9 @@ struct SharedPlan: Equatable, Sendable {
                 continue
             }
             vlans[vni] = vlan
+        }
+        for (vni, vlan) in previous.sorted(by: { $0.key < $1.key }) where places[vni] != nil && vlans[vni] == nil {
+            if taken.insert(vlan).inserted { vlans[vni] = vlan }
         }
         guard vlans.count < places.count else { return }
         if let bridge {

@@ -171,7 +171,7 @@ extension LinuxDataplane {
             lines += SharedPlan(
                 sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
                 links: links,
-                mayRemove: { mayPrune || released.contains($0) }
+                previous: sharedPlan?.vlans ?? [:], mayRemove: { mayPrune || released.contains($0) }
             ).operations.map(\.description)
         }
         for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) {
