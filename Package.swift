@@ -83,6 +83,12 @@ let package = Package(
         target("Test", "FakeServers", ["CNghttp2", "AsyncIO"]),
         // Tests
         tests("GRPC", ["GRPC", "FakeServers", "AsyncIO", "NetTypes"]),
+        tests(
+            "GoBGPSpeaker",
+            [
+                "GoBGPSpeaker", "GoBGPAPI", "FakeServers", "BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry",
+                "NetTypes",
+            ]),
         tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("Documents", ["Documents"]),
         tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),

@@ -1,0 +1,327 @@
+// The speaker against a gobgpd of either generation that does what the test says, also what the real one does once a year.
+
+import AsyncIO
+import BGP
+import BGPEngine
+import EVPN
+import FakeServers
+import Glibc
+import GoBGPAPI
+import NetTypes
+import Telemetry
+import Testing
+
+@testable import GoBGPSpeaker
+
+@Suite(.serialized) struct GoBGPSpeakerTests {
+    /// A gobgpd in this process.
+    final class FakeGoBGP {
+        let generation: APIGeneration
+        let server: GRPCServer
+        var global = Global(asn: 65000, routerID: IPv4Address(rawValue: 0x0a63_0001), listenPort: 179)
+        var table: [APIPath] = []
+        var peers: [Peer] = []
+        var added: [APIPath] = []
+        var deleted: [RouteKey] = []
+        var watchers: [ServerCall] = []
+        /// Whether paths that are added show up.
+        var echoes = true
+        /// Octets of the first message that are sent before the connection drops.
+        var cutAt: Int?
+        var answersPeers = true
+
+        init(_ generation: APIGeneration, loop: EventLoop, path: String) {
+            self.generation = generation
+            server = GRPCServer(loop: loop, path: path)
+            server.onMessage = { [weak self] in self?.serve($0, $1) }
+        }
+        private func serve(_ call: ServerCall, _ message: [UInt8]) {
+            let parts = call.path.split(separator: "/").map(String.init)
+            guard parts.count == 2, parts[0] == generation.service, let method = APIMethod(rawValue: parts[1]) else {
+                return call.end(12, "unknown service")
+            }
+            func reply(_ message: some APIMessage) {
+                call.send(message.encoded(generation))
+                call.end()
+            }
+            switch method {
+            case .getBgp: reply(GetBgpReply(global))
+            case .watchEvent:
+                let bytes = WatchEventReply(table).encoded(generation)
+                if let cutAt {
+                    let count = bytes.count
+                    let head = [0] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: count >> $0) }
+                    call.sendRaw(head + bytes.prefix(cutAt))
+                    call.disconnect()
+                } else {
+                    watchers.append(call)
+                    call.send(bytes)
+                }
+            case .listPeer:
+                guard answersPeers else { return }
+                for peer in peers { call.send(ListPeerReply(peer).encoded(generation)) }
+                call.end()
+            case .addPath:
+                guard case .success(let path)?? = (try? AddPathRequest(decoding: message, generation))?.path else {
+                    return call.end(3, "bad path")
+                }
+                if path.attributes.nextHop == nil { return call.end(2, "nexthop not found") }
+                added.append(path)
+                reply(AddPathReply())
+                if echoes { tell(path) }
+            case .deletePath:
+                guard case .success(let path)?? = (try? DeletePathRequest(decoding: message, generation))?.path else {
+                    return call.end(3, "bad path")
+                }
+                deleted.append(path.key)
+                reply(EmptyMessage())
+            default: call.end(12, "not here")
+            }
+        }
+        func tell(_ path: APIPath) {
+            for call in watchers { call.send(WatchEventReply([path]).encoded(generation)) }
+        }
+        static func peer(established: Bool) -> Peer {
+            var peer = Peer()
+            peer.state.neighborAddress = "10.99.0.9"
+            peer.state.peerASN = 65000
+            peer.state.session = established ? .established : .active
+            var family = PeerFamily(.l2vpnEVPN)
+            family.endOfRIBReceived = established
+            peer.families = [family]
+            return peer
+        }
+    }
+
+    final class Harness {
+        let loop = EventLoop()
+        let path = "/tmp/evpnd-test-\(getpid())-\(UInt32.random(in: 0 ... .max)).gobgp"
+        let state: String
+        let fake: FakeGoBGP
+        let speaker: GoBGPSpeaker
+        var routes: [RouteKey: RemotePath] = [:]
+        var changes = 0
+        var isSynchronized = false
+
+        init(_ generation: APIGeneration, hold: Int = 60, _ change: (inout GoBGPSettings) -> Void = { _ in }) {
+            state = path + ".state"
+            mkdir(state, 0o700)
+            fake = FakeGoBGP(generation, loop: loop, path: path)
+            var settings = GoBGPSettings()
+            settings.endpoint = .unix(path: path)
+            settings.holdSeconds = hold
+            change(&settings)
+            let configuration = BGPConfiguration(asn: 65000, routerID: IPv4Address(rawValue: 0x0a63_0001))
+            speaker = GoBGPSpeaker(
+                loop: loop, log: Log(level: .error) { _ in }, metrics: MetricRegistry(), stateDirectory: state,
+                configuration: configuration, settings: settings)
+            speaker.onRoutes = { [weak self] changes in
+                for change in changes { self?.routes[change.key] = change.path }
+                self?.changes += changes.count
+            }
+            speaker.onInitialSync = { [weak self] in self?.isSynchronized = true }
+            speaker.configure(configuration, settings)
+        }
+        deinit {
+            unlink(state + "/gobgp-routes")
+            rmdir(state)
+        }
+        func run(_ seconds: Int = 10, until isDone: @escaping () -> Bool) -> Bool {
+            let deadline = loop.now + .seconds(seconds)
+            var result = isDone()
+            if result { return true }
+            func poll() {
+                result = isDone()
+                if result || loop.now > deadline { return loop.stop() }
+                loop.schedule(after: .milliseconds(2)) { poll() }
+            }
+            loop.schedule(after: .milliseconds(1)) { poll() }
+            loop.run()
+            return result
+        }
+        /// Lets `milliseconds` pass.
+        func pass(_ milliseconds: Int) {
+            loop.schedule(after: .milliseconds(milliseconds)) { self.loop.stop() }
+            loop.run()
+        }
+        func stop() {
+            speaker.stop(withdrawing: false) {}
+            fake.server.stop()
+        }
+    }
+
+    static func attributes(_ vtep: UInt32) -> PathAttributes {
+        var attributes = PathAttributes()
+        attributes.origin = .igp
+        attributes.nextHop = .v4(IPv4Address(rawValue: vtep))
+        attributes.localPreference = 100
+        return attributes
+    }
+    static func path(_ number: UInt32, vtep: UInt32 = 0x0a63_0002, isLocal: Bool = false) -> APIPath {
+        var path = APIPath(key: OwnRoutesTests.key(number), attributes: attributes(vtep))
+        if !isLocal {
+            path.neighbor = .v4(IPv4Address(rawValue: 0x0a63_0009))
+            path.sourceASN = 65000
+            path.sourceID = IPv4Address(rawValue: 0x0a63_0009)
+        }
+        return path
+    }
+    static func change(_ number: UInt32) -> AdvertisementChange {
+        AdvertisementChange(
+            key: OwnRoutesTests.key(number),
+            route: Advertisement(payload: RoutePayload(), attributes: AttributeSet(attributes(0x0a63_0001))))
+    }
+
+    @Test(arguments: APIGeneration.allCases) func bothGenerationsAreFoundOut(_ generation: APIGeneration) {
+        let harness = Harness(generation)
+        defer { harness.stop() }
+        harness.fake.table = [Self.path(1), Self.path(2)]
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.isSynchronized && harness.routes.count == 2 })
+        #expect(harness.speaker.generation == generation)
+        #expect(harness.routes[OwnRoutesTests.key(1)]?.neighbor == IPAddress("10.99.0.9"))
+        #expect(harness.speaker.neighbors().map(\.state) == [.established])
+        #expect(harness.speaker.problem == nil)
+        // An update in place, a withdrawal that carries attributes, and a route of our own.
+        harness.fake.tell(Self.path(1, vtep: 0x0a63_0003))
+        var withdrawal = Self.path(2)
+        withdrawal.isWithdraw = true
+        harness.fake.tell(withdrawal)
+        harness.speaker.advertise([Self.change(7)])
+        #expect(harness.run { harness.routes.count == 1 && harness.fake.added.count == 1 })
+        let nextHop = harness.routes[OwnRoutesTests.key(1)]?.attributes.attributes.nextHop
+        #expect(nextHop == .v4(IPv4Address(rawValue: 0x0a63_0003)))
+        #expect(harness.fake.added[0].attributes == Self.attributes(0x0a63_0001))
+        harness.speaker.advertise([AdvertisementChange(key: OwnRoutesTests.key(7), route: nil)])
+        #expect(harness.run { harness.fake.deleted == [OwnRoutesTests.key(7)] })
+    }
+
+    @Test func aSnapshotThatIsCutChangesNothing() {
+        let harness = Harness(.v3)
+        defer { harness.stop() }
+        harness.fake.table = (1...50).map { Self.path($0) }
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.routes.count == 50 && harness.isSynchronized })
+        // It comes back with other routes, and is cut in the middle of telling them, some times.
+        let before = harness.changes
+        harness.fake.server.stop()
+        harness.fake.watchers = []
+        harness.fake.table = (40...80).map { Self.path($0) }
+        harness.fake.cutAt = 1000
+        #expect(harness.fake.server.start())
+        harness.pass(600)
+        #expect(harness.changes == before)
+        #expect(harness.routes.count == 50)
+        harness.fake.cutAt = nil
+        #expect(harness.run { Set(harness.routes.keys) == Set((40...80).map { OwnRoutesTests.key($0) }) })
+    }
+
+    @Test func anEmptyTableAfterARestartKeepsForwardingUntilTheSessionsAreBack() {
+        let harness = Harness(.v3)
+        defer { harness.stop() }
+        harness.fake.table = [Self.path(1), Self.path(2)]
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        #expect(harness.fake.server.start())
+        harness.speaker.advertise([Self.change(7)])
+        #expect(harness.run { harness.routes.count == 2 && harness.fake.added.count == 1 })
+        harness.fake.server.stop()
+        harness.fake.watchers = []
+        harness.fake.added = []
+        harness.fake.table = []
+        harness.fake.peers = [FakeGoBGP.peer(established: false)]
+        #expect(harness.run { harness.speaker.problem != nil })
+        #expect(harness.fake.server.start())
+        // Within a second of its return our own route is there again.
+        #expect(harness.run(1) { harness.fake.added.count == 1 })
+        harness.pass(1500)
+        #expect(harness.routes.count == 2)
+        harness.fake.tell(Self.path(1))
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        #expect(harness.run { harness.routes.count == 1 })
+        #expect(harness.routes[OwnRoutesTests.key(1)] != nil)
+    }
+
+    @Test func withoutGoBGPForwardingIsHeldForTheHoldTime() {
+        let harness = Harness(.v3, hold: 1)
+        defer { harness.stop() }
+        harness.fake.table = [Self.path(1)]
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.routes.count == 1 })
+        harness.fake.server.stop()
+        harness.pass(600)
+        #expect(harness.routes.count == 1)
+        #expect(harness.run(3) { harness.routes.isEmpty })
+    }
+
+    @Test func aDaemonThatIsThereAndSilentIsGivenUp() {
+        let harness = Harness(.v4)
+        defer { harness.stop() }
+        harness.fake.answersPeers = false
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.fake.watchers.count == 1 })
+        // ListPeer is not answered: a second connection follows.
+        #expect(harness.run(30) { harness.fake.watchers.count == 2 })
+    }
+
+    @Test func aMessageAboveTheLimitNamesIt() {
+        let harness = Harness(.v3) { $0.messageLimit = 5000 }
+        defer { harness.stop() }
+        harness.fake.table = (1...100).map { Self.path($0) }
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.speaker.problem?.contains("above the limit of 5000 octets") ?? false })
+        #expect(harness.speaker.problem?.contains("maxMessage") == true)
+        #expect(harness.routes.isEmpty)
+    }
+
+    @Test func theForcedGenerationIsNotGuessedAround() {
+        let harness = Harness(.v4) { $0.generation = .v3 }
+        defer { harness.stop() }
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.speaker.problem?.contains("does not speak API v3") ?? false })
+    }
+
+    @Test func anAddedPathThatNeverShowsUpIsReported() {
+        let harness = Harness(.v3)
+        defer { harness.stop() }
+        harness.fake.echoes = false
+        #expect(harness.fake.server.start())
+        harness.speaker.advertise([Self.change(1)])
+        #expect(harness.run { harness.speaker.refusedRoutes.map(\.reason) == [OwnRoutes.rejected] })
+        harness.pass(500)
+        #expect(harness.fake.added.count == 1)
+    }
+
+    @Test func aPathThatGoBGPRefusesIsReportedWithItsWords() {
+        let harness = Harness(.v3)
+        defer { harness.stop() }
+        #expect(harness.fake.server.start())
+        var change = Self.change(1)
+        change.route?.attributes = AttributeSet(PathAttributes())
+        harness.speaker.advertise([change, Self.change(2)])
+        #expect(harness.run { harness.fake.added.count == 1 && harness.speaker.refusedRoutes.count == 1 })
+        #expect(harness.speaker.refusedRoutes.first?.reason.contains("nexthop not found") == true)
+    }
+
+    @Test func routesOfAnEarlierRunThatNobodyWantsAreLeftToTheirEnd() {
+        let harness = Harness(.v3)
+        #expect(harness.fake.server.start())
+        harness.speaker.advertise([Self.change(1), Self.change(2)])
+        #expect(harness.run { harness.fake.added.count == 2 })
+        harness.speaker.stop(withdrawing: true) {}
+        #expect(harness.run { harness.fake.deleted.count == 2 })
+        harness.fake.server.stop()
+    }
+
+    @Test func bgpThatIsNotStartedIsWaitedFor() {
+        let harness = Harness(.v3)
+        defer { harness.stop() }
+        harness.fake.global = Global()
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.speaker.problem?.contains("BGP is not started") ?? false })
+        harness.fake.global = Global(asn: 65000, routerID: IPv4Address(rawValue: 1), listenPort: 179)
+        #expect(harness.run { harness.speaker.problem == nil })
+    }
+}
