@@ -18,14 +18,8 @@ private func takeover(_ program: Takeover.Program, _ name: String) throws -> Tak
         name.hasSuffix(".toml") ? Document.parse(toml: bytes, file: name) : Document.parse(yaml: bytes, file: name)
     return Takeover(of: program, parsed)
 }
-/// The configuration that a translation means, with evpnd's own speaker in place of the gobgpd.
 private func load(_ takeover: Takeover) throws -> (configuration: Configuration?, problems: [Problem]) {
-    let speaker = try #require(Document.parse(yaml: Array("{global: {asn: 65000, routerID: 10.0.0.2}}".utf8)).document)
-    var document = try #require(takeover.document)
-    guard case .map(var entries) = document.content else { return (nil, []) }
-    for index in entries.indices where entries[index].key == "bgp" { entries[index].value = speaker }
-    document.content = .map(entries)
-    return Configuration.load(from: document)
+    Configuration.load(from: try #require(takeover.document))
 }
 
 @Suite struct TakeoverTests {
