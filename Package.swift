@@ -109,12 +109,13 @@ let package = Package(
 
 // libFuzzer needs flags that would spoil a normal build, so its target exists only when asked for (Scripts/fuzz).
 if Context.environment["EVPND_FUZZ"] == "1" {
-    for target in package.targets where ["BGP", "NetTypes", "GoBGPAPI"].contains(target.name) {
+    let fuzzed = ["BGP", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI"]
+    for target in package.targets where fuzzed.contains(target.name) {
         target.swiftSettings = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
     }
     package.targets.append(
         .executableTarget(
-            name: "Fuzz", dependencies: ["BGP", "GoBGPAPI", "NetTypes"], path: "Sources/Test/Fuzz",
+            name: "Fuzz", dependencies: fuzzed.map { .byName(name: $0) }, path: "Sources/Test/Fuzz",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
 }

@@ -29,6 +29,10 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
     case "capabilities": body = { fuzzCapabilities(octets($0, $1)) }
     case "gobgp-v3": body = { fuzzAPI(octets($0, $1), .v3) }
     case "gobgp-v4": body = { fuzzAPI(octets($0, $1), .v4) }
+    case "json": body = { fuzzJSON(octets($0, $1)) }
+    case "yaml": body = { fuzzYAML(octets($0, $1)) }
+    case "configuration": body = { fuzzConfiguration(octets($0, $1)) }
+    case "netlink": body = { fuzzNetlink(octets($0, $1)) }
     default: return 64
     }
     return runDriver(&count, &arguments, body)

@@ -1,0 +1,38 @@
+// Targets for what an operator or a program on this host writes: documents and configurations.
+
+import Documents
+import Intents
+import YAML
+
+/// Far below the defaults, so that a slow input is slow because of the reader.
+private let limits: DocumentLimits = {
+    var limits = DocumentLimits()
+    limits.nodes = 10_000
+    return limits
+}()
+
+/// What is understood is printed; the print must be read as the same value.
+func fuzzJSON(_ octets: [UInt8]) -> CInt {
+    guard let value = JSONValue(parsing: octets, limits: limits) else { return 0 }
+    var text: [UInt8] = []
+    value.write(to: &text)
+    precondition(JSONValue(parsing: text, limits: limits) == value, "a JSON value does not survive")
+    return 0
+}
+
+/// A text without a document has a problem that says why.
+func fuzzYAML(_ octets: [UInt8]) -> CInt {
+    let parsed = Document.parse(yaml: octets, limits: limits)
+    precondition(parsed.document != nil || !parsed.problems.isEmpty, "no document and no problem")
+    return 0
+}
+
+/// A configuration comes out exactly when no problem is an error; whatever it is, it can be described.
+func fuzzConfiguration(_ octets: [UInt8]) -> CInt {
+    guard let document = Document.parse(yaml: octets, limits: limits).document else { return 0 }
+    let (configuration, problems) = Configuration.load(from: document) { _ in .success(Array("secret\n".utf8)) }
+    precondition((configuration == nil) == problems.hasErrors, "errors and a configuration, or neither")
+    for problem in problems { precondition(!problem.description.isEmpty) }
+    if let configuration { precondition(!configuration.description.isEmpty) }
+    return 0
+}
