@@ -143,6 +143,19 @@ import Testing
         #expect(open([4, 2, 0, 254, 0])?.otherParameters.map(\.type) == [254])
     }
 
+    @Test func hostNamesAreCutBetweenCharacters() {
+        let name = String(repeating: "é", count: 40)
+        let open = Open(
+            myAS: 65000, holdTimeSeconds: 90, routerID: IPv4Address(rawValue: 1),
+            capabilities: [.fqdn(hostname: "a" + name, domain: name)])
+        guard case .success(.open(let again)) = decode(Message.open(open).encoded()) else {
+            Issue.record("refused")
+            return
+        }
+        let cut = String(repeating: "é", count: 31)
+        #expect(again.capabilities == [.fqdn(hostname: "a" + cut, domain: cut + "é")])
+    }
+
     @Test func shutdownTexts() {
         let long = String(repeating: "é", count: 200)
         let message = NotificationMessage.shutdown(text: long)

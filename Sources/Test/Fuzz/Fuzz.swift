@@ -61,28 +61,30 @@ private func decode(_ octets: [UInt8], _ options: CodecOptions) -> Message? {
     }
 }
 
-/// Decodes; what was accepted must survive being encoded and decoded once more.
+/// Decodes. What was accepted is encoded, and each message of that is a fixed point: decoded and encoded again it has the same octets.
 private func fuzzMessage(_ octets: [UInt8]) -> CInt {
     for options in optionSets {
         guard let message = decode(octets, options) else { continue }
-        let again = message.encoded(options: options)
         if case .update(let update) = message {
             octets.withByteReader { reader in
                 do throws(SessionFault) { _ = try Message.decodeUpdate(reader, options: options) } catch {
                     fatalError("decodeUpdate refuses what decode accepts")
                 }
             }
-            guard update.faults.isEmpty, update.announced.count == 1, update.withdrawn.isEmpty, !again.isEmpty,
-                Int(again[16]) << 8 | Int(again[17]) == again.count
-            else { continue }
-            guard case .update(let second) = decode(again, options), second.announced == update.announced else {
-                fatalError("announced routes do not survive")
-            }
-        } else if case .open = message {
-            guard decode(again, options) != nil else { fatalError("OPEN does not survive") }
-        } else {
-            precondition(decode(again, options) == message, "message does not survive")
+            guard update.consequence.rank <= 1 else { continue }
         }
+        var rest = message.encoded(options: options)[...]
+        // Names that are no UTF-8 grow when they are repaired; a great many do not fit into an OPEN any more.
+        if case .open = message, rest.count > 4096 { continue }
+        while rest.count >= Message.headerLength {
+            let length = rest.withUnsafeBytes { Int($0[16]) << 8 | Int($0[17]) }
+            precondition(length >= Message.headerLength && length <= rest.count, "an encoded length is wrong")
+            let part = Array(rest.prefix(length))
+            rest = rest.dropFirst(length)
+            precondition(
+                decode(part, options)?.encoded(options: options) == part, "an encoded message is no fixed point")
+        }
+        precondition(rest.isEmpty, "octets behind the encoded messages")
     }
     return 0
 }

@@ -19,12 +19,7 @@ extension NotificationMessage {
     /// A Cease with the operator's words (RFC 9003): a length octet and at most 255 octets of UTF-8.
     public static func shutdown(_ subcode: UInt8 = Cease.administrativeShutdown, text: String?) -> NotificationMessage {
         guard let text, !text.isEmpty else { return NotificationMessage(code: ceaseCode, subcode: subcode) }
-        var octets: [UInt8] = []
-        // Whole characters only: half a UTF-8 sequence would not be text.
-        for character in text {
-            guard octets.count + character.utf8.count <= 255 else { break }
-            octets += character.utf8
-        }
+        let octets = text.utf8(atMost: 255)
         return NotificationMessage(code: ceaseCode, subcode: subcode, data: [UInt8(octets.count)] + octets)
     }
 
@@ -92,4 +87,16 @@ extension NotificationMessage {
         7: ("ROUTE-REFRESH Message Error", [1: "Invalid Message Length"]),
         8: ("Send Hold Timer Expired", [:]),
     ]
+}
+
+extension String {
+    /// As much of the text as fits into `limit` octets, whole characters only: half a UTF-8 sequence would not be text.
+    func utf8(atMost limit: Int) -> [UInt8] {
+        var octets: [UInt8] = []
+        for character in self {
+            guard octets.count + character.utf8.count <= limit else { break }
+            octets += character.utf8
+        }
+        return octets
+    }
 }

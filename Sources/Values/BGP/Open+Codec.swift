@@ -249,7 +249,7 @@ extension Capability {
             }
         case .fqdn(let hostname, let domain):
             for text in [hostname, domain] {
-                let octets = Array(text.utf8.prefix(64))
+                let octets = text.utf8(atMost: 64)
                 writer.u8(UInt8(octets.count))
                 writer.raw(octets)
             }
