@@ -30,7 +30,9 @@ func fuzzYAML(_ octets: [UInt8]) -> CInt {
 /// A configuration comes out exactly when no problem is an error; whatever it is, it can be described.
 func fuzzConfiguration(_ octets: [UInt8]) -> CInt {
     guard let document = Document.parse(yaml: octets, limits: limits).document else { return 0 }
-    let (configuration, problems) = Configuration.load(from: document) { _ in .success(Array("secret\n".utf8)) }
+    let (configuration, problems) = Configuration.load(from: document) { _ in
+        .success(Secret(Array("secret\n".utf8), mode: 0o644))
+    }
     precondition((configuration == nil) == problems.hasErrors, "errors and a configuration, or neither")
     for problem in problems { precondition(!problem.description.isEmpty) }
     if let configuration { precondition(!configuration.description.isEmpty) }
