@@ -148,6 +148,23 @@ ip -n "$P-s2" link set other name renamed
 ip -n "$P-s2" link set renamed up
 await 5 'ping over the renamed device' pings s2 10.10.10.1
 
+# A host that still runs the other program: standard communities alone. Fewer of them leave nothing behind.
+old() { on hub gobgp global rib "$1" -a ipv4 10.99.0.50/32 nexthop 10.99.0.50 ${2:+community $2}; }
+old add 65000:10010,65000:10011
+await 5 'the host of the other program is a member' flooding s1 vxlan10010 '10.99.0.12 10.99.0.50 10.99.0.99 '
+await 5 'of both VNIs' flooding s1 vxlan10011 '10.99.0.13 10.99.0.50 '
+old add 65000:10011
+await 5 'and then of one' flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 '
+flooding s1 vxlan10011 '10.99.0.13 10.99.0.50 ' || fail 'the VNI that stayed is gone'
+old del
+await 5 'and of none' flooding s1 vxlan10011 '10.99.0.13 '
+
+# What 16 bits cannot say.
+device s1 70000 10.10.70.1
+device s2 70000 10.10.70.2
+await 5 'ping in a VNI above 65535' pings s1 10.10.70.2
+flooding s3 vxlan10011 '10.99.0.11 ' || fail 'another VNI is disturbed'
+
 # gobgpd of s1 is killed and comes back empty; meanwhile a host goes.
 watch_fdb s1
 kill -9 "$(cat "$T/s1-gobgpd.pid")"
