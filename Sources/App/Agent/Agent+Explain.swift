@@ -112,7 +112,7 @@ extension Agent {
         if !routes.isEmpty {
             links.append(
                 Link(
-                    name: "rib", state: .good, text: "\(routes.count) route\(routes.count == 1 ? "" : "s")",
+                    name: "rib", state: .good, text: counted(routes.count, "route"),
                     details: routes.flatMap { ribDetails($0.route) }))
             if found.candidates.isEmpty {
                 links.append(
@@ -150,7 +150,8 @@ extension Agent {
     }
 
     private func ownerLink(_ found: MACExplanation) -> Link {
-        var details = ["moves in the window: \(found.moves)"]
+        var details: [String] = []
+        if found.moves > 0 { details.append("moved \(counted(found.moves, "time")) within the detection window") }
         if let sequence = found.localSequence { details.append("local sequence \(sequence)") }
         guard let owner = found.owner else {
             return Link(name: "best", state: .missing, text: "nobody holds it: \(found.because)", details: details)
@@ -198,10 +199,12 @@ extension Agent {
         }
         let status = dataplane.domains().first { $0.vni == vni }
         guard let domain else {
+            let problem = status?.problem ?? "no usable device"
+            let look = status?.device.map { "ip -d link show dev \($0)" } ?? "ip -d link show type vxlan"
             return Link(
-                name: "vni", state: .missing,
-                text: "vni \(vni) cannot forward: \(status?.problem ?? "no usable device")",
-                wayOut: status?.device.map { "ip -d link show dev \($0)" } ?? "ip -d link show type vxlan")
+                name: "vni", state: .missing, text: "vni \(vni) cannot forward: \(problem)",
+                // "DEVICE is down" is the one problem whose cure is known.
+                wayOut: problem.hasSuffix(" is down") ? "ip link set \(problem.dropLast(8)) up" : look)
         }
         return Link(
             name: "vni", state: .good, text: "\(domain.device), VTEP \(domain.vtep)",
@@ -240,18 +243,21 @@ extension Agent {
                         "export \(row.exportTargets.map(\.description).joined(separator: " "))",
                     ]))
         }
+        let macRoutes = found.advertised.count { $0.kind == .macIP }
         links.append(
             Link(
                 name: "advertised", state: found.advertised.isEmpty ? .missing : .good,
-                text: "\(found.advertised.count) routes of our own",
-                details: found.advertised.filter { $0.kind != .macIP }.map(\.description)))
+                text: counted(found.advertised.count, "route") + " of our own",
+                details: found.advertised.filter { $0.kind != .macIP }.map(\.description)
+                    + (macRoutes > 0 ? ["and \(counted(macRoutes, "route")) of type 2: evpnctl show macs"] : [])))
         if row.signalling.usesEVPN {
             links.append(
                 Link(
                     name: "import",
                     state: found.routes.contains { $0.outcome == .chosen }
                         ? .good : row.signalling.usesMembership ? .note : .missing,
-                    text: "\(found.routes.count) multicast routes for this VNI", details: found.routes.map(verdict),
+                    text: counted(found.routes.count, "multicast route") + " for this VNI",
+                    details: found.routes.map(verdict),
                     wayOut: "no other VTEP announces this VNI: evpnctl show routes --type 3"))
         }
         if row.signalling.usesMembership {
@@ -265,7 +271,7 @@ extension Agent {
         links.append(
             Link(
                 name: "flood", state: found.flood.isEmpty ? .missing : .good,
-                text: "\(found.flood.count) remote VTEPs", details: found.flood.map { "\($0.vtep)" }))
+                text: counted(found.flood.count, "remote VTEP"), details: found.flood.map { "\($0.vtep)" }))
         for key in found.flood {
             let status = dataplane.status(of: .flood(key))
             if status != .done {
@@ -277,7 +283,7 @@ extension Agent {
             links.append(
                 Link(
                     name: "kernel", state: .good,
-                    text: "flood list installed; \(row.remoteMACs) remote and \(row.localMACs) local MACs"))
+                    text: "flood list installed; \(counted(row.remoteMACs, "remote MAC")), \(row.localMACs) local"))
         }
         for problem in found.problems { links.append(Link(name: "problem", state: .note, text: problem)) }
         return links
@@ -313,3 +319,6 @@ extension Agent {
         return links
     }
 }
+
+/// "1 route", "2 routes".
+private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

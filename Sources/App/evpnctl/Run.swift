@@ -67,7 +67,18 @@ func run(_ arguments: Arguments) throws(CommandError) {
         client = try connect()
         defer { client.close() }
         let rows = try client.rows("plan", request("plan"))
-        show(.array(rows)) { _ in rows.isEmpty ? "nothing: the kernel is as wanted\n" : lines(rows) { $0 } }
+        guard rows.isEmpty, !isJSON else {
+            show(.array(rows)) { _ in lines(rows) { $0 } }
+            break
+        }
+        // Entries can wait for a device, or be refused: nothing is to be done then, but not all is well.
+        let dataplane = try client.value("status", request("status"))["dataplane"] ?? .null
+        let open = dataplane.integer("waiting") + dataplane.integer("failed")
+        write(
+            open == 0
+                ? "nothing: the kernel is as wanted\n"
+                : "nothing now: \(dataplane.cell("waiting")) entries wait for their device, \(dataplane.cell("failed")) "
+                    + "were refused; see evpnctl show vnis\n")
     case "watch":
         guard words.count == 1 else { throw usage("watch") }
         try arguments.require(only: [], for: "watch")

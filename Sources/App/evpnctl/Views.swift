@@ -81,6 +81,11 @@ private func neighborsText(_ rows: [JSONValue]) -> String {
     for row in rows where row.cell("state") != "established" && row.cell("last_error") != "-" {
         text += "\(row.cell("address")): \(row.cell("last_error"))\n"
     }
+    // A wrong TCP MD5 password and a firewall look the same from here: silence.
+    for row in rows where row.cell("state") == "connect" && row.integer("since_seconds") >= 3 {
+        text += "\(row.cell("address")): no answer to TCP for \(durationText(row.integer("since_seconds"))): "
+        text += "is it reachable, does it listen, is the password the same at both ends?\n"
+    }
     for row in rows {
         for fault in row.list("faults") {
             text += "\(row.cell("address")): \(fault.cell("count")) × \(fault.cell("reason"))\n"
