@@ -74,8 +74,8 @@ public final class GoBGPSpeaker {
     private var neighborCache: [NeighborStatus] = []
     private var establishedSince: [IPAddress: Instant] = [:]
     private var faults: [IPAddress?: [String: UInt64]] = [:]
-    private var global = Global()
-    var manager = GoBGPManager()
+    private(set) var global = Global()
+    var manager: ManagerState
 
     /// Calls on their way at once: enough to hide the latency, few enough for a busy gobgpd to answer in time.
     private static let window = 32
@@ -95,6 +95,7 @@ public final class GoBGPSpeaker {
         self.configuration = configuration
         self.settings = settings
         startedAt = loop.now
+        manager = ManagerState(path: stateDirectory + "/gobgp-managed")
         rib = RIB(RIBConfiguration(asn: 0, routerID: configuration.routerID))
         record = RouteRecord(path: stateDirectory + "/gobgp-routes") { problem in
             log.warning("gobgp.record.failed", ["reason": problem, "effect": "routes may be left in gobgpd at exit"])
@@ -214,6 +215,16 @@ public final class GoBGPSpeaker {
     public var refusedRoutes: [(key: RouteKey, reason: String)] { own.problems.map { ($0.key, $0.reason) } }
     /// Differences of configuration that are not ours to change, and what management could not do.
     public private(set) var remarks: [String] = []
+    func remark(_ texts: [String]) {
+        var texts = texts
+        if phase == .live, !settings.manages, global.asn != configuration.asn, configuration.asn != 0 {
+            texts.append(
+                "gobgpd is AS \(global.asn), bgp.global.asn says \(configuration.asn): automatic route targets follow the latter"
+            )
+        }
+        for text in texts where !remarks.contains(text) { log.warning("gobgp.differs", ["reason": text]) }
+        remarks = texts
+    }
 
     // MARK: Connecting
 
@@ -358,7 +369,7 @@ public final class GoBGPSpeaker {
         }
     }
     private func start() {
-        call(.startBgp, StartBgpRequest(GoBGPManager.global(configuration)), timeout: .seconds(10)) {
+        call(.startBgp, StartBgpRequest(Management.global(configuration)), timeout: .seconds(10)) {
             [weak self] (result: Result<EmptyMessage, GRPCStatus>) in
             guard let self, self.phase == .probing else { return }
             switch result {
@@ -487,6 +498,7 @@ public final class GoBGPSpeaker {
         return description
     }
     private func note(_ fault: APIPathFault) {
+        guard !fault.isForeignFamily else { return }
         metrics.counter("evpnd_gobgp_path_faults_total", "Paths of gobgpd that cannot be used").increment()
         let isNew = faults[fault.neighbor]?[fault.reason] == nil
         if isNew, (faults[fault.neighbor]?.count ?? 0) >= 32 || faults.count > 4096 { return }
@@ -513,14 +525,6 @@ public final class GoBGPSpeaker {
                 "router_id": global.routerID, "paths": "\(summary.paths)", "unusable": "\(summary.faults)",
             ])
         report(.info, "gobgp.up", nil, [("paths", "\(summary.paths)")])
-        if global.asn != configuration.asn {
-            let text =
-                "gobgpd is AS \(global.asn), bgp.global.asn says \(configuration.asn): automatic route targets follow the latter"
-            remarks = [text]
-            log.warning("gobgp.as.differs", ["reason": text])
-        } else {
-            remarks = []
-        }
         isSettling = true
         armHold()
         scheduleDelivery()

@@ -1,0 +1,322 @@
+// `manage: true`: what gobgpd's own configuration should be, and the smallest set of changes that makes it so. No call is made here.
+
+import BGP
+import BGPEngine
+import GoBGPAPI
+import NetTypes
+
+/// The parts of gobgpd's configuration that evpnd has a say in.
+struct ManagedState: Equatable {
+    var peers: [Peer] = []
+    var groups: [PeerGroup] = []
+    var dynamic: [DynamicNeighbor] = []
+}
+
+/// One call.
+enum ManagementStep: Equatable {
+    case addGroup(PeerGroup)
+    case updateGroup(PeerGroup)
+    case addPeer(Peer)
+    case updatePeer(Peer)
+    case addDynamic(DynamicNeighbor)
+    case deleteDynamic(DynamicNeighbor)
+    case deletePeer(String)
+    case deleteGroup(String)
+
+    /// The thing, as it is remembered between runs: only what is remembered is ever deleted.
+    var object: ManagedObject {
+        switch self {
+        case .addGroup(let group), .updateGroup(let group): .group(group.configuration.name)
+        case .deleteGroup(let name): .group(name)
+        case .addPeer(let peer), .updatePeer(let peer): .peer(peer.configuration.neighborAddress)
+        case .deletePeer(let address): .peer(address)
+        case .addDynamic(let entry), .deleteDynamic(let entry): .dynamic(entry.prefix, group: entry.peerGroup)
+        }
+    }
+    var isDeletion: Bool {
+        switch self {
+        case .deleteDynamic, .deletePeer, .deleteGroup: true
+        default: false
+        }
+    }
+    /// For people: `update neighbor 192.0.2.1`.
+    var description: String {
+        let verb =
+            switch self {
+            case .addGroup, .addPeer, .addDynamic: "add"
+            case .updateGroup, .updatePeer: "update"
+            case .deleteGroup, .deletePeer, .deleteDynamic: "delete"
+            }
+        return "\(verb) \(object.line)"
+    }
+}
+
+/// Something in gobgpd that we made.
+enum ManagedObject: Hashable {
+    case peer(String)
+    case group(String)
+    case dynamic(String, group: String)
+
+    /// One line of the file that remembers them.
+    var line: String {
+        switch self {
+        case .peer(let address): "neighbor \(address)"
+        case .group(let name): "peer-group \(name)"
+        case .dynamic(let prefix, let group): "dynamic-neighbor \(prefix) \(group)"
+        }
+    }
+    init?(line: Substring) {
+        let words = line.split(separator: " ").map { String($0) }
+        switch (words.first, words.count) {
+        case ("neighbor", 2): self = .peer(words[1])
+        case ("peer-group", 2): self = .group(words[1])
+        case ("dynamic-neighbor", 3): self = .dynamic(words[1], group: words[2])
+        default: return nil
+        }
+    }
+}
+
+enum Management {
+    /// `Global` for StartBgp.
+    static func global(_ configuration: BGPConfiguration) -> Global {
+        var global = Global(
+            asn: configuration.asn, routerID: configuration.routerID,
+            listenPort: configuration.listenPort == 0 ? -1 : Int32(configuration.listenPort))
+        global.listenAddresses = configuration.listenAddresses.map(\.description)
+        global.bindToDevice = configuration.bindToDevice ?? ""
+        global.gracefulRestart.isEnabled = configuration.gracefulRestart.isEnabled
+        global.gracefulRestart.restartTime = UInt32(configuration.gracefulRestart.restartTimeSeconds)
+        global.gracefulRestart.isHelperOnly = configuration.gracefulRestart.helperOnly
+        global.routeSelection.alwaysCompareMED = configuration.alwaysCompareMED
+        return global
+    }
+    /// What a running gobgpd has otherwise than it should, which only a new start of BGP could change.
+    static func differences(_ found: Global, _ configuration: BGPConfiguration) -> [String] {
+        var differences: [String] = []
+        func compare(_ name: String, _ is: String, _ should: String) {
+            if `is` != should { differences.append("gobgpd runs with \(name) \(`is`) instead of \(should)") }
+        }
+        compare("AS", "\(found.asn)", "\(configuration.asn)")
+        compare("router ID", found.routerID, configuration.routerID.description)
+        let port = found.listenPort <= 0 ? "none" : "\(found.listenPort)"
+        compare("port", port, configuration.listenPort == 0 ? "none" : "\(configuration.listenPort)")
+        return differences.map { $0 + "; restart gobgpd to change that" }
+    }
+
+    /// What should be there.
+    static func desired(_ configuration: BGPConfiguration) -> ManagedState {
+        var state = ManagedState()
+        state.peers = configuration.neighbors.map { peer($0, configuration) }
+        for entry in configuration.dynamicNeighbors {
+            let name = entry.template.peerGroup ?? "evpnd-\(entry.prefix.address)-\(entry.prefix.length)"
+            if !state.groups.contains(where: { $0.configuration.name == name }) {
+                state.groups.append(group(name, entry.template, configuration))
+            }
+            state.dynamic.append(DynamicNeighbor(prefix: entry.prefix.description, peerGroup: name))
+        }
+        return state
+    }
+
+    private static func peer(_ neighbor: NeighborConfiguration, _ configuration: BGPConfiguration) -> Peer {
+        let common = group("", neighbor, configuration)
+        var peer = Peer()
+        peer.configuration.neighborAddress = neighbor.address.description
+        peer.configuration.peerASN = neighbor.peerASN
+        peer.configuration.localASN = neighbor.localASN ?? 0
+        peer.configuration.description = neighbor.description ?? ""
+        peer.configuration.authPassword = neighbor.password ?? ""
+        peer.configuration.isAdminDown = neighbor.isAdminDown
+        peer.ebgpMultihop = common.ebgpMultihop
+        peer.routeReflector = common.routeReflector
+        peer.timers = common.timers
+        peer.transport = common.transport
+        peer.gracefulRestart = common.gracefulRestart
+        peer.families = common.families
+        peer.ttlSecurity = common.ttlSecurity
+        return peer
+    }
+    private static func group(
+        _ name: String, _ neighbor: NeighborConfiguration, _ configuration: BGPConfiguration
+    ) -> PeerGroup {
+        var group = PeerGroup()
+        group.configuration.name = name
+        group.configuration.peerASN = neighbor.peerASN
+        group.configuration.localASN = neighbor.localASN ?? 0
+        group.configuration.description = neighbor.description ?? ""
+        group.configuration.authPassword = neighbor.password ?? ""
+        if let ttl = neighbor.multihopTTL {
+            group.ebgpMultihop.isEnabled = true
+            group.ebgpMultihop.ttl = UInt32(ttl)
+        }
+        if neighbor.isRouteReflectorClient {
+            group.routeReflector.isClient = true
+            group.routeReflector.clusterID = (configuration.clusterID ?? configuration.routerID).description
+        }
+        group.timers.configuration.holdTime = UInt64(neighbor.holdTimeSeconds)
+        group.timers.configuration.keepaliveInterval = UInt64(neighbor.keepaliveSeconds ?? neighbor.holdTimeSeconds / 3)
+        group.timers.configuration.connectRetry = UInt64(neighbor.connectRetrySeconds)
+        group.transport.localAddress = neighbor.localAddress?.description ?? ""
+        group.transport.isPassive = neighbor.isPassive
+        group.transport.bindInterface = neighbor.bindInterface ?? ""
+        group.transport.remotePort = neighbor.remotePort == 179 ? 0 : UInt32(neighbor.remotePort)
+        let restart = neighbor.gracefulRestart ?? configuration.gracefulRestart
+        group.gracefulRestart.isEnabled = restart.isEnabled
+        if restart.isEnabled {
+            group.gracefulRestart.restartTime = UInt32(restart.restartTimeSeconds)
+            group.gracefulRestart.isHelperOnly = restart.helperOnly
+        }
+        if let hops = neighbor.ttlSecurityHops {
+            group.ttlSecurity.isEnabled = true
+            group.ttlSecurity.minimumTTL = UInt32(256 - Int(max(1, hops)))
+        }
+        let families =
+            neighbor.families.isEmpty ? configuration.families.map { FamilyConfiguration($0) } : neighbor.families
+        group.families = families.map { family in
+            var result = PeerFamily(family.family)
+            result.restartIsEnabled = restart.isEnabled
+            if let limit = family.prefixLimit {
+                var value = PeerFamily.PrefixLimit()
+                value.maximum = UInt32(clamping: limit.maximum)
+                value.thresholdPercent = UInt32(clamping: limit.warningPercent)
+                result.prefixLimit = value
+            }
+            result.addPathReceive = family.addPathReceive
+            return result
+        }
+        return group
+    }
+
+    // MARK: The difference
+
+    static func objects(_ state: ManagedState) -> Set<ManagedObject> {
+        Set(
+            state.peers.map { ManagedObject.peer($0.configuration.neighborAddress) }
+                + state.groups.map { .group($0.configuration.name) }
+                + state.dynamic.map { .dynamic($0.prefix, group: $0.peerGroup) })
+    }
+
+    /// The steps from what is there to what should be. Of what should not be there only what is `owned` goes.
+    static func plan(_ desired: ManagedState, _ found: ManagedState, owned: Set<ManagedObject>) -> [ManagementStep] {
+        var steps: [ManagementStep] = []
+        let wanted = objects(desired)
+        func goes(_ object: ManagedObject) -> Bool { owned.contains(object) && !wanted.contains(object) }
+
+        for entry in found.dynamic where goes(.dynamic(entry.prefix, group: entry.peerGroup)) {
+            steps.append(.deleteDynamic(entry))
+        }
+        for peer in found.peers where goes(.peer(peer.configuration.neighborAddress)) {
+            steps.append(.deletePeer(peer.configuration.neighborAddress))
+        }
+        for group in found.groups where goes(.group(group.configuration.name)) {
+            steps.append(.deleteGroup(group.configuration.name))
+        }
+        for group in desired.groups {
+            guard let there = found.groups.first(where: { $0.configuration.name == group.configuration.name }) else {
+                steps.append(.addGroup(group))
+                continue
+            }
+            let merged = merge(group, into: there)
+            if merged != there { steps.append(.updateGroup(merged)) }
+        }
+        for entry in desired.dynamic where !found.dynamic.contains(entry) { steps.append(.addDynamic(entry)) }
+        for peer in desired.peers {
+            let address = peer.configuration.neighborAddress
+            guard let there = found.peers.first(where: { $0.configuration.neighborAddress == address }) else {
+                steps.append(.addPeer(peer))
+                continue
+            }
+            var merged = merge(peer, into: there)
+            // gobgpd takes a session down for anything that is new in PeerConf; a mere description is not worth that.
+            merged.configuration.description = there.configuration.description
+            guard merged != there else { continue }
+            merged.configuration.description = peer.configuration.description
+            merged.state = PeerState()
+            merged.timers.state = Timers.State()
+            steps.append(.updatePeer(merged))
+        }
+        return steps
+    }
+
+    /// `there` with everything that evpnd has a say in; what it does not know stays as it is.
+    private static func merge(_ peer: Peer, into there: Peer) -> Peer {
+        var result = there
+        result.configuration.peerASN = peer.configuration.peerASN
+        // gobgpd fills in its own ASN.
+        if peer.configuration.localASN != 0 { result.configuration.localASN = peer.configuration.localASN }
+        result.configuration.description = peer.configuration.description
+        result.configuration.authPassword = peer.configuration.authPassword
+        result.configuration.isAdminDown = peer.configuration.isAdminDown
+        merge(peer.ebgpMultihop, into: &result.ebgpMultihop)
+        merge(peer.routeReflector, into: &result.routeReflector)
+        merge(peer.ttlSecurity, into: &result.ttlSecurity)
+        merge(peer.timers, into: &result.timers)
+        merge(peer.transport, into: &result.transport)
+        merge(peer.gracefulRestart, into: &result.gracefulRestart)
+        merge(peer.families, into: &result.families)
+        return result
+    }
+    private static func merge(_ group: PeerGroup, into there: PeerGroup) -> PeerGroup {
+        var result = there
+        result.configuration.peerASN = group.configuration.peerASN
+        if group.configuration.localASN != 0 { result.configuration.localASN = group.configuration.localASN }
+        result.configuration.description = group.configuration.description
+        result.configuration.authPassword = group.configuration.authPassword
+        merge(group.ebgpMultihop, into: &result.ebgpMultihop)
+        merge(group.routeReflector, into: &result.routeReflector)
+        merge(group.ttlSecurity, into: &result.ttlSecurity)
+        merge(group.timers, into: &result.timers)
+        merge(group.transport, into: &result.transport)
+        merge(group.gracefulRestart, into: &result.gracefulRestart)
+        merge(group.families, into: &result.families)
+        return result
+    }
+    // A part that is off may keep whatever values it has.
+    private static func merge(_ wanted: EBGPMultihop, into found: inout EBGPMultihop) {
+        if wanted.isEnabled || found.isEnabled { found = wanted }
+    }
+    private static func merge(_ wanted: RouteReflector, into found: inout RouteReflector) {
+        if wanted.isClient || found.isClient { found = wanted }
+    }
+    private static func merge(_ wanted: TTLSecurity, into found: inout TTLSecurity) {
+        if wanted.isEnabled || found.isEnabled { found = wanted }
+    }
+    private static func merge(_ wanted: Timers, into found: inout Timers) {
+        found.configuration.holdTime = wanted.configuration.holdTime
+        found.configuration.keepaliveInterval = wanted.configuration.keepaliveInterval
+        found.configuration.connectRetry = wanted.configuration.connectRetry
+    }
+    private static func merge(_ wanted: Transport, into found: inout Transport) {
+        // Once a session is up gobgpd shows the address in use.
+        if !wanted.localAddress.isEmpty { found.localAddress = wanted.localAddress }
+        found.isPassive = wanted.isPassive
+        found.bindInterface = wanted.bindInterface
+        // 0 and 179 are the same.
+        if wanted.remotePort != 0 || found.remotePort != 179 { found.remotePort = wanted.remotePort }
+    }
+    private static func merge(_ wanted: GracefulRestart, into found: inout GracefulRestart) {
+        guard wanted.isEnabled || found.isEnabled else { return }
+        found.isEnabled = wanted.isEnabled
+        if wanted.isEnabled {
+            found.restartTime = wanted.restartTime
+            found.isHelperOnly = wanted.isHelperOnly
+        }
+    }
+    private static func merge(_ wanted: [PeerFamily], into found: inout [PeerFamily]) {
+        let enabled = found.filter { $0.family != nil }
+        func value(_ wanted: PeerFamily) -> PeerFamily {
+            guard var there = enabled.first(where: { $0.family == wanted.family }) else { return wanted }
+            there.isEnabled = true
+            there.restartIsEnabled = wanted.restartIsEnabled
+            if there.prefixLimit?.maximum != wanted.prefixLimit?.maximum
+                || there.prefixLimit?.thresholdPercent != wanted.prefixLimit?.thresholdPercent
+            {
+                there.prefixLimit = wanted.prefixLimit
+            }
+            there.addPathReceive = wanted.addPathReceive
+            return there
+        }
+        let merged = wanted.map(value)
+        // The order says nothing.
+        if Set(merged) != Set(found) { found = merged }
+    }
+}
