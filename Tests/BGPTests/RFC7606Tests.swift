@@ -237,6 +237,20 @@ private let nextHops: [(family: [UInt8], lengths: Set<Int>)] = [
         if length == .discard { #expect(tooLong == .discard) } else { #expect(tooLong == .reset(5)) }
     }
 
+    /// Label stacks of VPN prefixes: with a bottom bit, with none (one label then), with what withdrawals say, and too short.
+    @Test func labelStacks() {
+        func answer(_ nlri: String) -> Damage.Answer? {
+            let value = hex("0001 80 0c 0000000000000000c0000201 00") + hex(nlri)
+            return Damage("", .accept, update([attribute(0x80, 14, value), good.0, good.1])).actual
+        }
+        let rest = "0000fde800000064 0a0001"
+        for labels in ["70 000641", "88 000640 000c81", "70 000640", "70 800000", "70 000000", "70 ff0000"] {
+            #expect(answer(labels + rest) == .accept, "\(labels)")
+            #expect(answer(labels + rest + labels + rest) == .accept, "\(labels) twice")
+        }
+        for bits in ["57", "17", "00", "79"] { #expect(answer(bits + "000640" + rest) == .disable, "\(bits)") }
+    }
+
     @Test func shortNLRIAttributes() {
         for length in 0...4 {
             let value = Array([UInt8]([0, 25, 70, 0, 0]).prefix(length))

@@ -92,6 +92,10 @@ enum OpenJSON {
             )
         case .fqdn(let hostname, let domain):
             return ("fqdn", [.init("hostname", JSONValue(hostname)), .init("domain", JSONValue(domain))])
+        // Those that should be empty and are padded are still what they are.
+        case .other(2, _): return ("route-refresh", [])
+        case .other(6, _): return ("extended-message", [])
+        case .other(70, _): return ("enhanced-route-refresh", [])
         case .other(_, let value): return ("other", [.init("raw", .string(hexString(value)))])
         }
     }

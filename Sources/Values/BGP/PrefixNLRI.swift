@@ -33,15 +33,30 @@ public struct PrefixNLRI: Hashable, Sendable {
     ///
     /// Throws when the length does not suit the family or runs over the end.
     public init(decoding reader: inout ByteReader, family: Family, layout: Layout, addPath: Bool) throws(ByteError) {
-        pathID = addPath ? try reader.u32() : nil
-        var bits = Int(try reader.u8())
+        let pathID: UInt32? = addPath ? try reader.u32() : nil
+        let bits = Int(try reader.u8())
+        let octets = try reader.take((bits + 7) / 8)
+        do throws(ByteError) {
+            self = try PrefixNLRI(octets, bits: bits, isV6: family.afi == 2, layout: layout, isStack: true)
+        } catch {
+            // RFC 8277 §2.2: without the Multiple Labels Capability there is one label, and its bottom bit means nothing.
+            guard layout != .plain else { throw error }
+            self = try PrefixNLRI(octets, bits: bits, isV6: family.afi == 2, layout: layout, isStack: false)
+        }
+        self.pathID = pathID
+    }
+
+    /// Reads what follows the length; with `isStack` labels up to the one with the bottom bit.
+    private init(_ reader: ByteReader, bits: Int, isV6: Bool, layout: Layout, isStack: Bool) throws(ByteError) {
+        var reader = reader
+        var bits = bits
         if layout != .plain {
             while true {
                 guard bits >= 24 else { throw ByteError("label stack without bottom", at: reader.offset) }
                 let label = try reader.u24()
                 bits -= 24
                 labels.append(label)
-                if label & 1 == 1 || label == PrefixNLRI.withdrawnLabel || label == 0 { break }
+                if !isStack || label & 1 == 1 || label == PrefixNLRI.withdrawnLabel || label == 0 { break }
             }
         }
         if layout == .vpn {
@@ -49,7 +64,7 @@ public struct PrefixNLRI: Hashable, Sendable {
             rd = RouteDistinguisher(rawValue: try reader.u64())
             bits -= 64
         }
-        prefix = try reader.prefix(bits: bits, isV6: family.afi == 2)
+        prefix = try reader.prefix(bits: bits, isV6: isV6)
     }
 }
 
