@@ -21,21 +21,40 @@ private func vtep(_ value: Int) -> IPAddress {
 private func mac(_ value: Int) -> MACAddress { MACAddress(rawValue: 0x0200_0000_0000 + UInt64(value)) }
 private func ip(_ value: Int) -> IPAddress { .v4(IPv4Address(rawValue: 0x0a00_0000 + UInt32(value))) }
 
+/// 101 is found by both ways, 102 by membership only.
 private func evi(_ number: Int) -> EVI {
     let vni = vni(number)
+    let signalling: Signalling = number == 101 ? .both : number == 102 ? .membership : .evpn
     return EVI(
         vni: vni, rd: RouteDistinguisher(IPv4Address(rawValue: 0xc000_0205), UInt16(number)),
         importTargets: .automatic(vni), exportTargets: [.automatic(asn: 65000, vni: vni)],
-        domain: BroadcastDomain(vni: vni, device: .adopted(name: nil)))
+        domain: BroadcastDomain(vni: vni, device: .adopted(name: nil)), signalling: signalling)
 }
 private func overlay(_ evis: [EVI]) -> Overlay {
     var overlay = Overlay(asn: 65000, routerID: IPv4Address(rawValue: 0xc000_0205), evis: evis)
     overlay.duplicateDetection.isEnabled = false
+    overlay.membership = Membership(communityASN: 7)
     return overlay
+}
+
+/// A host route of some host, ours among them, with the communities of some VNIs.
+private func randomHost(_ random: inout Random) -> RouteChange {
+    var attributes = PathAttributes()
+    for number in 100..<103 where random.chance(50) {
+        if random.chance(70) { attributes.communities.append(UInt32(7 + random.below(8) / 7) << 16 | UInt32(number)) }
+        if random.chance(30) { attributes.largeCommunities.append(LargeCommunity(7, 0, UInt32(number))) }
+    }
+    let address = vtep(random.below(10) + 1)
+    let length = random.chance(90) ? address.bitWidth : 24
+    let key = IPPrefix(address, length: length).map { RouteKey(unicast: $0) }
+    guard let key else { preconditionFailure("the length fits") }
+    let path = RemotePath(payload: RoutePayload(), attributes: AttributeSet(attributes), neighbor: vtep(1))
+    return RouteChange(key: key, path: path)
 }
 
 /// A route of some remote host, good or bad; few keys, so that they meet.
 private func randomRoute(_ random: inout Random) -> RouteChange {
+    if random.chance(20) { return randomHost(&random) }
     let host = random.below(10) + 1
     let number = 100 + random.below(3)
     var attributes = PathAttributes()
@@ -97,7 +116,7 @@ private func feed(
         for attempt in 0..<4 {
             var plane = ControlPlane()
             var mirror = Mirror()
-            let start = overlay([evi(100), evi(101)])
+            let start = overlay([evi(100), evi(101), evi(102)])
             if attempt % 2 == 0 { mirror.apply(plane.handle(.overlay(start), now: .zero)) }
             // Detours: other paths for the same keys, and routes that are withdrawn later.
             var detours = (0..<40).map { _ in randomRoute(&random) }
@@ -151,6 +170,14 @@ private func feed(
             case 17:
                 var settings = overlay((100..<103).filter { _ in random.chance(75) }.map { evi($0) })
                 settings.duplicateDetection.isEnabled = random.chance(50)
+                if random.chance(20) { settings.membership = nil }
+                if random.chance(20) {
+                    settings.membership = Membership(communityASN: 8, advertises: random.chance(50))
+                }
+                for index in settings.evis.indices where random.chance(20) {
+                    settings.evis[index].signalling = Signalling.allCases.randomElement(using: &random) ?? .evpn
+                    settings.evis[index].memberCommunity = random.chance(50) ? 7 << 16 | 100 : nil
+                }
                 settings.duplicateDetection.recoverAfterSeconds = random.chance(50) ? 20 : nil
                 for index in settings.evis.indices where random.chance(30) {
                     settings.evis[index].importTargets = .explicit([.automatic(asn: 1, vni: vni(101))])
