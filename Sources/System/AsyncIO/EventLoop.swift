@@ -20,7 +20,13 @@ public final class EventLoop {
 
     private let epoll: Int32
     private let remote: LoopHandle
-    private var handlers: [Int32: Handler] = [:]
+    private struct Watch {
+        /// A descriptor number may be closed and given out again within one round: events of its former life carry another number.
+        let generation: UInt32
+        let handler: Handler
+    }
+    private var watches: [Int32: Watch] = [:]
+    private var lastGeneration: UInt32 = 0
     private var timers = TimerHeap()
     private var deferred: [() -> Void] = []
     private var isRunning = false
@@ -41,22 +47,24 @@ public final class EventLoop {
 
     /// Calls `handler` whenever `descriptor` is ready (level-triggered), until `unwatch`.
     public func watch(_ descriptor: Int32, _ interest: Readiness, _ handler: @escaping Handler) {
-        let isNew = handlers.updateValue(handler, forKey: descriptor) == nil
-        control(isNew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, interest)
+        lastGeneration &+= 1
+        let watch = Watch(generation: lastGeneration, handler: handler)
+        let isNew = watches.updateValue(watch, forKey: descriptor) == nil
+        control(isNew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, lastGeneration, interest)
     }
     public func modify(_ descriptor: Int32, _ interest: Readiness) {
-        guard handlers[descriptor] != nil else { return }
-        control(EPOLL_CTL_MOD, descriptor, interest)
+        guard let watch = watches[descriptor] else { return }
+        control(EPOLL_CTL_MOD, descriptor, watch.generation, interest)
     }
     /// Must be called before the descriptor is closed.
     public func unwatch(_ descriptor: Int32) {
-        guard handlers.removeValue(forKey: descriptor) != nil else { return }
+        guard watches.removeValue(forKey: descriptor) != nil else { return }
         epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
     }
-    private func control(_ operation: Int32, _ descriptor: Int32, _ interest: Readiness) {
+    private func control(_ operation: Int32, _ descriptor: Int32, _ generation: UInt32, _ interest: Readiness) {
         var event = epoll_event()
         event.events = interest.rawValue
-        event.data.fd = descriptor
+        event.data.u64 = UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor))
         epoll_ctl(epoll, operation, descriptor, &event)
     }
 
@@ -83,9 +91,14 @@ public final class EventLoop {
                 let count = epoll_wait(epoll, events.baseAddress, 64, timeoutMilliseconds())
                 for index in 0..<max(0, Int(count)) {
                     let event = events[index]
-                    handlers[event.data.fd]?(Readiness(rawValue: event.events))
+                    let descriptor = Int32(truncatingIfNeeded: event.data.u64)
+                    guard let watch = watches[descriptor], watch.generation == event.data.u64 >> 32 else { continue }
+                    watch.handler(Readiness(rawValue: event.events))
                 }
-                for body in timers.due(now) { body() }
+                // One by one: a timer may cancel another that is due as well. Those set meanwhile wait for the next round.
+                let instant = now
+                let last = timers.lastID
+                while let body = timers.popDue(instant, upTo: last) { body() }
             }
         }
     }

@@ -60,13 +60,18 @@ public func listenTCP(_ address: IPAddress, port: UInt16) throws(SystemError) ->
     return descriptor
 }
 
-/// Makes a non-blocking unix stream listener at `path`, replacing a dead socket but never one that somebody serves.
+/// Makes a non-blocking unix stream listener at `path`, replacing a dead socket but never one that somebody serves, nor anything
+/// else than a socket.
 public func listenUnix(_ path: String, mode: UInt32) throws(SystemError) -> Int32 {
     if let probe = try? connectUnix(path) {
         close(probe)
         throw SystemError("listen on \(path)", code: EADDRINUSE)
     }
-    unlink(path)
+    var status = stat()
+    if lstat(path, &status) == 0 {
+        guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError("listen on \(path)", code: EEXIST) }
+        unlink(path)
+    }
     let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(AF_UNIX, kind, 0)
     guard descriptor >= 0 else { throw SystemError("socket for \(path)") }

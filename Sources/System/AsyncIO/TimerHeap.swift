@@ -12,7 +12,7 @@ struct TimerHeap {
     }
     private var heap: [Entry] = []
     private var bodies: [UInt64: () -> Void] = [:]
-    private var lastID: UInt64 = 0
+    private(set) var lastID: UInt64 = 0
 
     mutating func insert(_ instant: Instant, _ body: @escaping () -> Void) -> TimerID {
         lastID += 1
@@ -36,14 +36,14 @@ struct TimerHeap {
             return heap.first?.instant
         }
     }
-    /// Removes and returns the bodies that are due, earliest first.
-    mutating func due(_ now: Instant) -> [() -> Void] {
-        var result: [() -> Void] = []
+    /// Removes and returns the body of the earliest timer that is due; nil also when that one was made after `lastID`.
+    mutating func popDue(_ now: Instant, upTo lastID: UInt64) -> (() -> Void)? {
         while let first = heap.first, first.instant <= now {
+            if bodies[first.id] != nil, first.id > lastID { return nil }
             removeFirst()
-            if let body = bodies.removeValue(forKey: first.id) { result.append(body) }
+            if let body = bodies.removeValue(forKey: first.id) { return body }
         }
-        return result
+        return nil
     }
 
     private func precedes(_ a: Int, _ b: Int) -> Bool {

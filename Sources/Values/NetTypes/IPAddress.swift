@@ -229,9 +229,9 @@ extension IPPrefix: CustomStringConvertible, LosslessStringConvertible {
     /// `ADDRESS/LENGTH`; host bits are cleared.
     public init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let address = IPAddress(String(parts[0])), let length = UInt8(parts[1]) else {
-            return nil
-        }
+        guard parts.count == 2, let address = IPAddress(String(parts[0])), let length = UInt8(parts[1]),
+            !parts[1].hasPrefix("+")
+        else { return nil }
         self.init(address, length: Int(length))
     }
 }

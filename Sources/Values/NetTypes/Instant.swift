@@ -7,11 +7,13 @@ public struct Instant: Hashable, Comparable, Sendable {
 
     /// Clamped at the ends of the clock instead of trapping.
     public static func + (instant: Instant, duration: Duration) -> Instant {
-        let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(duration.clampedNanoseconds)
-        return Instant(nanoseconds: overflow ? .max : sum)
+        let nanoseconds = duration.clampedNanoseconds
+        let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(nanoseconds)
+        return Instant(nanoseconds: !overflow ? sum : nanoseconds > 0 ? .max : .min)
     }
     public static func - (a: Instant, b: Instant) -> Duration {
-        .nanoseconds(a.nanoseconds.subtractingReportingOverflow(b.nanoseconds).partialValue)
+        let (difference, overflow) = a.nanoseconds.subtractingReportingOverflow(b.nanoseconds)
+        return .nanoseconds(!overflow ? difference : a > b ? .max : .min)
     }
 }
 
