@@ -75,7 +75,16 @@ func parseRoute(_ words: inout Words, kind: String, isRemoval: Bool) throws -> R
     let label = words.option("label").flatMap { UInt32($0) } ?? 0
     let esi = words.option("esi").flatMap { UInt64($0, radix: 16) } ?? 0
     let route: EVPNRoute
-    if kind == "mac" {
+    if kind == "prefix" {
+        let prefix: IPPrefix = try words.value()
+        let gateway: IPAddress = prefix.address.isV6 ? .v6(.any) : .v4(.any)
+        route = .ipPrefix(IPPrefixRoute(rd: rd, ethernetTag: tag, prefix: prefix, gateway: gateway, label: label))
+    } else if kind == "mac" {
+        if let tunnel = words.option("tunnel").flatMap({ IPAddress($0) }),
+            let vni = words.option("tunnelvni").flatMap({ UInt32($0) })
+        {
+            attributes.pmsiTunnel = .ingressReplication(label: vni, endpoint: tunnel)
+        }
         let mac: MACAddress = try words.value()
         let ip = try words.rest.isEmpty ? nil : words.ip()
         route = .macIP(
@@ -220,7 +229,13 @@ struct ScenarioRunner {
             guard !isRemoval else { return handle(.local([.neighbor(key, nil)])) }
             let isRouter = words.flag("router")
             return handle(.local([.neighbor(key, LocalNeighbor(mac: try words.value(), isRouter: isRouter))]))
-        case "mac", "imet":
+        case "compatibility":
+            overlay.compatibility = RouteCompatibility(
+                readsTunnelsOfMACs: words.flag("macs"), readsPrefixesAsVTEPs: words.flag("prefixes"),
+                importsWithoutTarget: words.flag("targets"))
+            try words.end()
+            return handle(.overlay(overlay))
+        case "mac", "imet", "prefix":
             let change = try parseRoute(&words, kind: verb, isRemoval: isRemoval)
             if batch != nil {
                 batch?.append(change)

@@ -7,6 +7,7 @@ extension ControlPlane {
     // MARK: Routes
 
     mutating func apply(_ change: RouteChange) {
+        let change = compatibility.standard(change)
         guard let key = RemoteRoute.Key(change.key) else { return applyUnicast(change) }
         let found = routes.find(key)
         guard let path = change.path else {

@@ -8,6 +8,7 @@ extension ControlPlane {
         var mustReimport = routerID != overlay.routerID
         var mustReimportMembers = membership != overlay.membership
         membership = overlay.membership
+        compatibility = overlay.compatibility
         isMembershipDirty = true
         routerID = overlay.routerID
         if detection != overlay.duplicateDetection {

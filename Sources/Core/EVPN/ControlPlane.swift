@@ -49,6 +49,7 @@ public struct ControlPlane {
     /// The last `.overlay`, without its EVIs, which are in `vrfs`.
     var routerID: IPv4Address?
     var detection = DuplicateDetection()
+    var compatibility = RouteCompatibility()
 
     /// MAC-VRFs by number; unused places have neither configuration nor local state.
     var vrfs: [MACVRF?] = []

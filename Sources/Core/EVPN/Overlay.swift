@@ -10,6 +10,8 @@ public struct Overlay: Equatable, Sendable {
     public var evis: [EVI]
     /// RFC 7432 §15.1 duplicate detection; default 5 moves in 180 s.
     public var duplicateDetection: DuplicateDetection
+    /// Of routes that come after it was set.
+    public var compatibility = RouteCompatibility()
     /// Nil: no VNI uses it.
     public var membership: Membership?
     public init(asn: UInt32, routerID: IPv4Address, evis: [EVI], duplicateDetection: DuplicateDetection = .init()) {

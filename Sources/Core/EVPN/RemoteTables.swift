@@ -3,7 +3,7 @@
 import BGP
 import NetTypes
 
-/// A type 2 or type 3 route as some peer announced it, imported or not.
+/// A type 2 or type 3 route as some peer announced it, imported or not; or a type 5 route that is read as one of type 3.
 struct RemoteRoute: TableRow {
     /// The parts of `RouteKey` that matter, in words.
     struct Key: Equatable {
@@ -65,6 +65,13 @@ struct RemoteRoute: TableRow {
     }
     var routeKey: RouteKey {
         let rd = RouteDistinguisher(rawValue: rd)
+        if head >> 56 == UInt64(RouteKey.Kind.ipPrefix.rawValue), let address,
+            let prefix = IPPrefix(address, length: address.bitWidth)
+        {
+            let gateway: IPAddress = address.isV6 ? .v6(.any) : .v4(.any)
+            return RouteKey(
+                .ipPrefix(IPPrefixRoute(rd: rd, ethernetTag: tag, prefix: prefix, gateway: gateway, label: 0)))
+        }
         if isMACIP {
             return RouteKey(.macIP(MACIPRoute(rd: rd, ethernetTag: tag, mac: mac, ip: address, label1: 0)))
         }
@@ -73,11 +80,15 @@ struct RemoteRoute: TableRow {
     }
 }
 
+extension RouteKey {
+    fileprivate var isHostPrefix: Bool { length == address?.bitWidth }
+}
+
 extension RemoteRoute.Key {
-    /// Nil for route types that have no effect on layer 2 forwarding.
+    /// Nil for route types that have no effect on layer 2 forwarding, as those of prefixes of more than one address.
     init?(_ key: RouteKey) {
         let kind = key.kind
-        guard kind == .macIP || kind == .inclusiveMulticast else { return nil }
+        guard kind == .macIP || kind == .inclusiveMulticast || kind == .ipPrefix && key.isHostPrefix else { return nil }
         head = UInt64(kind.rawValue) << 56 | (kind == .macIP ? key.mac.rawValue : 0)
         rd = key.rd.rawValue
         tag = key.ethernetTag

@@ -130,6 +130,12 @@ extension Overlay {
             lines.append(
                 "membership by \(membership.communityASN):VNI\(membership.advertises ? "" : ", not announced here")")
         }
+        let readers = [
+            compatibility.readsTunnelsOfMACs ? "tunnels of MACs" : nil,
+            compatibility.readsPrefixesAsVTEPs ? "prefixes as VTEPs" : nil,
+            compatibility.importsWithoutTarget ? "routes without target" : nil,
+        ].compactMap { $0 }
+        if !readers.isEmpty { lines.append("compatibility \(readers.joined(separator: ", "))") }
         let detection = duplicateDetection
         let recovery = detection.recoverAfterSeconds.map { "after \($0)s" } ?? "by command"
         lines.append(

@@ -65,6 +65,7 @@ extension Configuration {
         var configuration = Configuration(
             node: node, bgp: bgp,
             overlay: Overlay(asn: bgp.asn, routerID: bgp.routerID, evis: evis, duplicateDetection: detection))
+        configuration.overlay.compatibility = decodeCompatibility(file.section("compatibility"))
         configuration.overlay.membership = membership.resolved(evis: evis, bgp: bgp, bgpSection)
         if membership.discovers {
             configuration.discovery = Discovery(signalling: membership.signalling, exceptions: overlayDecoder.named)
@@ -114,6 +115,15 @@ extension Configuration {
         }
         section.finish()
         return detection
+    }
+
+    private static func decodeCompatibility(_ section: Section) -> RouteCompatibility {
+        let compatibility = RouteCompatibility(
+            readsTunnelsOfMACs: section["macTunnels"]?.bool() ?? false,
+            readsPrefixesAsVTEPs: section["prefixVTEPs"]?.bool() ?? false,
+            importsWithoutTarget: section["importWithoutTarget"]?.bool() ?? false)
+        section.finish()
+        return compatibility
     }
 
     private static func decodeForwarding(_ section: Section) -> ForwardingConfiguration {
