@@ -31,6 +31,8 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
     case "gobgp-v4": body = { fuzzAPI(octets($0, $1), .v4) }
     case "json": body = { fuzzJSON(octets($0, $1)) }
     case "yaml": body = { fuzzYAML(octets($0, $1)) }
+    case "toml": body = { fuzzTOML(octets($0, $1)) }
+    case "takeover": body = { fuzzTakeover(octets($0, $1)) }
     case "configuration": body = { fuzzConfiguration(octets($0, $1)) }
     case "netlink": body = { fuzzNetlink(octets($0, $1)) }
     default: return 64

@@ -27,6 +27,29 @@ func fuzzYAML(_ octets: [UInt8]) -> CInt {
     return 0
 }
 
+/// A text without a document has one problem; the document of another is printed as YAML and read as the same tree.
+func fuzzTOML(_ octets: [UInt8]) -> CInt {
+    let parsed = Document.parse(toml: octets, limits: limits)
+    precondition((parsed.document == nil) == (parsed.problems.count == 1), "no document and no problem, or both")
+    if let document = parsed.document { checkPrint(document) }
+    return 0
+}
+
+/// Another program's file is translated or refused, whatever it is; what comes out is printed and read as the same tree.
+func fuzzTakeover(_ octets: [UInt8]) -> CInt {
+    let agent = Takeover(of: .gobgpEVPNAgent, Document.parse(yaml: octets, limits: limits))
+    let gobgpd = Takeover(of: .gobgpd, Document.parse(toml: octets, limits: limits))
+    for takeover in [agent, gobgpd] {
+        precondition(takeover.document != nil || takeover.problems.hasErrors, "no translation and no problem")
+        if let document = takeover.document { checkPrint(document) }
+    }
+    return 0
+}
+private func checkPrint(_ document: Document) {
+    let again = Document.parse(yaml: Array(document.yaml.utf8))
+    precondition(again.problems.isEmpty && again.document?.yaml == document.yaml, "a tree does not survive")
+}
+
 /// A configuration comes out exactly when no problem is an error; whatever it is, it can be described.
 func fuzzConfiguration(_ octets: [UInt8]) -> CInt {
     guard let document = Document.parse(yaml: octets, limits: limits).document else { return 0 }

@@ -24,7 +24,9 @@ extension Document {
         case .map(let entries):
             guard !entries.isEmpty else { return text += "{}\n" }
             for entry in entries {
-                text += indent + Document.scalar(entry.key, .plain) + ":"
+                let key = Document.scalar(entry.key, .plain)
+                // A key before a colon has at most 1024 characters.
+                text += indent + (key.utf8.count > 1000 ? "? \(key)\n\(indent):" : "\(key):")
                 if entry.value.isBlock {
                     text += "\n"
                     entry.value.write(into: &text, indent: indent + "  ")
@@ -54,7 +56,10 @@ extension Document {
             case "\\": result += "\\\\"
             case "\n": result += "\\n"
             case "\t": result += "\\t"
-            case _ where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || scalar.value == 0xfeff:
+            // Line breaks of YAML, and what may not stand in its texts.
+            case _
+            where scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
+                || [0x2028, 0x2029, 0xfeff, 0xfffe, 0xffff].contains(scalar.value):
                 let digits = String(scalar.value, radix: 16)
                 result += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
             default: result.unicodeScalars.append(scalar)
