@@ -24,7 +24,7 @@ def check(where, condition, what):
         problems.append(f"{where}: {what}")
 
 
-def container(where, item, volumes, is_initial):
+def container(where, item, volumes):
     where = f"{where}, container {item['name']}"
     context = item.get("securityContext", {})
     capabilities = context.get("capabilities", {})
@@ -38,8 +38,6 @@ def container(where, item, volumes, is_initial):
         check(where, item["image"] == f"localhost/evpnd:{version}", f"the image is not of version {version}")
         for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
             check(where, item.get(probe, {}).get("httpGet", {}).get("path") == path, f"{probe} is not {path}")
-    elif not is_initial:
-        check(where, "livenessProbe" in item and "readinessProbe" in item, "no probes")
     for mount in item.get("volumeMounts", []):
         check(where, mount["name"] in volumes, f"no volume {mount['name']}")
 
@@ -59,12 +57,11 @@ for file, item in objects:
             name = os.path.join(os.path.dirname(file), volume["configMap"]["name"])
             check(where, name in maps, f"no ConfigMap {name}")
     check(where, pod["spec"].get("automountServiceAccountToken") is False, "a token that nobody needs")
+    for one in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
+        container(where, one, volumes)
     for one in pod["spec"].get("initContainers", []):
-        container(where, one, volumes, True)
         with open(os.path.join(target, f"{one['name']}.command"), "w", encoding="utf-8") as out:
             out.write(one["command"][-1])
-    for one in pod["spec"]["containers"]:
-        container(where, one, volumes, False)
 for name, data in maps.items():
     os.makedirs(os.path.join(target, name), exist_ok=True)
     for file, text in data.items():
