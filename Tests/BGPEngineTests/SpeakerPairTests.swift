@@ -317,6 +317,36 @@ func routes(_ count: Int, via index: Int = 0) -> [LocalRouteChange] {
         #expect(wire.known(0) == 3, "what was not announced again goes with End-of-RIB")
     }
 
+    /// FRR offers graceful restart for unicast only: an EVPN session with it is like one without.
+    @Test func gracefulRestartForOtherFamiliesKeepsRoutesForTheHoldTime() throws {
+        let speaker = Speaker()
+        var own = configuration(0, peer: 1) { $0.isPassive = true }
+        own.gracefulRestart.isEnabled = true
+        let now = Instant(nanoseconds: 1_000_000_000)
+        speaker.configure(own, now: now)
+        let id = try #require(speaker.accepted(from: Wire.address(1), local: nil, now: now))
+        let open = Open(
+            myAS: 65000, holdTimeSeconds: 9, routerID: IPv4Address(rawValue: 5),
+            capabilities: [
+                .multiprotocol(.l2vpnEVPN), .fourOctetAS(65000),
+                .gracefulRestart(
+                    flags: 0, restartTimeSeconds: 120, families: [.init(family: .ipv4Unicast, flags: 0x80)]),
+            ])
+        var writer = ByteWriter()
+        writer.raw(Message.open(open).encoded())
+        writer.raw(Message.keepalive.encoded())
+        let entry = macRoute(1)
+        UpdateEncoder(options: CodecOptions()).announce(
+            [entry], family: .l2vpnEVPN, attributes: attributes(nextHop: 7), into: &writer)
+        writer.bytes.withUnsafeBytes { speaker.received(id, $0, now: now) }
+        #expect(speaker.status().first?.families.first?.counters.received == 1)
+        speaker.closed(id, reason: "reset", now: now)
+        speaker.handleDeadlines(now: now + .seconds(8))
+        #expect(speaker.rib.explain(entry.key).count == 1)
+        speaker.handleDeadlines(now: now + .seconds(10))
+        #expect(speaker.rib.explain(entry.key).isEmpty)
+    }
+
     @Test func tooManyRoutesShutTheSessionDown() {
         var limited = configuration(0, peer: 1)
         var limit = PrefixLimit(maximum: 10)

@@ -378,7 +378,7 @@ extension Speaker {
             dropRoutes(neighbor)
             return nil
         }
-        if let restart, !restart.families.isEmpty {
+        if let restart, negotiated.families.contains(where: { restart.families[$0] != nil }) {
             // A family that cannot be restarted goes; a second loss does not make older leftovers live longer.
             for family in negotiated.families {
                 if restart.families[family] != nil {
@@ -400,7 +400,8 @@ extension Speaker {
     /// A session is back: leftovers wait for End-of-RIB, unless the peer says that it lost its forwarding state.
     private func keepOrDropStale(_ neighbor: Neighbor, _ negotiated: Negotiated, _ now: Instant) {
         guard neighbor.staleUntil != nil else { return }
-        let usesRestart = neighbor.negotiated?.restart.map { !$0.families.isEmpty } ?? false
+        let old = neighbor.negotiated
+        let usesRestart = old?.families.contains { old?.restart?.families[$0] != nil } ?? false
         for family in neighbor.negotiated?.families ?? [] {
             let isPreserved = negotiated.restart?.families[family] ?? false
             if !negotiated.families.contains(family) || (usesRestart && !isPreserved) {

@@ -1,0 +1,99 @@
+# Neighbors that die: gobgpd with graceful restart is waited for beyond the hold time, FRR without it until the hold time; not one
+# packet between evpnds is lost while the reflector is away.
+. "$(dirname "$0")/lib.sh"
+core
+node rr 10.99.0.1/24
+node fr 10.99.0.4/24
+cat >"$T/rr.toml" <<C
+[global.config]
+  as = 65000
+  router-id = "10.99.0.1"
+[[peer-groups]]
+  [peer-groups.config]
+    peer-group-name = "vteps"
+    peer-as = 65000
+  [peer-groups.graceful-restart.config]
+    enabled = true
+    restart-time = 60
+  [peer-groups.route-reflector.config]
+    route-reflector-client = true
+    route-reflector-cluster-id = "10.99.0.1"
+  [[peer-groups.afi-safis]]
+    [peer-groups.afi-safis.config]
+      afi-safi-name = "l2vpn-evpn"
+    [peer-groups.afi-safis.mp-graceful-restart.config]
+      enabled = true
+[[dynamic-neighbors]]
+  [dynamic-neighbors.config]
+    prefix = "10.99.0.0/24"
+    peer-group = "vteps"
+C
+for i in 2 3; do
+    node v$i 10.99.0.$i/24
+    host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
+    cat >"$T/v$i.yaml" <<C
+node: {vtep: 10.99.0.$i}
+bgp:
+  global: {asn: 65000}
+  neighbors:
+    - config: {neighborAddress: 10.99.0.1, peerAsn: 65000}
+      timers: {config: {connectRetry: 1, holdTime: 6}}
+    - config: {neighborAddress: 10.99.0.4, peerAsn: 65000}
+      timers: {config: {connectRetry: 1, holdTime: 6}}
+vnis: [{vni: 100, managed: true, members: [p$i]}]
+C
+done
+vxlan fr 100 10.99.0.4
+host hf fr pf 10.0.0.4/24 02:00:00:00:00:04
+ip -n "$P-fr" link set pf master br100
+cat >"$T/fr.conf" <<C
+router bgp 65000
+ bgp router-id 10.99.0.4
+ no bgp default ipv4-unicast
+ neighbor V peer-group
+ neighbor V remote-as 65000
+ bgp listen range 10.99.0.0/24 peer-group V
+ address-family l2vpn evpn
+  neighbor V activate
+  advertise-all-vni
+ exit-address-family
+C
+reflector() { # with or without -r
+    ip netns exec "$P-rr" gobgpd -f "$T/rr.toml" --pprof-disable "$@" >>"$T/gobgpd.log" 2>&1 &
+    echo $! >"$T/gobgpd.pid"
+}
+reflector
+start_frr fr
+start_evpnd v2
+start_evpnd v3
+await 40 'sessions of v2 with both' established v2 2
+await 40 'sessions of v3 with both' established v3 2
+await 20 'ping across the gobgpd reflector' pings h2 10.0.0.3
+await 20 'ping to FRR' pings h2 10.0.0.4
+has() { on v2 bridge fdb show dev vxlan100 | grep "02:00:00:00:00:0$1 dst 10.99.0.$1"; }
+await 10 'the MAC behind the other VTEP' has 3
+await 10 'the MAC behind FRR' has 4
+capabilities=$(ctl v2 show neighbors --json | jq -r 'map(select(.address == "10.99.0.1")) | .[0].capabilities | join(" ")')
+[[ $capabilities == *graceful-restart-60s* ]] || fail "gobgpd has no graceful restart: $capabilities"
+
+# Both are away for longer than the hold time. (The zebra of FRR removes what bgpd told it, so nothing answers there.)
+ip netns exec "$P-h2" ping -i 0.05 -c 240 -q 10.0.0.3 >"$T/ping3.txt" &
+first=$!
+kill -9 "$(cat "$T/gobgpd.pid")" "$(cat "/var/run/frr/$P-fr/bgpd.pid")"
+kept() { ctl v2 show neighbors --json | jq -e "map(select(.address == \"$1\")) | .[0] | .state != \"established\" and .stale_routes"; }
+await 3 'routes of the lost reflector are kept as stale' kept 10.99.0.1
+await 3 'routes of the lost FRR are kept as stale' kept 10.99.0.4
+for _ in {1..15}; do
+    has 4 >/dev/null || fail 'routes of FRR are gone before its hold time'
+    pause
+done
+gone() { ! has 4; }
+await 10 'routes of FRR go with its hold time' gone
+has 3 >/dev/null || fail 'routes of the restarting reflector are gone before its restart time'
+wait $first || true
+grep -q ' 0% packet loss' "$T/ping3.txt" || fail "lost packets while the reflector is away: $(grep loss "$T/ping3.txt")"
+reflector -r
+back() { ctl v2 show neighbors --json | jq -e 'map(select(.address == "10.99.0.1")) | .[0] | .state == "established" and (.stale_routes | not) and (.families | all(.stale == 0 and .end_of_rib))'; }
+await 40 'the reflector is back and has told everything' back
+has 3 >/dev/null || fail 'the MAC is gone after the restart'
+await 10 'ping after the restart' pings h2 10.0.0.3
