@@ -31,5 +31,10 @@ func runImport(_ words: [String]) throws(CommandError) {
         text += "# Without an equivalent, or different:\n"
         for loss in losses { text += "#   \(loss)\n" }
     }
+    let mistakes = Configuration.load(from: document).problems.filter { $0.severity == .error }
+    if !mistakes.isEmpty {
+        text += "# To be put right before it can be used:\n"
+        for mistake in mistakes { text += "#   \(mistake)\n" }
+    }
     write(text + document.yaml)
 }

@@ -1,0 +1,34 @@
+# evpnctl import: what it prints is usable, says what was lost, and a file that is no good ends with status 1.
+. "$(dirname "$0")/lib.sh"
+fixtures=$root/Tests/Fixtures/Takeover
+import() { # PROGRAM FILE EXPECTED-STATUS
+    local status=0
+    "$build/evpnctl" import "$1" "$2" >"$T/out.yaml" 2>"$T/out.err" || status=$?
+    [ $status = "$3" ] || fail "import $1 $2: status $status, not $3: $(cat "$T/out.err")"
+}
+usable() { "$build/evpnd" --config "$T/out.yaml" --check >"$T/check" || fail "not usable: $(cat "$T/check")"; }
+
+for file in dynamic static; do
+    import gobgp-evpn-agent "$fixtures/gobgp-evpn-agent/$file.yaml" 0
+    usable
+done
+grep -q '^# .*metrics: unknown key' "$T/out.yaml" || fail 'an unknown key is not listed'
+grep -q '^    address: "10.0.0.1:50052"' "$T/out.yaml" || fail 'the address of gobgpd is lost'
+for file in hub everything; do
+    import gobgpd "$fixtures/gobgpd/$file.toml" 0
+    usable
+done
+grep -q '^# .*policy-definitions: no equivalent' "$T/out.yaml" || fail 'policies are not listed'
+
+import gobgp-evpn-agent "$fixtures/gobgp-evpn-agent/bad.yaml" 1
+[ ! -s "$T/out.yaml" ] || fail 'half a translation'
+grep -q 'bad.yaml:2:16: error: advertiseSelf' "$T/out.err" || fail 'no line is named'
+import gobgpd "$fixtures/gobgpd/broken.toml" 1
+import gobgpd "$T/nothing.toml" 1
+import gobgpd "$fixtures" 1
+import other "$fixtures/gobgpd/hub.toml" 2
+
+# What can be said but not used says why, at the place in the other file.
+printf '[global.config]\nas = 65000\nrouter-id = "127.0.0.1"\n' >"$T/odd.toml"
+import gobgpd "$T/odd.toml" 0
+grep -q '^# .*odd.toml:3:13: error: bgp.global.routerID' "$T/out.yaml" || fail 'a mistake is not told'
