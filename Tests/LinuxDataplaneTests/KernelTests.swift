@@ -406,6 +406,28 @@ private let zero = "00:00:00:00:00:00"
         }
     }
 
+    /// Workloads cannot make the daemon grow without end.
+    @Test func limitsLocalHosts() throws {
+        try KernelLab.run { lab in
+            try lab.sh(bridged)
+            let subject = try lab.dataplane()
+            subject.dataplane.maximumLocals = 10
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("bound") { subject.domains[vni(100)] != nil }
+            try lab.sh(
+                """
+                for i in $(seq 100 130); do echo "fdb add 02:00:00:00:99:$(printf %02x $i) dev p0 master static"; done | bridge -batch -
+                """)
+            try lab.wait("some") { subject.macs.count == 10 }
+            lab.pass(milliseconds: 100)
+            #expect(subject.macs.count == 10)
+            #expect(lab.lines.filter { $0.contains("dataplane.local.limit") }.count == 1)
+            try lab.sh("bridge fdb flush dev br0 2>/dev/null || ip link set p0 nomaster")
+            try lab.wait("gone") { subject.macs.isEmpty }
+            subject.dataplane.close()
+        }
+    }
+
     /// With few rows the tables are dumped; above the limit the rows are sent again.
     @Test(arguments: [200_000, 0]) func survivesAnOverrun(dumpLimit: Int) throws {
         try KernelLab.run { lab in

@@ -6,10 +6,14 @@ import Testing
 
 @testable import Netlink
 
-/// `Tests/Fixtures/netlink/messages.txt`, made by `capture.py` beside it: what the kernel notified for each command.
+/// `messages.txt` and `vlans.txt` in `Tests/Fixtures/netlink`, made by `capture.py` beside them: what the kernel notified for each
+/// command.
 private func fixture() throws -> [(command: String, messages: [[UInt8]])] {
+    try fixture("messages.txt") + fixture("vlans.txt")
+}
+private func fixture(_ name: String) throws -> [(command: String, messages: [[UInt8]])] {
     let path = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
-    let file = open("/\(path)/Fixtures/netlink/messages.txt", O_RDONLY)
+    let file = open("/\(path)/Fixtures/netlink/\(name)", O_RDONLY)
     try #require(file >= 0)
     defer { close(file) }
     var text: [UInt8] = []
@@ -86,6 +90,55 @@ private func ip(_ text: String) -> IPAddress { IPAddress(text) ?? .v4(.any) }
         #expect(router.first?.flags == .router && router.first?.state == .reachable)
         #expect(router.first?.ip == ip("2001:db8::1"))
     }
+    /// A range of VLANs comes as its ends, the VNIs count with it; told are the port and its VLANs.
+    @Test func vlans() throws {
+        func ranges(_ command: String) throws -> [PortVLANs] {
+            try decoded(command) { $0.type == MessageType.newVLAN ? PortVLANs.decode($0.payload) : nil }.flatMap { $0 }
+        }
+        let added = try ranges("bridge vlan add dev vx vid 10-12")
+        #expect(added.map(\.vlans) == [10...12] && added.map(\.vni) == [nil] && added.map(\.isPVID) == [false])
+        let mapped = try ranges("bridge vlan add dev vx vid 10-12 tunnel_info id 22001-22003")
+        #expect(mapped.map(\.vlans) == [10...12] && mapped.map(\.vni) == [22001])
+        let access = try ranges("bridge vlan add dev vx vid 20 pvid untagged")
+        #expect(
+            access.map(\.vlans) == [20...20] && access.map(\.isPVID) == [true] && access.map(\.isUntagged) == [true])
+        let gone = try decoded("bridge vlan del dev vx vid 11") {
+            $0.type == MessageType.deleteVLAN ? PortVLANs.interface($0.payload) : nil
+        }
+        #expect(gone.count == 1 && gone.first == mapped.first?.interface)
+    }
+    @Test func externalDevice() throws {
+        let entries = try decoded(
+            "bridge fdb replace 02:00:00:00:00:0a dev vx vlan 10 dst 192.0.2.2 src_vni 22001 self master extern_learn"
+        ) { FDBEntry(decoding: $0.payload) }.filter { $0.mac == mac("02:00:00:00:00:0a") }
+        let device = try #require(entries.first { $0.master == 0 })
+        let bridge = try #require(entries.first { $0.master != 0 })
+        #expect(device.sourceVNI == 22001 && device.vni == nil && device.destination == ip("192.0.2.2"))
+        #expect(bridge.vlan == 10 && bridge.sourceVNI == nil)
+        let port = try decoded("bridge link set dev vx vlan_tunnel on learning off") {
+            Link(decoding: $0.payload)?.port
+        }
+        #expect(port.last?.mapsVLANs == true && port.last?.isLearning == false)
+        let upper = try decoded("ip link add link br0 name br0.10 type vlan id 10") { Link(decoding: $0.payload) }
+        #expect(upper.contains { $0.vlan == 10 && $0.lower == bridge.master })
+    }
+    /// The list of a port's VLANs may be longer than the place for one notification: what comes before it is still read.
+    @Test func cutNotificationOfAPort() throws {
+        let command = "bridge vlan add dev vx vid 10-12 tunnel_info id 22001-22003"
+        let messages = try fixture("vlans.txt").first { $0.command == command }?.messages ?? []
+        var ports = 0
+        for message in messages {
+            for length in 0..<message.count {
+                message[..<length].withUnsafeBytes { bytes in
+                    guard let cut = NetlinkMessage(cutPortOf: bytes), let link = Link(decoding: cut.payload) else {
+                        return
+                    }
+                    if link.port?.mapsVLANs == true { ports += 1 }
+                }
+            }
+        }
+        #expect(ports > 0)
+    }
     @Test func address() throws {
         let addresses = try decoded("ip addr add 10.0.0.254/24 dev br0") {
             $0.type == MessageType.newAddress ? InterfaceAddress(decoding: $0.payload) : nil
@@ -128,6 +181,7 @@ private func ip(_ text: String) -> IPAddress { IPAddress(text) ?? .v4(.any) }
                 _ = FDBEntry(decoding: message.payload)
                 _ = NeighborEntry(decoding: message.payload)
                 _ = InterfaceAddress(decoding: message.payload)
+                for range in PortVLANs.decode(message.payload) { #expect(range.vlans.upperBound <= 4094) }
                 _ = decodeError(message)
                 _ = extendedText(message)
             }

@@ -23,6 +23,8 @@ final class Domain {
     var reported: LocalDomain?
     var localMACs: [MACAddress: LocalPort] = [:]
     var localNeighbors: [IPAddress: LocalNeighbor] = [:]
+    /// Facts were left out because there were too many; said once.
+    var isFull = false
     /// The devices' own addresses that are announced as local.
     var ownMACs: [MACAddress: LocalMAC] = [:]
     var ownNeighbors: [IPAddress: LocalNeighbor] = [:]

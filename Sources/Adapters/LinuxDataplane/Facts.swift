@@ -247,7 +247,17 @@ extension LinuxDataplane {
 
     // MARK: Local facts
 
+    /// Whether a new fact is one too many: workloads decide how many addresses a bridge learns.
+    private func isFull(_ domain: Domain, _ count: Int) -> Bool {
+        guard count >= maximumLocals else { return false }
+        if !domain.isFull {
+            log.warning("dataplane.local.limit", ["vni": "\(domain.vni)", "limit": "\(maximumLocals)"])
+        }
+        domain.isFull = true
+        return true
+    }
     func setLocal(_ mac: MACAddress, _ port: Domain.LocalPort?, in domain: Domain) {
+        if port != nil, domain.localMACs[mac] == nil, isFull(domain, domain.localMACs.count) { return }
         domain.localMACs[mac] = port
         if port?.isStatic == true {
             domain.table.localStatics.insert(mac)
@@ -258,6 +268,7 @@ extension LinuxDataplane {
         if domain.isUp { emit(.mac(MACKey(vni: domain.vni, mac: mac), localMAC(mac, domain))) }
     }
     func setLocal(_ ip: IPAddress, _ neighbor: LocalNeighbor?, in domain: Domain) {
+        if neighbor != nil, domain.localNeighbors[ip] == nil, isFull(domain, domain.localNeighbors.count) { return }
         domain.localNeighbors[ip] = neighbor
         if domain.isUp {
             emit(.neighbor(NeighborKey(vni: domain.vni, ip: ip), neighbor ?? domain.ownNeighbors[ip]))

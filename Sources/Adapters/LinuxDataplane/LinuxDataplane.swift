@@ -81,6 +81,8 @@ public final class LinuxDataplane {
     /// Above this many rows a dump of a VXLAN device takes seconds: after an overrun the rows are then sent again instead,
     /// which is linear, and which the kernel answers without a notification where nothing differs.
     var dumpLimit = 200_000
+    /// Local MACs, and local neighbors, that one domain may have; more are not announced.
+    var maximumLocals = 250_000
     var hasConfiguration = false
     /// VNIs that left the configuration while this process ran.
     var released: Set<VNI> = []

@@ -2,9 +2,11 @@
 """Prints what the kernel notifies for a list of commands: `# command`, then one line of hex for each message.
 
 Run as: unshare -n python3 capture.py > messages.txt   (root; iproute2)
+With the argument `vlans` in a kernel whose bridges filter VLANs, as ../../Integration/uml/boot starts one: > vlans.txt
 """
 import socket
 import subprocess
+import sys
 
 COMMANDS = """
 ip link add br0 type bridge
@@ -27,9 +29,25 @@ ip link add v6 type vxlan id 300 local 2001:db8::1 dstport 4790 learning
 ip link del vx
 """.strip().splitlines()
 
+VLAN_COMMANDS = """
+ip link add br0 type bridge vlan_filtering 1 vlan_default_pvid 0
+ip link add vx type vxlan external local 192.0.2.1 dstport 4789 nolearning
+ip link set vx master br0
+bridge link set dev vx vlan_tunnel on learning off
+bridge vlan add dev vx vid 10-12
+bridge vlan add dev vx vid 10-12 tunnel_info id 22001-22003
+bridge vlan add dev vx vid 20 pvid untagged
+bridge fdb replace 02:00:00:00:00:0a dev vx vlan 10 dst 192.0.2.2 src_vni 22001 self master extern_learn
+bridge vlan del dev vx vid 11
+ip link add link br0 name br0.10 type vlan id 10
+""".strip().splitlines()
+
+if sys.argv[1:] == ["vlans"]:
+    COMMANDS = VLAN_COMMANDS
+
 listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
 listener.bind((0, 0))
-for group in (1, 3, 5, 9):
+for group in (1, 3, 5, 9, 33):
     listener.setsockopt(270, 1, group)
 listener.settimeout(0.3)
 for command in COMMANDS:
