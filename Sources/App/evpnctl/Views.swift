@@ -79,7 +79,7 @@ private func neighborsText(_ rows: [JSONValue]) -> String {
     var text = table.text
     if rows.contains(where: { $0.isTrue("dynamic") }) { text += Style.dim("* dynamic neighbor\n") }
     for row in rows where row.cell("state") != "established" && row.cell("last_error") != "-" {
-        text += "\(row.cell("address")): \(row.cell("last_error"))\n"
+        text += "\(row.cell("address")): \(row.cell("last_error"))\(wayOut(row))\n"
     }
     // A wrong TCP MD5 password and a firewall look the same from here: silence.
     for row in rows where row.cell("state") == "connect" && row.integer("since_seconds") >= 3 {
@@ -92,6 +92,13 @@ private func neighborsText(_ rows: [JSONValue]) -> String {
         }
     }
     return text
+}
+
+/// How a neighbor comes back that will not by itself.
+private func wayOut(_ neighbor: JSONValue) -> String {
+    let address = neighbor.cell("address")
+    if neighbor.isTrue("admin_down") { return "; evpnctl neighbor enable \(address)" }
+    return neighbor.cell("last_error").hasPrefix("held down") ? "; evpnctl neighbor clear \(address)" : ""
 }
 
 private func vnisText(_ rows: [JSONValue]) -> String {
