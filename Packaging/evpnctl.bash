@@ -19,6 +19,7 @@ _evpnctl() {
         case $word in
         --socket) _evpnctl_socket=${line[++index]} ;;
         --vni | --mac | --type | --rd | --family | --neighbor | --prefix | --as4 | --add-path) ((index++)) ;;
+        --l3vni | --rt | --vtep | --etag | --encap | --router-mac | --gateway | --sequence | --local-pref) ((index++)) ;;
         -*) ;;
         *) words+=("$word") ;;
         esac
@@ -31,11 +32,13 @@ _evpnctl() {
     --type) answers='1 2 3 4 5' ;;
     --family) answers='l2vpn-evpn ipv4-unicast ipv6-unicast' ;;
     --as4) answers='0 1' ;;
-    --rd | --prefix | --add-path) return ;;
+    --vtep) answers=$(_evpnctl_ask vteps vtep) ;;
+    --encap) answers='vxlan geneve nvgre vxlan-gpe mpls mpls-in-gre none' ;;
+    --rd | --prefix | --add-path | --l3vni | --rt | --etag | --router-mac | --gateway | --sequence | --local-pref) return ;;
     *)
         case "${words[*]}" in
         '')
-            answers='show explain plan watch reload recover neighbor cleanup decode import lab version help'
+            answers='show explain plan watch reload recover neighbor advertise withdraw cleanup decode import lab version help'
             [[ $current == -* ]] && answers='--socket --json --help'
             ;;
         show) answers='status neighbors vnis macs vteps routes' ;;
@@ -53,6 +56,10 @@ _evpnctl() {
         neighbor) answers='clear shutdown enable refresh' ;;
         'neighbor '*' '*) ;;
         'neighbor '*) answers=$(_evpnctl_ask neighbors address) ;;
+        advertise | withdraw) answers='mac multicast prefix' && [ "${words[0]}" = withdraw ] && answers+=' all' ;;
+        'advertise '* | 'withdraw '*)
+            answers='--vni --l3vni --rd --rt --vtep --etag --encap --router-mac --gateway --sequence --local-pref --sticky --default-gateway --persist'
+            ;;
         cleanup) answers=--yes ;;
         decode) answers='--as4 --add-path' ;;
         import) answers='gobgp-evpn-agent gobgpd' ;;

@@ -30,6 +30,9 @@ extension Agent {
         case "reload": sendReload(client)
         case "recover": recover(request, client)
         case "neighbor": neighborCommand(request, client)
+        case "advertise": advertise(request, client)
+        case "withdraw": withdraw(request, client)
+        case "advertised": listHandMade(client)
         case "cleanup": cleanup(client)
         case "watch":
             client.isWatching = true

@@ -42,6 +42,7 @@ final class Agent {
     private var isHandling = false
     private var isStopping = false
     private let run: RunRecord
+    var handMade: HandMadeRoutes
 
     init(options: Options, configuration: Configuration, loop: EventLoop, log: Log) throws(StartError) {
         self.options = options
@@ -58,6 +59,7 @@ final class Agent {
             )
         }
         run = try RunRecord(stateDirectory: options.stateDirectory)
+        handMade = HandMadeRoutes(path: options.stateDirectory + "/routes")
         do throws(DataplaneError) {
             dataplane = try LinuxDataplane(
                 loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,
@@ -112,6 +114,7 @@ final class Agent {
             log.warning("node.address.missing", ["interface": name, "action": "waiting for an address"])
         }
         applyOverlay()
+        restoreHandMade()
         speaker.configure(configuration)
         startWeb()
         followNodeAddress()
@@ -155,7 +158,7 @@ final class Agent {
                 dataplane.apply(output.forwarding)
                 publish(output.forwarding)
             }
-            if !output.advertisements.isEmpty { speaker.advertise(output.advertisements) }
+            if !output.advertisements.isEmpty { speaker.advertise(withHandMade(output.advertisements)) }
             for event in output.events { report(event) }
             if output.suppressedEvents > 0 {
                 log.warning("evpn.events.suppressed", ["count": "\(output.suppressedEvents)"])

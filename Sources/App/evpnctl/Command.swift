@@ -19,6 +19,12 @@ let helpText = """
       reload                         read the configuration again
       recover mac M [--vni N]        let a MAC frozen as a duplicate move again
       neighbor clear|shutdown|enable|refresh ADDRESS [TEXT]
+      advertise mac M [IP] | multicast [VTEP] | prefix P
+                [--vni N] [--l3vni N] [--rd RD] [--rt RT,…] [--vtep ADDRESS] [--etag N] [--encap E]
+                [--router-mac M] [--gateway IP] [--sequence N] [--sticky] [--default-gateway]
+                [--local-pref N] [--persist]
+                                     a route made by hand; alone, a list of those
+      withdraw … | withdraw all      takes it back; the route is named as above
       cleanup --yes                  remove everything of ours from the kernel and stop the daemon
       decode [--as4 1|0] [--add-path AFI/SAFI,…]
                                      BGP messages in hexadecimal, one a line, to JSON
@@ -40,8 +46,16 @@ struct Arguments {
     var options: [String: String] = [:]
     var flags: Set<String> = []
 
-    static let valued: Set<String> = ["--socket", "--vni", "--mac", "--type", "--rd", "--family", "--neighbor"]
-    static let boolean: Set<String> = ["--json", "--best", "--advertised", "--yes", "--help"]
+    /// What describes a route made by hand.
+    static let route: Set<String> = [
+        "--vni", "--l3vni", "--rd", "--rt", "--vtep", "--etag", "--encap", "--router-mac", "--gateway", "--sequence",
+        "--local-pref",
+    ]
+    static let routeFlags: Set<String> = ["--sticky", "--default-gateway", "--persist"]
+    static let valued: Set<String> = route.union([
+        "--socket", "--vni", "--mac", "--type", "--rd", "--family", "--neighbor",
+    ])
+    static let boolean: Set<String> = routeFlags.union(["--json", "--best", "--advertised", "--yes", "--help"])
     /// Taken by every command.
     private static let common: Set<String> = ["--socket", "--json", "--help"]
 

@@ -117,6 +117,31 @@ func run(_ arguments: Arguments) throws(CommandError) {
         if words.count > 3 { members.append(.init("text", JSONValue(words[3...].joined(separator: " ")))) }
         let address = try client.value("neighbor", request("neighbor", members))
         show(["neighbor": address, "action": JSONValue(words[1])]) { _ in "\(words[2]): \(words[1])\n" }
+    case "advertise", "withdraw":
+        let command = words[0]
+        try arguments.require(only: Arguments.route.union(Arguments.routeFlags), for: command)
+        if words.count == 1 {
+            guard command == "advertise" else { throw usage("withdraw mac M [IP] | multicast [VTEP] | prefix P | all") }
+            try arguments.require(only: [], for: "the list")
+            client = try connect()
+            defer { client.close() }
+            let rows = try client.rows("routes", request("advertised"))
+            show(.array(rows)) { _ in handMadeText(rows) }
+            break
+        }
+        var members = [JSONValue.Member("words", .array(words.dropFirst().map { JSONValue($0) }))]
+        for (name, value) in arguments.options.sorted(by: { $0.key < $1.key }) where Arguments.route.contains(name) {
+            members.append(.init(String(name.dropFirst(2)), JSONValue(value)))
+        }
+        for name in arguments.flags.intersection(Arguments.routeFlags).sorted() {
+            members.append(.init(String(name.dropFirst(2)), true))
+        }
+        client = try connect()
+        defer { client.close() }
+        let rows = try client.rows(
+            "routes", .object([JSONValue.Member("command", JSONValue(command))] + members))
+        let done = command == "advertise" ? "advertised" : "withdrawn"
+        show([done: .array(rows)]) { _ in lines(rows) { "\(done) \($0)" } }
     case "import":
         try arguments.require(only: [], for: "import")
         try runImport(Array(words.dropFirst()))

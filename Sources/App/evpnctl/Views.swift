@@ -61,6 +61,17 @@ func statusText(_ status: JSONValue) -> String {
     }.joined()
 }
 
+func handMadeText(_ rows: [JSONValue]) -> String {
+    var table = Table(["ROUTE", "AFTER A RESTART", "STATE"])
+    for row in rows {
+        table.rows.append([
+            row.cell("route"), row.isTrue("persistent") ? "advertised again" : "gone",
+            row.isTrue("covered") ? "evpnd's own route is advertised instead" : "advertised",
+        ])
+    }
+    return table.text
+}
+
 private func neighborsText(_ rows: [JSONValue]) -> String {
     var table = Table(["NEIGHBOR", "AS", "STATE", "SINCE", "FAMILY", "IN", "OUT", "DESCRIPTION"], numeric: [1, 5, 6])
     for row in rows {
