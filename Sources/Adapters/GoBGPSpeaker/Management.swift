@@ -173,7 +173,8 @@ enum Management {
             neighbor.families.isEmpty ? configuration.families.map { FamilyConfiguration($0) } : neighbor.families
         group.families = families.map { family in
             var result = PeerFamily(family.family)
-            result.restartIsEnabled = restart.isEnabled
+            // gobgpd 3.10 ends with an error when a neighbor with graceful restart for EVPN goes while it has MAC routes of its own.
+            result.restartIsEnabled = restart.isEnabled && family.family != .l2vpnEVPN
             if let limit = family.prefixLimit {
                 var value = PeerFamily.PrefixLimit()
                 value.maximum = UInt32(clamping: limit.maximum)
