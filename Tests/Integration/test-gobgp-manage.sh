@@ -1,4 +1,5 @@
 # `manage: true`: evpnd starts BGP in an empty gobgpd and configures it, changes only what differs, and leaves alone what others made.
+# LIMIT 240
 . "$(dirname "$0")/lib.sh"
 core
 gobgpd=${EVPND_GOBGPD:-gobgpd}

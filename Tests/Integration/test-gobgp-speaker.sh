@@ -1,4 +1,5 @@
 # gobgpd as the speaker of every host: a hub with dynamic neighbors, spokes over TCP and over a unix socket, and one embedded
+# LIMIT 240
 # speaker among them. Then: gobgpd killed and started, evpnd restarted, mobility, poison routes, a policy that rejects ours.
 . "$(dirname "$0")/lib.sh"
 core
