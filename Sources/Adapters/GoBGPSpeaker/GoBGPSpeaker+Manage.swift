@@ -15,6 +15,8 @@ struct ManagerState {
     var isRunning = false
     /// The configuration has changed while a run was on its way.
     var isStale = false
+    /// Why something of the configuration is not made.
+    var omitted: [String] = []
 
     /// `path`: the file of what we made, one object a line.
     init(path: String) {
@@ -42,7 +44,11 @@ extension GoBGPSpeaker {
             switch result {
             case .failure(let status): self.managed(["cannot read gobgpd's configuration: \(status)"])
             case .success(let found):
-                let desired = Management.desired(self.configuration)
+                let (survived, dangers) = Management.withoutDanger(
+                    self.settings.policies, self.generation ?? .v3)
+                let foreign = Management.withoutForeign(survived, found.policies, owned: self.manager.owned).reasons
+                self.manager.omitted = dangers + foreign
+                let desired = Management.desired(self.configuration, survived)
                 let steps = Management.plan(desired, found, owned: self.manager.owned)
                 // What is gone is no longer ours: the next one of that name may be somebody else's.
                 let kept = self.manager.owned.intersection(Management.objects(desired).union(Management.objects(found)))
@@ -56,7 +62,7 @@ extension GoBGPSpeaker {
     }
     private func managed(_ failures: [String]) {
         manager.isRunning = false
-        remark(Management.differences(global, configuration) + failures)
+        remark(Management.differences(global, configuration) + manager.omitted + failures)
         if manager.isStale {
             manager.isStale = false
             manage()
@@ -70,13 +76,11 @@ extension GoBGPSpeaker {
             guard isFirst else { return managed(failures) }
             return verify(desired, failures: failures)
         }
-        if !step.isDeletion, manager.owned.insert(step.object).inserted {
-            // Only what is new is ours: a neighbor that somebody else made stays theirs.
-            switch step {
-            case .addGroup, .addPeer, .addDynamic:
-                if !manager.save() { log.warning("gobgp.manage.unsaved", ["file": manager.path]) }
-            default: manager.owned.remove(step.object)
-            }
+        // Only what is new is ours: a neighbor that somebody else made stays theirs.
+        let new = Set(step.made).subtracting(manager.owned)
+        if !new.isEmpty {
+            manager.owned.formUnion(new)
+            if !manager.save() { log.warning("gobgp.manage.unsaved", ["file": manager.path]) }
         }
         perform(step) { [weak self] status in
             guard let self else { return }
@@ -86,7 +90,10 @@ extension GoBGPSpeaker {
                 failures.append("\(step.description): \(status)")
             } else {
                 self.log.info("gobgp.manage", ["step": step.description])
-                if step.isDeletion, self.manager.owned.remove(step.object) != nil { _ = self.manager.save() }
+                if !self.manager.owned.isDisjoint(with: step.gone) {
+                    self.manager.owned.subtract(step.gone)
+                    _ = self.manager.save()
+                }
             }
             self.carryOut(steps.dropFirst(), failures: failures, desired, isFirst: isFirst)
         }
@@ -129,35 +136,96 @@ extension GoBGPSpeaker {
             request.address = address
             call(.deletePeer, request, done(EmptyMessage.self))
         case .deleteGroup(let name): call(.deletePeerGroup, DeletePeerGroupRequest(name), done(EmptyMessage.self))
+        case .addSet(let set), .extendSet(let set):
+            var request = AddDefinedSetRequest()
+            request.set = set
+            call(.addDefinedSet, request, done(EmptyMessage.self))
+        case .trimSet(let set), .deleteSet(let set):
+            var request = DeleteDefinedSetRequest()
+            request.set = set
+            if case .deleteSet = step { request.all = true }
+            call(.deleteDefinedSet, request, done(EmptyMessage.self))
+        case .addPolicy(let policy):
+            var request = AddPolicyRequest()
+            request.policy = policy
+            call(.addPolicy, request, done(EmptyMessage.self))
+        case .deletePolicy(let policy):
+            var request = DeletePolicyRequest()
+            request.policy.name = policy.name
+            request.all = true
+            // gobgpd would take statements with it that somebody else has put there.
+            request.preservesStatements = !policy.statements.allSatisfy { $0.name.hasPrefix(policy.name + ".") }
+            call(.deletePolicy, request, done(EmptyMessage.self))
+        case .assign(let assignment, _, _):
+            call(.setPolicyAssignment, SetPolicyAssignmentRequest(assignment), done(EmptyMessage.self))
+        case .evaluateAgain:
+            var request = ResetPeerRequest()
+            request.address = "all"
+            request.isSoft = true
+            request.direction = .both
+            call(.resetPeer, request, done(EmptyMessage.self))
+            // A soft reset is for routes of neighbors only.
+            offerAgain()
+        case .addVRF(let vrf): call(.addVrf, AddVRFRequest(vrf), done(EmptyMessage.self))
+        case .deleteVRF(let name): call(.deleteVrf, DeleteVRFRequest(name), done(EmptyMessage.self))
         }
     }
 
+    /// Asks for one list after the other.
     private func observe(_ completion: @escaping (Result<ManagedState, GRPCStatus>) -> Void) {
         var state = ManagedState()
-        list(.listPeer, ListPeerRequest()) { [weak self] (result: Result<[ListPeerReply], GRPCStatus>) in
-            switch result {
-            case .failure(let status): return completion(.failure(status))
-            case .success(let replies):
-                // Those that came by a prefix have no configuration of their own.
-                state.peers = replies.compactMap(\.content).filter { !$0.configuration.neighborAddress.isEmpty }
-            }
-            self?.list(.listPeerGroup, ListPeerGroupRequest()) {
-                [weak self] (result: Result<[ListPeerGroupReply], GRPCStatus>) in
-                switch result {
-                case .failure(let status): return completion(.failure(status))
-                case .success(let replies): state.groups = replies.compactMap(\.content)
-                }
-                self?.list(.listDynamicNeighbor, ListDynamicNeighborRequest()) {
-                    (result: Result<[ListDynamicNeighborReply], GRPCStatus>) in
+        var questions: [(@escaping (GRPCStatus?) -> Void) -> Void] = []
+        func ask<Reply: APIMessage>(
+            _ method: APIMethod, _ request: some APIMessage, _ take: @escaping ([Wrapped<Reply>]) -> Void
+        ) {
+            questions.append { [weak self] next in
+                self?.list(method, request) { (result: Result<[Wrapped<Reply>], GRPCStatus>) in
                     switch result {
-                    case .failure(let status): completion(.failure(status))
+                    case .failure(let status): next(status)
                     case .success(let replies):
-                        state.dynamic = replies.compactMap(\.content)
-                        completion(.success(state))
+                        take(replies)
+                        next(nil)
                     }
                 }
             }
         }
+        ask(.listPeer, ListPeerRequest()) { (replies: [ListPeerReply]) in
+            // Those that came by a prefix have no configuration of their own.
+            state.peers = replies.compactMap(\.content).filter { !$0.configuration.neighborAddress.isEmpty }
+        }
+        ask(.listPeerGroup, ListPeerGroupRequest()) { (replies: [ListPeerGroupReply]) in
+            state.groups = replies.compactMap(\.content)
+        }
+        ask(.listDynamicNeighbor, ListDynamicNeighborRequest()) { (replies: [ListDynamicNeighborReply]) in
+            state.dynamic = replies.compactMap(\.content)
+        }
+        for type in Management.setTypes {
+            var request = ListDefinedSetRequest()
+            request.type = type
+            ask(.listDefinedSet, request) { (replies: [ListDefinedSetReply]) in
+                state.policies.sets += replies.compactMap(\.content)
+            }
+        }
+        ask(.listPolicy, ListPolicyRequest()) { (replies: [ListPolicyReply]) in
+            state.policies.policies = replies.compactMap(\.content)
+        }
+        var request = ListPolicyAssignmentRequest()
+        request.name = "global"
+        ask(.listPolicyAssignment, request) { (replies: [ListPolicyAssignmentReply]) in
+            for assignment in replies.compactMap(\.content) {
+                if assignment.direction == .importing { state.policies.importing = assignment }
+                if assignment.direction == .exporting { state.policies.exporting = assignment }
+            }
+        }
+        ask(.listVrf, ListVRFRequest()) { (replies: [ListVRFReply]) in
+            state.policies.vrfs = replies.compactMap(\.content)
+        }
+        func next(_ status: GRPCStatus?) {
+            if let status { return completion(.failure(status)) }
+            guard !questions.isEmpty else { return completion(.success(state)) }
+            questions.removeFirst()(next)
+        }
+        next(nil)
     }
     private func list<Reply: APIMessage>(
         _ method: APIMethod, _ request: some APIMessage, _ completion: @escaping (Result<[Reply], GRPCStatus>) -> Void

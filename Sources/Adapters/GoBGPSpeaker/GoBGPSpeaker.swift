@@ -603,6 +603,11 @@ public final class GoBGPSpeaker {
             loop.schedule(after: Self.settleTime) { [weak self] in self?.reconcile() }
         }
     }
+    /// Our own routes pass gobgpd's policies once more.
+    func offerAgain() {
+        own.offerAgain()
+        schedulePump()
+    }
     private func schedulePump() {
         guard !isPumpScheduled else { return }
         isPumpScheduled = true

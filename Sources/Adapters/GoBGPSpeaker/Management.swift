@@ -10,6 +10,7 @@ struct ManagedState: Equatable {
     var peers: [Peer] = []
     var groups: [PeerGroup] = []
     var dynamic: [DynamicNeighbor] = []
+    var policies = PolicyConfiguration()
 }
 
 /// One call.
@@ -22,33 +23,70 @@ enum ManagementStep: Equatable {
     case deleteDynamic(DynamicNeighbor)
     case deletePeer(String)
     case deleteGroup(String)
+    /// A new set, elements that one lacks, and elements that it has too many.
+    case addSet(DefinedSet)
+    case extendSet(DefinedSet)
+    case trimSet(DefinedSet)
+    case deleteSet(DefinedSet)
+    case addPolicy(Policy)
+    case deletePolicy(Policy)
+    /// All that routes pass in one direction; `made` and `gone` say what of it has become ours, and what no longer is.
+    case assign(PolicyAssignment, made: [ManagedObject], gone: [ManagedObject])
+    /// Routes that are already there pass the policies once more.
+    case evaluateAgain
+    case addVRF(VRF)
+    case deleteVRF(String)
 
-    /// The thing, as it is remembered between runs: only what is remembered is ever deleted.
-    var object: ManagedObject {
+    /// What comes into being, to be remembered between runs: only what is remembered is ever deleted.
+    var made: [ManagedObject] {
+        switch self {
+        case .addGroup, .addPeer, .addDynamic, .addSet, .addPolicy, .addVRF: [object].compactMap { $0 }
+        case .assign(_, let made, _): made
+        default: []
+        }
+    }
+    var gone: [ManagedObject] {
+        switch self {
+        case .deleteDynamic, .deletePeer, .deleteGroup, .deleteSet, .deletePolicy, .deleteVRF:
+            [object].compactMap { $0 }
+        case .assign(_, _, let gone): gone
+        default: []
+        }
+    }
+    private var object: ManagedObject? {
         switch self {
         case .addGroup(let group), .updateGroup(let group): .group(group.configuration.name)
         case .deleteGroup(let name): .group(name)
         case .addPeer(let peer), .updatePeer(let peer): .peer(peer.configuration.neighborAddress)
         case .deletePeer(let address): .peer(address)
         case .addDynamic(let entry), .deleteDynamic(let entry): .dynamic(entry.prefix, group: entry.peerGroup)
-        }
-    }
-    var isDeletion: Bool {
-        switch self {
-        case .deleteDynamic, .deletePeer, .deleteGroup: true
-        default: false
+        case .addSet(let set), .extendSet(let set), .trimSet(let set), .deleteSet(let set): .set(set)
+        case .addPolicy(let policy), .deletePolicy(let policy): .policy(policy.name)
+        case .addVRF(let vrf): .vrf(vrf.name)
+        case .deleteVRF(let name): .vrf(name)
+        case .assign, .evaluateAgain: nil
         }
     }
     /// For people: `update neighbor 192.0.2.1`.
     var description: String {
         let verb =
             switch self {
-            case .addGroup, .addPeer, .addDynamic: "add"
+            case .addGroup, .addPeer, .addDynamic, .addSet, .addPolicy, .addVRF: "add"
             case .updateGroup, .updatePeer: "update"
-            case .deleteGroup, .deletePeer, .deleteDynamic: "delete"
+            case .deleteGroup, .deletePeer, .deleteDynamic, .deleteSet, .deletePolicy, .deleteVRF: "delete"
+            case .extendSet: "add elements to"
+            case .trimSet: "delete elements of"
+            case .assign(let assignment, _, _):
+                "\(assignment.direction.words) through \(assignment.policies.map(\.name))"
+                    + (assignment.defaultAction == .none ? "" : " then \(assignment.defaultAction)")
+            case .evaluateAgain: "soft reset"
             }
-        return "\(verb) \(object.line)"
+        return object.map { "\(verb) \($0.line)" } ?? verb
     }
+}
+
+extension PolicyDirection {
+    var words: String { self == .importing ? "import" : "export" }
 }
 
 /// Something in gobgpd that we made.
@@ -56,6 +94,12 @@ enum ManagedObject: Hashable {
     case peer(String)
     case group(String)
     case dynamic(String, group: String)
+    case definedSet(DefinedType, String)
+    case policy(String)
+    /// A policy among those that routes pass in one direction.
+    case assigned(PolicyDirection, String)
+    case defaultAction(PolicyDirection)
+    case vrf(String)
 
     /// One line of the file that remembers them.
     var line: String {
@@ -63,6 +107,11 @@ enum ManagedObject: Hashable {
         case .peer(let address): "neighbor \(address)"
         case .group(let name): "peer-group \(name)"
         case .dynamic(let prefix, let group): "dynamic-neighbor \(prefix) \(group)"
+        case .definedSet(let type, let name): "defined-set \(type) \(name)"
+        case .policy(let name): "policy \(name)"
+        case .assigned(let direction, let name): "\(direction.words)-policy \(name)"
+        case .defaultAction(let direction): "\(direction.words)-default"
+        case .vrf(let name): "vrf \(name)"
         }
     }
     init?(line: Substring) {
@@ -71,6 +120,15 @@ enum ManagedObject: Hashable {
         case ("neighbor", 2): self = .peer(words[1])
         case ("peer-group", 2): self = .group(words[1])
         case ("dynamic-neighbor", 3): self = .dynamic(words[1], group: words[2])
+        case ("defined-set", 3):
+            guard let type = Management.setTypes.first(where: { "\($0)" == words[1] }) else { return nil }
+            self = .definedSet(type, words[2])
+        case ("policy", 2): self = .policy(words[1])
+        case ("import-policy", 2): self = .assigned(.importing, words[1])
+        case ("export-policy", 2): self = .assigned(.exporting, words[1])
+        case ("import-default", 1): self = .defaultAction(.importing)
+        case ("export-default", 1): self = .defaultAction(.exporting)
+        case ("vrf", 2): self = .vrf(words[1])
         default: return nil
         }
     }
@@ -104,8 +162,11 @@ enum Management {
     }
 
     /// What should be there.
-    static func desired(_ configuration: BGPConfiguration) -> ManagedState {
+    static func desired(
+        _ configuration: BGPConfiguration, _ policies: PolicyConfiguration = PolicyConfiguration()
+    ) -> ManagedState {
         var state = ManagedState()
+        state.policies = policies
         state.peers = configuration.neighbors.map { peer($0, configuration) }
         for entry in configuration.dynamicNeighbors {
             let name = entry.template.peerGroup ?? "evpnd-\(entry.prefix.address)-\(entry.prefix.length)"
@@ -193,12 +254,14 @@ enum Management {
         Set(
             state.peers.map { ManagedObject.peer($0.configuration.neighborAddress) }
                 + state.groups.map { .group($0.configuration.name) }
-                + state.dynamic.map { .dynamic($0.prefix, group: $0.peerGroup) })
+                + state.dynamic.map { .dynamic($0.prefix, group: $0.peerGroup) } + ManagedObject.objects(state.policies)
+        )
     }
 
     /// The steps from what is there to what should be. Of what should not be there only what is `owned` goes.
     static func plan(_ desired: ManagedState, _ found: ManagedState, owned: Set<ManagedObject>) -> [ManagementStep] {
-        var steps: [ManagementStep] = []
+        // Before neighbors, so that no route comes in past a policy.
+        var steps = plan(desired.policies, found.policies, owned: owned)
         let wanted = objects(desired)
         func goes(_ object: ManagedObject) -> Bool { owned.contains(object) && !wanted.contains(object) }
 

@@ -230,6 +230,16 @@ struct OwnRoutes {
         }
         return forgotten
     }
+    /// Gives everything once more: policies have changed, and may now refuse what they took or the other way round.
+    mutating func offerAgain() {
+        for key in entries.keys.sorted() where entries[key]?.wanted != nil {
+            if var entry = entries[key] {
+                if entry.problem == Self.rejected { setProblem(&entry, nil) }
+                entries[key] = entry
+            }
+            enqueue(key)
+        }
+    }
     /// Asks for every deletion: nothing of ours is to stay.
     mutating func withdrawAll() {
         for key in entries.keys.sorted() {

@@ -97,6 +97,9 @@ extension BGPDecoder {
                 asn.source.fail("must be from 1 to 4294967295", hint: "only dynamic neighbors may have any AS")
                 continue
             }
+            if let applied = settings.policies, let host = IPPrefix(address, length: address.isV6 ? 128 : 32) {
+                policies?.neighbors.append((host, applied))
+            }
             bgp.neighbors.append(
                 resolve(settings, address: address, group: group?.name, at: neighbor.source, in: bgp))
         }
@@ -134,6 +137,7 @@ extension BGPDecoder {
             if bgp.listenPort == 0 {
                 prefixValue.fail("dynamic neighbors need a listening port", hint: "bgp.global.listenPort is 0")
             }
+            if let applied = group.settings.policies { policies?.neighbors.append((prefix, applied)) }
             var template = resolve(
                 group.settings, address: prefix.address.isV6 ? .v6(.any) : .v4(.any), group: group.name,
                 at: dynamic.source, in: bgp)

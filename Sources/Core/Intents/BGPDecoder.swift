@@ -16,6 +16,8 @@ final class BGPDecoder {
     private var cluster: Located<IPv4Address>?
     /// Of `speaker: gobgp`; nil for the embedded speaker.
     private(set) var gobgp: GoBGPSettings?
+    /// Of a gobgpd that evpnd configures.
+    private(set) var policies: PolicyDecoder?
     /// A gobgpd that evpnd does not configure: ASN and router ID are only needed where something is derived from them.
     private var leavesBGPToOthers: Bool { gobgp.map { !$0.manages } ?? false }
 
@@ -32,6 +34,7 @@ final class BGPDecoder {
         let kind = section["speaker"]?.word(SpeakerKind.self) ?? .embedded
         if kind == .gobgp {
             gobgp = GoBGPSettings(section.section("gobgp"))
+            if gobgp?.manages == true { policies = PolicyDecoder() }
         } else if section.has("gobgp") {
             section["gobgp"]?.fail("has no effect with the embedded speaker", hint: "speaker: gobgp")
         }
@@ -46,7 +49,9 @@ final class BGPDecoder {
         decodeGlobal(global, into: &configuration)
 
         if leavesBGPToOthers {
-            for key in ["neighbors", "peerGroups", "dynamicNeighbors"] where section.has(key) {
+            for key in [
+                "neighbors", "peerGroups", "dynamicNeighbors", "definedSets", "policyDefinitions", "vrfs",
+            ] where section.has(key) {
                 section[key]?.fail(
                     "gobgpd has its own configuration",
                     hint: "leave this out, or let evpnd configure gobgpd: gobgp.manage: true")
@@ -57,9 +62,13 @@ final class BGPDecoder {
         decodeDynamic(section, groups, into: &configuration)
         configuration.clusterID = cluster?.value
 
-        section.unsupported("vrfs", "VRFs are not supported by the embedded speaker yet")
-        section.unsupported("definedSets", BGPDecoder.noPolicies)
-        section.unsupported("policyDefinitions", BGPDecoder.noPolicies)
+        if let policies {
+            gobgp?.policies = policies.decode(section)
+        } else if gobgp == nil {
+            section.unsupported("vrfs", "VRFs are not supported by the embedded speaker yet")
+            section.unsupported("definedSets", BGPDecoder.noPolicies)
+            section.unsupported("policyDefinitions", BGPDecoder.noPolicies)
+        }
         let netlink = "exchanging unicast routes with the kernel is not supported yet"
         section.unsupported("netlinkImport", netlink)
         section.unsupported("netlinkExport", netlink)
@@ -131,7 +140,13 @@ final class BGPDecoder {
             "defaultRouteDistance", "evpnd installs no unicast routes, so that distances would have no effect")
         global.unsupported("routerIDPool", "a pool of router IDs is for Kubernetes", hint: "write routerID")
         global.unsupported("nodeStatus", "node status objects are for Kubernetes", hint: "see telemetry")
-        if let policy = global["applyPolicy"] { decodePolicy(Section(policy)) }
+        if let policy = global["applyPolicy"] {
+            if let policies {
+                policies.global = AppliedPolicies(Section(policy))
+            } else {
+                decodePolicy(Section(policy))
+            }
+        }
         global.finish()
     }
     /// Accepts a default action that changes nothing.

@@ -21,6 +21,7 @@ extension Configuration: CustomStringConvertible {
         if let name = node.name { lines.append("node name \(name)") }
         if let gobgp { lines.append(gobgp.line) }
         lines += gobgp?.manages == false ? ["bgp as \(bgp.asn) id \(bgp.routerID)"] : bgp.lines
+        lines += gobgp?.policies.lines ?? []
         lines += overlay.lines
         if let discovery { lines.append("vnis of operators' devices, signalling \(discovery.signalling.rawValue)") }
         lines.append("forwarding on exit \(forwarding.onExit.rawValue), stale hold \(forwarding.staleHoldSeconds)s")
@@ -171,5 +172,64 @@ extension BroadcastDomain.Device {
             return
                 "managed vlan \(vlan) of \(place.bridge.vxlanName) on \(place.bridge.bridgeName) port \(place.bridge.port)\(mtu)\(members)"
         }
+    }
+}
+
+extension PolicyConfiguration {
+    /// One line for each set, statement, assignment and VRF.
+    fileprivate var lines: [String] {
+        var lines = sets.map { set in
+            let elements = set.list + set.prefixes.map { "\($0.prefix) \($0.minimumLength)..\($0.maximumLength)" }
+            return "\(set.type.words) set \(set.name): \(elements.joined(separator: ", "))"
+        }
+        for policy in policies {
+            lines.append("policy \(policy.name)")
+            lines += policy.statements.map { "statement \($0.name): \($0.words)" }
+        }
+        for (word, assignment) in [("import", importing), ("export", exporting)] {
+            let names = assignment.policies.map(\.name).joined(separator: ", ")
+            guard !names.isEmpty || assignment.defaultAction != .none else { continue }
+            let action = assignment.defaultAction == .none ? "" : " then \(assignment.defaultAction)"
+            lines.append("\(word) through \(names.isEmpty ? "nothing" : names)\(action)")
+        }
+        for vrf in vrfs {
+            let imports = vrf.importTargets.map(\.description).joined(separator: ",")
+            let exports = vrf.exportTargets.map(\.description).joined(separator: ",")
+            lines.append("vrf \(vrf.name) rd \(vrf.rd?.description ?? "none"), import \(imports), export \(exports)")
+        }
+        return lines
+    }
+}
+
+extension DefinedType {
+    fileprivate var words: String {
+        switch self {
+        case .asPath: "as-path"
+        default: "\(self)"
+        }
+    }
+}
+
+extension Statement {
+    fileprivate var words: String {
+        var words: [String] = []
+        let sets = [
+            ("prefix", conditions?.prefixSet), ("neighbor", conditions?.neighborSet),
+            ("as-path", conditions?.asPathSet),
+            ("community", conditions?.communitySet),
+        ]
+        for case (let kind, let set?) in sets { words.append("\(kind) \(set.match) of \(set.name)") }
+        if let value = actions?.communities {
+            words.append("\(value.change) \(value.communities.joined(separator: " "))")
+        }
+        if let value = actions?.med { words.append("med \(value.change) \(value.value)") }
+        if let value = actions?.prepend { words.append("prepend \(value.asn) \(value.count) times") }
+        if let value = actions?.localPreference { words.append("local preference \(value.value)") }
+        switch actions?.routeAction {
+        case .accept: words.append("accept")
+        case .reject: words.append("reject")
+        default: words.append("go on")
+        }
+        return words.joined(separator: ", ")
     }
 }

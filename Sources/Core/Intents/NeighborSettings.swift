@@ -28,6 +28,7 @@ struct NeighborSettings {
     var multihopTTL: UInt8?
     var ttlSecurity: Located<Bool>?
     var ttlSecurityHops: UInt8?
+    var policies: AppliedPolicies?
 
     /// These settings, and the group's where these say nothing.
     func over(_ group: NeighborSettings) -> NeighborSettings {
@@ -53,6 +54,7 @@ struct NeighborSettings {
         result.multihopTTL = multihopTTL ?? group.multihopTTL
         result.ttlSecurity = ttlSecurity ?? group.ttlSecurity
         result.ttlSecurityHops = ttlSecurityHops ?? group.ttlSecurityHops
+        result.policies = policies ?? group.policies
         return result
     }
 }
@@ -178,7 +180,11 @@ extension BGPDecoder {
         }
         security.finish()
 
-        section.unsupported("applyPolicy", BGPDecoder.noPolicies)
+        if policies == nil {
+            section.unsupported("applyPolicy", BGPDecoder.noPolicies)
+        } else if let value = section["applyPolicy"], !value.document.isInert {
+            result.policies = AppliedPolicies(Section(value))
+        }
         section.unsupported(
             "nodeSelector", "this file is for one node and has nothing to select by", hint: "leave it out")
         section.unsupported("bfd", "BFD is not supported by the embedded speaker yet")

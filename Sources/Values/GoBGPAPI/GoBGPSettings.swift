@@ -33,5 +33,7 @@ public struct GoBGPSettings: Equatable, Sendable {
     public var messageLimit = 256 << 20
     /// Whether gobgpd itself is configured from `bgp:`.
     public var manages = false
+    /// What `bgp:` says about policies and VRFs; empty unless `manages`.
+    public var policies = PolicyConfiguration()
     public init() {}
 }
