@@ -88,10 +88,13 @@ private enum MEDWord: String, CaseIterable { case mod, replace }
 final class PolicyDecoder {
     /// Names that begin so are made for neighbors with policies of their own.
     private static let ownPrefix = "evpnd-"
+    /// Statements made for neighbors: many neighbors times many statements would be more than a gobgpd can evaluate for each route.
+    private static let statementLimit = 65_536
 
     private var result = PolicyConfiguration()
     private var setLines: [DefinedType: [String: Int]] = [:]
     private var policyLines: [String: Int] = [:]
+    private var statementsOfNeighbors = 0
     var global: AppliedPolicies?
     /// Whom policies of their own are for: one neighbor, or those that a prefix lets in.
     var neighbors: [(prefix: IPPrefix, applied: AppliedPolicies)] = []
@@ -127,20 +130,22 @@ final class PolicyDecoder {
         if word == .prefix {
             if let list, !list.document.isInert { list.fail("prefix sets have prefixes") }
             var families: Set<Bool> = []
+            var seen: Set<DefinedSet.Prefix> = []
             for element in prefixes?.list() ?? [] {
                 guard let prefix = prefix(Section(element), &families) else { continue }
-                if set.prefixes.contains(prefix) {
-                    element.fail("is already in the set")
-                } else {
+                if seen.insert(prefix).inserted {
                     set.prefixes.append(prefix)
+                } else {
+                    element.fail("is already in the set")
                 }
             }
             if families.count > 1 { prefixes?.fail("gobgpd has no prefix sets of two address families") }
         } else {
             if let prefixes, !prefixes.document.isInert { prefixes.fail("only sets of type prefix have prefixes") }
+            var seen: Set<String> = []
             for value in list?.list() ?? [] {
                 guard let text = element(value, word) else { continue }
-                if set.list.contains(text) { value.fail("is already in the set") } else { set.list.append(text) }
+                if seen.insert(text).inserted { set.list.append(text) } else { value.fail("is already in the set") }
             }
         }
         guard let name else { return }
@@ -422,6 +427,13 @@ final class PolicyDecoder {
             guard let source = find(name) else { continue }
             if source.statements.contains(where: { $0.conditions?.neighborSet != nil }) {
                 name.source.fail("policy \(source.name) chooses neighbors itself: it can only be applied globally")
+            }
+            statementsOfNeighbors += source.statements.count
+            guard statementsOfNeighbors <= PolicyDecoder.statementLimit else {
+                name.source.fail(
+                    "neighbors with this policy need more than \(PolicyDecoder.statementLimit) statements",
+                    hint: "apply it globally")
+                break
             }
             for statement in source.statements {
                 var statement = statement
