@@ -28,6 +28,9 @@ import Testing
         var echoes = true
         /// Octets of the first message that are sent before the connection drops.
         var cutAt: Int?
+        /// Octets of the first message that are sent before `resume`.
+        var pauseAt: Int?
+        var resume: (() -> Void)?
         var answersPeers = true
 
         init(_ generation: APIGeneration, loop: EventLoop, path: String) {
@@ -53,6 +56,12 @@ import Testing
                     let head = [0] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: count >> $0) }
                     call.sendRaw(head + bytes.prefix(cutAt))
                     call.disconnect()
+                } else if let pauseAt {
+                    let count = bytes.count
+                    let head = [0] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: count >> $0) }
+                    call.sendRaw(head + bytes.prefix(pauseAt))
+                    resume = { call.sendRaw(Array(bytes.dropFirst(pauseAt))) }
+                    watchers.append(call)
                 } else {
                     watchers.append(call)
                     call.send(bytes)
@@ -195,6 +204,43 @@ import Testing
         #expect(harness.fake.added[0].attributes == Self.attributes(0x0a63_0001))
         harness.speaker.advertise([AdvertisementChange(key: OwnRoutesTests.key(7), route: nil)])
         #expect(harness.run { harness.fake.deleted == [OwnRoutesTests.key(7)] })
+    }
+
+    @Test func theHoldTimeEndsWithinASnapshot() {
+        let harness = Harness(.v3, hold: 1)
+        defer { harness.stop() }
+        harness.fake.table = (1...50).map { Self.path($0) }
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.routes.count == 50 && harness.isSynchronized })
+        harness.fake.server.stop()
+        harness.fake.watchers = []
+        harness.fake.table = (40...80).map { Self.path($0) }
+        harness.fake.pauseAt = 1000
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.fake.resume != nil })
+        harness.pass(1300)
+        #expect(harness.routes.count == 50)
+        harness.fake.resume?()
+        // What came before the hold time ended counts as much as what came after.
+        #expect(harness.run { Set(harness.routes.keys) == Set((40...80).map { OwnRoutesTests.key($0) }) })
+    }
+
+    @Test func connectionsThatEndedAreLetGo() {
+        let harness = Harness(.v3)
+        defer { harness.stop() }
+        harness.fake.table = [Self.path(1)]
+        #expect(harness.fake.server.start())
+        for _ in 0..<20 {
+            #expect(harness.run { harness.speaker.phase == .live })
+            weak let old = harness.speaker.connection
+            #expect(old != nil)
+            harness.fake.server.stop()
+            harness.fake.watchers = []
+            #expect(harness.run { harness.speaker.phase != .live })
+            #expect(harness.fake.server.start())
+            #expect(harness.run { old == nil })
+        }
     }
 
     @Test func aSnapshotThatIsCutChangesNothing() {

@@ -203,6 +203,48 @@ import Testing
         #expect(own.problems == [.init(key: Self.key(1), reason: "no")])
     }
 
+    /// The one that comes back may think otherwise: BGP was stopped in it, or it is another version.
+    @Test func aRefusalEndsWithTheConnection() {
+        var own = OwnRoutes()
+        own.want([AdvertisementChange(key: Self.key(1), route: Self.route(1))], isReady: true)
+        let first = own.next(limit: 1)
+        _ = own.finished(first[0], .refused("no"), now: now)
+        own.disconnected()
+        #expect(own.problems.isEmpty)
+        _ = own.reconcile(mayDelete: false)
+        let second = own.next(limit: 1)
+        #expect(second == first)
+        _ = own.finished(second[0], .refused("no"), now: now)
+        own.offerAgain()
+        let third = own.next(limit: 1)
+        _ = own.finished(third[0], .done, now: now)
+        #expect(own.problems.isEmpty)
+    }
+
+    @Test func whatMayHaveArrivedIsDeleted() {
+        var own = OwnRoutes()
+        own.want([AdvertisementChange(key: Self.key(1), route: Self.route(1))], isReady: true)
+        #expect(own.next(limit: 1).count == 1)
+        own.disconnected()
+        own.want([AdvertisementChange(key: Self.key(1), route: nil)], isReady: false)
+        #expect(own.isOurs(Self.key(1)))
+        own.seen(Self.key(1), Self.route(1), inSnapshot: true)
+        _ = own.reconcile(mayDelete: true)
+        let found = own.next(limit: 1)
+        #expect(found == [.delete(Self.key(1), Self.route(1))])
+    }
+
+    @Test func manyProblemsAreCountedAndFewAreNamed() {
+        var own = OwnRoutes()
+        own.want((1...100).map { AdvertisementChange(key: Self.key($0), route: Self.route(1)) }, isReady: true)
+        for request in own.next(limit: .max) { _ = own.finished(request, .refused("no"), now: now) }
+        let news = own.takeNews()
+        #expect(news.first.count == 10)
+        #expect(news.count == 100)
+        #expect(!own.hasNews)
+        #expect(own.problems.count == 100)
+    }
+
     @Test func nothingStaysAfterWithdrawAll() {
         var own = announced(1...3)
         own.withdrawAll()

@@ -62,7 +62,7 @@ public final class GoBGPSpeaker {
     private var decoder: WatchEventDecoder?
     private var isDeliveryScheduled = false
     private var isPumpScheduled = false
-    private var reportedVersion = 0
+    private var isReportScheduled = false
     private let startedAt: Instant
     private var stopping: (() -> Void)?
 
@@ -254,8 +254,10 @@ public final class GoBGPSpeaker {
     /// Ends this connection; another one is tried.
     private func end(_ reason: String, retryAfter: Duration? = nil) {
         if let retryAfter { retryDelay = retryAfter }
-        connection?.close()
+        let connection = connection
+        // First: the calls that end with the connection are not the reason.
         lost(reason)
+        connection?.close()
     }
     private func lost(_ reason: String) {
         guard phase != .stopped else { return }
@@ -263,7 +265,7 @@ public final class GoBGPSpeaker {
         connection = nil
         decoder = nil
         isPolling = false
-        own.disconnected()
+        if phase == .live || phase == .snapshot { own.disconnected() }
         neighborCache = neighborCache.map {
             var status = $0
             status.state = .idle
@@ -300,7 +302,8 @@ public final class GoBGPSpeaker {
     }
     private func holdExpired() {
         holdTimer = nil
-        if phase != .live { rib.markRemoteStale() }
+        // What a snapshot on its way has brought already will not come again.
+        if phase != .live, phase != .snapshot { rib.markRemoteStale() }
         sweep("hold time")
     }
     /// Stale paths go, and with that the initial state is complete.
@@ -676,13 +679,20 @@ public final class GoBGPSpeaker {
         }
     }
     private func reportProblems() {
-        guard own.version != reportedVersion else { return }
-        reportedVersion = own.version
-        let problems = own.problems
-        for problem in problems.prefix(10) {
-            log.warning("gobgp.route.refused", ["route": problem.key.description, "reason": problem.reason])
+        guard !isReportScheduled, own.hasNews else { return }
+        isReportScheduled = true
+        // At most one report a second, however many routes are refused.
+        loop.schedule(after: .seconds(1)) { [weak self] in
+            guard let self else { return }
+            self.isReportScheduled = false
+            let (problems, count) = self.own.takeNews()
+            for problem in problems {
+                self.log.warning("gobgp.route.refused", ["route": problem.key.description, "reason": problem.reason])
+            }
+            if count > problems.count {
+                self.log.warning("gobgp.route.refused", ["more": "\(count - problems.count)"])
+            }
         }
-        if problems.count > 10 { log.warning("gobgp.route.refused", ["more": "\(problems.count - 10)"]) }
     }
 
     // MARK: Towards the control plane

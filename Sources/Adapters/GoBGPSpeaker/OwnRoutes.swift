@@ -54,8 +54,9 @@ struct OwnRoutes {
     private var queueHead = 0
     private var unconfirmed: [(at: Instant, key: RouteKey)] = []
     private(set) var inFlight = 0
-    /// Changes whenever `problems` may have.
-    private(set) var version = 0
+    private var news: [Problem] = []
+    private var newsCount = 0
+    private static let newsLimit = 10
 
     var count: Int { entries.count }
     var isIdle: Bool { inFlight == 0 && queueHead == queue.count }
@@ -83,7 +84,7 @@ struct OwnRoutes {
             var entry = entries[change.key] ?? Entry()
             guard entry.wanted != change.route else { continue }
             entry.wanted = change.route
-            setProblem(&entry, nil)
+            entry.problem = nil
             if entry.wanted == nil, entry.held == nil, !entry.isInFlight, !entry.isSeen {
                 entries[change.key] = nil
                 continue
@@ -99,10 +100,17 @@ struct OwnRoutes {
         entries[key] = entry
         queue.append(key)
     }
-    private mutating func setProblem(_ entry: inout Entry, _ problem: String?) {
+    private mutating func setProblem(_ entry: inout Entry, _ key: RouteKey, _ problem: String) {
         guard entry.problem != problem else { return }
         entry.problem = problem
-        version += 1
+        newsCount += 1
+        if news.count < Self.newsLimit { news.append(Problem(key: key, reason: problem)) }
+    }
+    var hasNews: Bool { newsCount > 0 }
+    /// The first problems since this was asked last, and how many there were.
+    mutating func takeNews() -> (first: [Problem], count: Int) {
+        defer { (news, newsCount) = ([], 0) }
+        return (news, newsCount)
     }
 
     /// The next requests, while fewer than `limit` are on their way.
@@ -115,6 +123,8 @@ struct OwnRoutes {
             entry.isQueued = false
             if let wanted = entry.wanted {
                 requests.append(.add(key, wanted))
+                // It may arrive even if the answer never does, and must then be deleted some day.
+                if entry.held == nil { entry.held = wanted }
             } else if let held = entry.held {
                 requests.append(.delete(key, held))
             } else {
@@ -142,17 +152,18 @@ struct OwnRoutes {
         case (.add(_, let given), .done):
             entry.held = given
             entry.addedAt = now
+            if entry.problem != Self.beaten { entry.problem = nil }
             if !entry.isSeen { unconfirmed.append((now + Self.confirmation, request.key)) }
             again = entry.wanted != given
         case (.add(_, let given), .refused(let reason)):
-            setProblem(&entry, reason)
+            setProblem(&entry, request.key, reason)
             again = entry.wanted != given
         case (.delete, .done), (.delete, .refused):
             // What cannot be deleted is not there.
             entry.held = nil
             entry.isSeen = false
             if entry.wanted == nil {
-                setProblem(&entry, nil)
+                entry.problem = nil
                 entries[request.key] = nil
                 return true
             }
@@ -177,7 +188,8 @@ struct OwnRoutes {
             entry.isSeen = false
             entry.isQueued = false
             entry.isInFlight = false
-            if entry.problem == Self.rejected || entry.problem == Self.beaten { setProblem(&entry, nil) }
+            // Another daemon may answer now, or the same one with another configuration.
+            entry.problem = nil
             entries[key] = entry
         }
     }
@@ -185,7 +197,7 @@ struct OwnRoutes {
     mutating func seen(_ key: RouteKey, _ path: Advertisement, inSnapshot: Bool) {
         guard var entry = entries[key] else { return }
         entry.isSeen = true
-        if entry.problem == Self.rejected || entry.problem == Self.beaten { setProblem(&entry, nil) }
+        if entry.problem == Self.rejected || entry.problem == Self.beaten { entry.problem = nil }
         // What the run before gave is compared with what is there; what we gave ourselves may have been changed by a policy.
         if inSnapshot, entry.held != entry.wanted || entry.held == nil { entry.held = path }
         entries[key] = entry
@@ -199,12 +211,12 @@ struct OwnRoutes {
             return
         }
         if isBeaten {
-            setProblem(&entry, Self.beaten)
+            setProblem(&entry, key, Self.beaten)
             entries[key] = entry
             return
         }
         if let addedAt = entry.addedAt, now - addedAt < Self.quietPeriod {
-            setProblem(&entry, Self.rejected)
+            setProblem(&entry, key, Self.rejected)
             entries[key] = entry
             return
         }
@@ -234,7 +246,7 @@ struct OwnRoutes {
     mutating func offerAgain() {
         for key in entries.keys.sorted() where entries[key]?.wanted != nil {
             if var entry = entries[key] {
-                if entry.problem == Self.rejected { setProblem(&entry, nil) }
+                if entry.problem != Self.beaten { entry.problem = nil }
                 entries[key] = entry
             }
             enqueue(key)
@@ -257,7 +269,7 @@ struct OwnRoutes {
             guard var entry = entries[key], !entry.isSeen, entry.wanted != nil, !entry.isInFlight, !entry.isQueued,
                 entry.problem == nil
             else { continue }
-            setProblem(&entry, hasRemote(key) ? Self.beaten : Self.rejected)
+            setProblem(&entry, key, hasRemote(key) ? Self.beaten : Self.rejected)
             entries[key] = entry
         }
     }

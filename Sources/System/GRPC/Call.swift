@@ -4,7 +4,8 @@
 public final class GRPCCall {
     let method: String
     var stream: Int32 = 0
-    private let receiver: MessageReceiver
+    /// Let go of at the end: its closures may hold this call and the connection.
+    private var receiver: MessageReceiver?
     private var onEnd: ((GRPCStatus) -> Void)?
     var beforeEnd: (() -> Void)?
 
@@ -53,13 +54,14 @@ public final class GRPCCall {
         onEnd = nil
         beforeEnd?()
         beforeEnd = nil
+        receiver = nil
         handler(status)
     }
 
     /// Takes DATA; the error ends the call.
     func receive(_ bytes: UnsafeRawBufferPointer) -> GRPCStatus? {
         var rest = bytes[...]
-        while !rest.isEmpty {
+        while !rest.isEmpty, let receiver {
             if !isInMessage {
                 let missing = 5 - prefix.count
                 prefix += rest.prefix(missing)
@@ -80,6 +82,7 @@ public final class GRPCCall {
             }
             let part = rest.prefix(remaining)
             if !part.isEmpty { receiver.append(UnsafeRawBufferPointer(rebasing: part)) }
+            if isEnded { return nil }
             rest = rest.dropFirst(part.count)
             remaining -= part.count
             if remaining == 0 {

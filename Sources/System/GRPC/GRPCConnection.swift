@@ -270,6 +270,8 @@ public final class GRPCConnection {
                 output.removeAll(keepingCapacity: output.count <= 1 << 20)
                 sent = 0
                 if let reason = session.takeOutput(&output, limit: 256 << 10) { return fail(reason) }
+                // A call that ended meanwhile may have closed the connection.
+                guard phase != .closed else { return }
                 if output.isEmpty {
                     want(.readable)
                     if session.isOver { fail(session.goAway ?? "the server closed the connection") }
