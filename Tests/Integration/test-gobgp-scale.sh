@@ -41,9 +41,7 @@ for start in range(0, count, 50):
 C
 listens() { on v1 ss -ltn | grep ':179 '; }
 await 10 'gobgpd listens' listens
-mkfifo "$T/more"
-exec 8<>"$T/more"
-(cat "$T/updates"; cat <&8) | ip netns exec "$P-peer" python3 "$here/peer.py" 10.99.0.1 10.99.0.2 >"$T/peer.out" 2>"$T/peer.log" &
+ip netns exec "$P-peer" python3 "$here/peer.py" 10.99.0.1 10.99.0.2 <"$T/updates" >"$T/peer.out" 2>"$T/peer.log" &
 echo $! >"$T/peer.pid"
 holds() { on v1 gobgp global rib summary -a evpn | grep "Destination: $count,"; }
 await 120 'gobgpd holds all routes' holds
