@@ -32,6 +32,9 @@ import Testing
         var pauseAt: Int?
         var resume: (() -> Void)?
         var answersPeers = true
+        /// Whether the table does not fit into one message.
+        var isTooLarge = false
+        var duringList: (() -> Void)?
 
         init(_ generation: APIGeneration, loop: EventLoop, path: String) {
             self.generation = generation
@@ -50,6 +53,16 @@ import Testing
             switch method {
             case .getBgp: reply(GetBgpReply(global))
             case .watchEvent:
+                if isTooLarge {
+                    let request = try? WatchEventRequest(decoding: message, generation)
+                    if request?.filters.first?.includesPresent != false {
+                        return call.end(8, "trying to send message larger than max (875134176 vs. 268435456)")
+                    }
+                    watchers.append(call)
+                    var event = PeerEvent()
+                    event.kind = .endOfPresent
+                    return call.send(WatchEventReply(event).encoded(generation))
+                }
                 let bytes = WatchEventReply(table).encoded(generation)
                 if let cutAt {
                     let count = bytes.count
@@ -70,6 +83,20 @@ import Testing
                 guard answersPeers else { return }
                 for peer in peers { call.send(ListPeerReply(peer).encoded(generation)) }
                 call.end()
+            case .listPath:
+                guard let request = try? ListPathRequest(decoding: message, generation) else { return call.end(3) }
+                if request.family == .ipv6Unicast { return call.end(2, "address family: ipv6-unicast not supported") }
+                duringList?()
+                for path in table where path.key.family == request.family {
+                    var best = path
+                    best.isBest = true
+                    var worse = Self.worse(path)
+                    worse.isBest = false
+                    var destination = Destination()
+                    destination.paths = [.success(worse), .success(best)]
+                    call.send(ListPathReply(destination).encoded(generation))
+                }
+                call.end()
             case .addPath:
                 guard case .success(let path)?? = (try? AddPathRequest(decoding: message, generation))?.path else {
                     return call.end(3, "bad path")
@@ -89,6 +116,11 @@ import Testing
         }
         func tell(_ path: APIPath) {
             for call in watchers { call.send(WatchEventReply([path]).encoded(generation)) }
+        }
+        static func worse(_ path: APIPath) -> APIPath {
+            var path = path
+            path.attributes.nextHop = .v4(IPv4Address(rawValue: 0x0a63_0077))
+            return path
         }
         static func peer(established: Bool) -> Peer {
             var peer = Peer()
@@ -320,6 +352,33 @@ import Testing
         #expect(harness.run { harness.speaker.problem?.contains("above the limit of 5000 octets") ?? false })
         #expect(harness.speaker.problem?.contains("maxMessage") == true)
         #expect(harness.routes.isEmpty)
+    }
+
+    @Test(arguments: APIGeneration.allCases) func aTableTooLargeForOneMessageIsListed(_ generation: APIGeneration) {
+        let harness = Harness(generation)
+        defer { harness.stop() }
+        harness.fake.table = (1...300).map { Self.path($0) }
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        harness.fake.isTooLarge = true
+        // What happens while the list is on its way is newer than the list.
+        harness.fake.duringList = { [unowned fake = harness.fake] in
+            fake.duringList = nil
+            fake.tell(Self.path(7, vtep: 0x0a63_0042))
+            var withdrawal = Self.path(8)
+            withdrawal.isWithdraw = true
+            fake.tell(withdrawal)
+        }
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.isSynchronized && harness.routes.count == 299 })
+        func vtep(_ number: UInt32) -> IPAddress? {
+            harness.routes[OwnRoutesTests.key(number)]?.attributes.attributes.nextHop
+        }
+        #expect(vtep(1) == IPAddress("10.99.0.2"))
+        #expect(vtep(7) == IPAddress("10.99.0.66"))
+        #expect(vtep(8) == nil)
+        #expect(harness.speaker.problem == nil)
+        harness.fake.tell(Self.path(400))
+        #expect(harness.run { harness.routes.count == 300 })
     }
 
     @Test func theForcedGenerationIsNotGuessedAround() {

@@ -95,5 +95,6 @@ grep -q ' 0% packet loss' "$T/ping3.txt" || fail "lost packets while the reflect
 reflector -r
 back() { ctl v2 show neighbors --json | jq -e 'map(select(.address == "10.99.0.1")) | .[0] | .state == "established" and (.stale_routes | not) and (.families | all(.stale == 0 and .end_of_rib))'; }
 await 40 'the reflector is back and has told everything' back
-has 3 >/dev/null || fail 'the MAC is gone after the restart'
+# With dynamic neighbors gobgpd waits for nobody: where v2 is back before v3, End-of-RIB comes without the routes of v3.
+await 40 'the MAC is there after the restart' has 3
 await 10 'ping after the restart' pings h2 10.0.0.3

@@ -60,6 +60,15 @@ public final class GoBGPSpeaker {
     private var isSettling = false
     private var snapshotPaths = 0
     private var decoder: WatchEventDecoder?
+    /// gobgpd could not send its table as one message (its own limit is 256 MiB).
+    private var isTableTooLarge = false
+    private struct Listing {
+        var isRunning = false
+        /// Routes that the watch has told of since.
+        var touched: Set<RouteKey> = []
+    }
+    /// While the table is read by ListPath.
+    private var listing: Listing?
     private var isDeliveryScheduled = false
     private var isPumpScheduled = false
     private var isReportScheduled = false
@@ -79,6 +88,7 @@ public final class GoBGPSpeaker {
 
     /// Calls on their way at once: enough to hide the latency, few enough for a busy gobgpd to answer in time.
     private static let window = 32
+    private static let listTimeout = Duration.seconds(600)
     private static let callTimeout = Duration.seconds(30)
     private static let pollInterval = Duration.seconds(5)
     private static let retryMaximum = Duration.milliseconds(800)
@@ -264,6 +274,7 @@ public final class GoBGPSpeaker {
         let wasLive = phase == .live
         connection = nil
         decoder = nil
+        listing = nil
         isPolling = false
         if phase == .live || phase == .snapshot { own.disconnected() }
         neighborCache = neighborCache.map {
@@ -394,7 +405,10 @@ public final class GoBGPSpeaker {
         decoder = WatchEventDecoder(generation)
         rib.markRemoteStale()
         var request = WatchEventRequest.bestPaths()
+        if isTableTooLarge { request.filters = [.init(.best, includesPresent: false)] }
+        // These answer at once, even where nothing has changed.
         request.watchesPeers = true
+        listing = isTableTooLarge ? Listing() : nil
         var call: GRPCCall?
         let receiver = MessageReceiver.pieces(
             limit: settings.messageLimit, begin: { [weak self] _ in self?.decoder?.begin() },
@@ -410,7 +424,12 @@ public final class GoBGPSpeaker {
             end: { [weak self] in
                 guard let self, self.decoder != nil else { return }
                 do throws(ByteError) {
-                    if let summary = try self.decoder?.end(), summary.isTable { self.tableEnded(summary) }
+                    let summary = try self.decoder?.end()
+                    if self.listing != nil {
+                        self.startListing()
+                    } else if let summary, summary.isTable {
+                        self.tableEnded(summary)
+                    }
                 } catch {
                     self.decoder = nil
                     if let call { connection.cancel(call, GRPCStatus(.internal, "malformed event: \(error)")) }
@@ -421,6 +440,11 @@ public final class GoBGPSpeaker {
         ) { [weak self, weak connection] status in
             guard let self, self.connection === connection else { return }
             if status.code == .resourceExhausted {
+                if status.message.contains("send message larger") {
+                    self.isTableTooLarge = true
+                    return self.end(
+                        "the table is too large for one message of gobgpd (\(status.message)); listing it instead")
+                }
                 return self.end(
                     "WatchEvent: \(status.message); raise bgp.gobgp.maxMessage", retryAfter: Self.retryMaximum)
             }
@@ -432,7 +456,60 @@ public final class GoBGPSpeaker {
         }
     }
 
+    // MARK: Tables too large for one message
+
+    /// Asks for the table route by route. What the watch has told meanwhile is newer than the list.
+    private func startListing() {
+        guard phase == .snapshot, let listing, !listing.isRunning else { return }
+        self.listing?.isRunning = true
+        list(Family.supported[...], paths: 0, faults: 0)
+    }
+    private func list(_ families: ArraySlice<Family>, paths: Int, faults: Int) {
+        guard let connection, let generation else { return }
+        guard let family = families.first else {
+            listing = nil
+            return tableEnded(.init(isTable: true, paths: paths, faults: faults))
+        }
+        var paths = paths
+        var faults = faults
+        var request = ListPathRequest(family)
+        request.asOctets = true
+        connection.collect(
+            generation.path(.listPath), request.encoded(generation), timeout: Self.listTimeout,
+            limit: settings.messageLimit,
+            each: { [weak self] message in
+                guard let self, self.phase == .snapshot,
+                    let destination = try? ListPathReply(decoding: message, generation).content
+                else { return }
+                for path in destination.paths {
+                    switch path {
+                    case .success(let path):
+                        guard path.isBest, !path.isFiltered else { continue }
+                        paths += 1
+                        if self.listing?.touched.contains(path.key) == false { self.take(path) }
+                    case .failure(let fault):
+                        faults += 1
+                        self.note(fault)
+                    }
+                }
+            },
+            { [weak self, weak connection] status in
+                guard let self, self.connection === connection, self.phase == .snapshot else { return }
+                // A gobgpd without this family says so in words only.
+                guard status.isOK || status.message.contains("address family") else {
+                    return self.end("ListPath: \(status)")
+                }
+                self.list(families.dropFirst(), paths: paths, faults: faults)
+            })
+    }
+
     private func take(_ element: WatchEventElement) {
+        if listing != nil, case .path(let path) = element {
+            switch path {
+            case .success(let path): listing?.touched.insert(path.key)
+            case .failure(let fault): if let key = fault.key { listing?.touched.insert(key) }
+            }
+        }
         switch element {
         case .peer(let event):
             guard event.kind == .change else { return }
