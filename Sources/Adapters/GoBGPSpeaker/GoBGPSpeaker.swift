@@ -59,6 +59,8 @@ public final class GoBGPSpeaker {
     /// Stale paths wait for gobgpd's own neighbors to come back.
     private var isSettling = false
     private var snapshotPaths = 0
+    /// When the last octets of the table came.
+    private var heardAt = Instant(nanoseconds: 0)
     private var decoder: WatchEventDecoder?
     /// gobgpd could not send its table as one message (its own limit is 256 MiB).
     private var isTableTooLarge = false
@@ -88,6 +90,7 @@ public final class GoBGPSpeaker {
 
     /// Calls on their way at once: enough to hide the latency, few enough for a busy gobgpd to answer in time.
     private static let window = 32
+    private static let silenceLimit = Duration.seconds(180)
     private static let listTimeout = Duration.seconds(600)
     private static let callTimeout = Duration.seconds(30)
     private static let pollInterval = Duration.seconds(5)
@@ -402,6 +405,8 @@ public final class GoBGPSpeaker {
         phase = .snapshot
         reason = nil
         snapshotPaths = 0
+        heardAt = loop.now
+        watchSilence(of: connection)
         decoder = WatchEventDecoder(generation)
         rib.markRemoteStale()
         var request = WatchEventRequest.bestPaths()
@@ -414,6 +419,7 @@ public final class GoBGPSpeaker {
             limit: settings.messageLimit, begin: { [weak self] _ in self?.decoder?.begin() },
             append: { [weak self] piece in
                 guard let self, self.decoder != nil else { return }
+                self.heardAt = self.loop.now
                 do throws(ByteError) {
                     try self.decoder?.append(piece) { self.take($0) }
                 } catch {
@@ -438,7 +444,7 @@ public final class GoBGPSpeaker {
         call = connection.call(
             generation.path(.watchEvent), request.encoded(generation), timeout: nil, receiver: receiver
         ) { [weak self, weak connection] status in
-            guard let self, self.connection === connection else { return }
+            guard let self, let connection, self.connection === connection else { return }
             if status.code == .resourceExhausted {
                 if status.message.contains("send message larger") {
                     self.isTableTooLarge = true
@@ -453,6 +459,17 @@ public final class GoBGPSpeaker {
                 guard self.connection === connection else { return }
                 self.end("WatchEvent ended: \(status)")
             }
+        }
+    }
+
+    /// A gobgpd that hangs while it should tell its table is given up; one with a large table may think for a minute.
+    private func watchSilence(of connection: GRPCConnection) {
+        loop.schedule(after: .seconds(10)) { [weak self, weak connection] in
+            guard let self, let connection, self.connection === connection, self.phase == .snapshot else { return }
+            if self.loop.now - self.heardAt > Self.silenceLimit {
+                return self.end("gobgpd has not told its table for \(Int(Self.silenceLimit.inSeconds)) s")
+            }
+            self.watchSilence(of: connection)
         }
     }
 
@@ -478,8 +495,9 @@ public final class GoBGPSpeaker {
             generation.path(.listPath), request.encoded(generation), timeout: Self.listTimeout,
             limit: settings.messageLimit,
             each: { [weak self] message in
-                guard let self, self.phase == .snapshot,
-                    let destination = try? ListPathReply(decoding: message, generation).content
+                guard let self, self.phase == .snapshot else { return }
+                self.heardAt = self.loop.now
+                guard let destination = try? ListPathReply(decoding: message, generation).content
                 else { return }
                 for path in destination.paths {
                     switch path {
@@ -494,7 +512,7 @@ public final class GoBGPSpeaker {
                 }
             },
             { [weak self, weak connection] status in
-                guard let self, self.connection === connection, self.phase == .snapshot else { return }
+                guard let self, let connection, self.connection === connection, self.phase == .snapshot else { return }
                 // A gobgpd without this family says so in words only.
                 guard status.isOK || status.message.contains("address family") else {
                     return self.end("ListPath: \(status)")
@@ -635,7 +653,7 @@ public final class GoBGPSpeaker {
                 }
             }
         ) { [weak self, weak connection] status in
-            guard let self, self.connection === connection, self.phase == .live else { return }
+            guard let self, let connection, self.connection === connection, self.phase == .live else { return }
             self.isPolling = false
             guard status.isOK else { return self.end("ListPeer: \(status)") }
             self.polled(found)
@@ -720,7 +738,7 @@ public final class GoBGPSpeaker {
             }
             connection.unary(generation.path(method), message, timeout: Self.callTimeout) {
                 [weak self, weak connection] result in
-                guard let self, self.connection === connection else { return }
+                guard let self, let connection, self.connection === connection else { return }
                 let outcome: OwnOutcome
                 switch result {
                 case .success: outcome = .done

@@ -18,10 +18,14 @@ struct HandMadeRoutes {
     var routes: [RouteKey: HandMadeRoute] = [:]
     /// Keys that evpnd itself announces now.
     var covered: Set<RouteKey> = []
+    /// Lines of the file that could not be used; they are kept.
+    var unusable: [String] = []
 
     /// False when the file cannot be written.
     func save() -> Bool {
-        let lines = routes.filter(\.value.isPersistent).sorted { $0.key < $1.key }.map { $0.value.request.description }
+        let lines =
+            unusable
+            + routes.filter(\.value.isPersistent).sorted { $0.key < $1.key }.map { $0.value.request.description }
         guard !lines.isEmpty else { return unlink(path) == 0 || errno == ENOENT }
         guard let file = fopen(path + ".new", "we") else { return false }
         for line in lines { fputs(line + "\n", file) }
@@ -41,7 +45,9 @@ extension Agent {
             guard let request = JSONValue(parsing: Array(line)),
                 case .success(let made) = HandMadeRoute.parse(request, handMadeDefaults)
             else {
-                log.warning("routes.unusable", ["file": handMade.path, "line": String(decoding: line, as: UTF8.self)])
+                let text = String(decoding: line, as: UTF8.self)
+                handMade.unusable.append(text)
+                log.warning("routes.unusable", ["file": handMade.path, "line": text])
                 continue
             }
             handMade.routes[made.key] = made

@@ -144,6 +144,21 @@ private struct RequestReader {
         return HandMadeRoute(
             key: RouteKey(route),
             route: Advertisement(payload: RoutePayload(route), attributes: AttributeSet(attributes)),
-            isPersistent: request.flag("persist"), request: request)
+            isPersistent: request.flag("persist"),
+            request: request.filling([
+                "rd": rd.description, "vtep": nextHop.description,
+                "rt": attributes.routeTargets.map(\.description).joined(separator: ","),
+            ]))
+    }
+}
+
+extension JSONValue {
+    /// With `defaults` for members that are not there, so that the same request means the same later on.
+    fileprivate func filling(_ defaults: [String: String]) -> JSONValue {
+        guard case .object(var members) = self else { return self }
+        for (name, value) in defaults.sorted(by: { $0.key < $1.key }) where text(name) == nil && !value.isEmpty {
+            members.append(Member(name, JSONValue(value)))
+        }
+        return .object(members)
     }
 }
