@@ -168,7 +168,9 @@ ip -n "$P-v2" link set py up
 on v2 bridge fdb add 02:00:00:00:00:55 dev px master static
 refused() { ctl v2 show status --json | jq -e '.refused_routes | map(select(.route | test("02:00:00:00:00:55"))) | length == 1 and (.[0].reason | test("import policy"))'; }
 await 15 'the rejected route is reported' refused
-count() { grep -c 'gobgp.route.refused.*02:00:00:00:00:55' "$T/v2.log"; }
+count() { grep -c 'gobgp.route.refused.*02:00:00:00:00:55' "$T/v2.log" || true; }
+logged() { [ "$(count)" -ge 1 ]; }
+await 5 'it is logged, too' logged
 before=$(count)
 end=$((${EPOCHREALTIME/./} + 3000000))
 while [ ${EPOCHREALTIME/./} -lt $end ]; do
