@@ -156,6 +156,33 @@ poison a-d esi AS 65000 100 etag 0 label 100 rd 10.99.0.9:9 rt 65000:100 || true
 poison macadv 02:00:00:00:00:aa 10.0.0.200 etag 0 label 100 rd 10.99.0.9:100 rt 65000:100 encap vxlan nexthop 10.99.0.9
 await 10 'the good route after the poison' has_mac v2 02:00:00:00:00:aa 10.99.0.9
 on v2 bridge fdb show dev vxlan100 | grep 02:00:00:00:09:01 && fail 'a route without a label was used'
+# And from the wire: an attribute and a route type that nobody knows, a next hop of nothing, then a good route.
+node bad 10.99.0.9/24
+python3 - >"$T/poison" <<'C'
+import socket, struct
+def attribute(flags, code, value):
+    return struct.pack('>BBB', flags, code, len(value)) + value
+def update(route, nexthop='10.99.0.9', more=b''):
+    targets = struct.pack('>BBHI', 0, 2, 65000, 100) + b'\x03\x0c\0\0\0\0\0\x08'
+    attributes = attribute(0x40, 1, b'\0') + attribute(0x40, 2, b'') + attribute(0x40, 5, struct.pack('>I', 100)) + attribute(0xc0, 16, targets) + more
+    attributes += attribute(0x80, 14, struct.pack('>HBB', 25, 70, 4) + socket.inet_aton(nexthop) + b'\0' + route)
+    print('2:' + (b'\0\0' + struct.pack('>H', len(attributes)) + attributes).hex(), flush=True)
+def mac(last, label=100):
+    body = b'\0\1' + socket.inet_aton('10.99.0.9') + b'\0\x64' + bytes(14) + b'\x30' + bytes([2, 0, 0, 0, 9, last]) + b'\0' + struct.pack('>I', label)[1:]
+    return bytes([2, len(body)]) + body
+update(mac(0xb1), more=attribute(0xc0, 200, b'what?'))
+update(mac(0xb2), nexthop='0.0.0.0')
+update(mac(0xb3, label=0))
+update(mac(0xb4))
+update(bytes([99, 12]) + b'\0\1' + socket.inet_aton('10.99.0.9') + b'\0\x64' + b'abcd')
+C
+ip netns exec "$P-bad" python3 "$here/peer.py" 10.99.0.1 10.99.0.9 <"$T/poison" >"$T/bad.out" 2>"$T/bad.err" &
+echo $! >"$T/bad.pid"
+await 20 'a good route among poison from the wire' has_mac v2 02:00:00:00:09:b4 10.99.0.9
+await 5 'a route with an unknown attribute' has_mac v2 02:00:00:00:09:b1 10.99.0.9
+for last in b2 b3; do
+    on v2 bridge fdb show dev vxlan100 | grep 02:00:00:00:09:$last && fail "a poisonous route was used: $last"
+done
 kill -0 "$(cat "$T/v2.pid")" || fail 'evpnd of v2 died'
 
 # An import policy of the operator rejects our routes: told for each route, and not tried for ever.
