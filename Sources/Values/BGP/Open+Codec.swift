@@ -69,20 +69,11 @@ extension Open {
     func encode(into writer: inout ByteWriter) {
         var blocks: [(type: UInt8, value: [UInt8])] = otherParameters.map { ($0.type, $0.value) }
         var block = ByteWriter(capacity: 64)
-        // One parameter holds all capabilities as long as it can; some old speakers read only the first parameter.
-        for capability in capabilities {
-            let start = block.count
-            capability.encode(into: &block)
-            if !hasExtendedParameters, block.count > 253, start > 0 {
-                blocks.append((Open.capabilitiesParameter, Array(block.bytes[..<start])))
-                let tail = Array(block.bytes[start...])
-                block.removeAll()
-                block.raw(tail)
-            }
-        }
+        // One parameter holds all capabilities: some old speakers read only the first one.
+        for capability in capabilities { capability.encode(into: &block) }
         if block.count > 0 { blocks.append((Open.capabilitiesParameter, block.bytes)) }
         let classicLength = blocks.reduce(0) { $0 + 2 + $1.value.count }
-        let isExtended = hasExtendedParameters || classicLength > 255 || blocks.contains { $0.value.count > 255 }
+        let isExtended = hasExtendedParameters || classicLength > 255
 
         writer.u8(version)
         writer.u16(myAS)
