@@ -16,6 +16,9 @@ extension ForwardingChange {
         case .neighbor(let key, let row):
             row.map { "neighbor vni \(key.vni) \(key.ip) -> \($0.mac)\($0.isRouter ? " router" : "")" }
                 ?? "neighbor vni \(key.vni) \(key.ip) gone"
+        case .prefix(let key, let row):
+            row.map { "prefix vrf \(key.vrf) \(key.prefix) -> \($0.nexthops.map(\.text).joined(separator: ", "))" }
+                ?? "prefix vrf \(key.vrf) \(key.prefix) gone"
         }
     }
     var forwardingKey: ForwardingKey {
@@ -23,6 +26,7 @@ extension ForwardingChange {
         case .flood(let key, _): .flood(key)
         case .mac(let key, _): .mac(key)
         case .neighbor(let key, _): .neighbor(key)
+        case .prefix(let key, _): .prefix(key)
         }
     }
     var isRemoval: Bool {
@@ -30,6 +34,17 @@ extension ForwardingChange {
         case .flood(_, let row): row == nil
         case .mac(_, let row): row == nil
         case .neighbor(_, let row): row == nil
+        case .prefix(_, let row): row == nil
+        }
+    }
+}
+
+extension RoutedNexthop {
+    var text: String {
+        switch self {
+        case .router(let vtep, let vni): "router \(vtep) vni \(vni)"
+        case .host(let ip, let vni): "host \(ip) vni \(vni)"
+        case .table(let vrf): "vrf \(vrf)"
         }
     }
 }

@@ -140,6 +140,7 @@ final class Subject {
     var domains: [VNI: LocalDomain] = [:]
     var macs: [MACKey: LocalMAC] = [:]
     var neighbors: [NeighborKey: LocalNeighbor] = [:]
+    var prefixes: [PrefixKey: LocalPrefix] = [:]
     var changes: [LocalChange] = []
 
     func record(_ new: [LocalChange]) {
@@ -147,6 +148,7 @@ final class Subject {
         for change in new {
             switch change {
             case .domain(let vni, let domain): domains[vni] = domain
+            case .prefix(let key, let prefix): prefixes[key] = prefix
             case .mac(let key, let mac): macs[key] = mac
             case .neighbor(let key, let neighbor): neighbors[key] = neighbor
             }

@@ -225,12 +225,12 @@ extension LinuxDataplane {
             guard let self, !isClosed else { return }
             retryTimer = nil
             retrySeconds = failures.isEmpty ? 5 : min(60, retrySeconds * 2)
-            for vni in Set(failures.keys.map(\.vni)) {
+            for vni in Set(failures.keys.compactMap(\.vni)) {
                 guard let domain = domainsByVNI[vni] else { continue }
                 domain.table.enqueueFailed()
                 due(domain)
             }
-            failures = failures.filter { domainsByVNI[$0.key.vni] != nil }
+            failures = failures.filter { key, _ in key.vni.map { domainsByVNI[$0] != nil } ?? true }
         }
     }
 }

@@ -190,11 +190,13 @@ extension LinuxDataplane {
 }
 
 extension ForwardingKey {
-    var vni: VNI {
+    /// Nil for a row that belongs to no broadcast domain.
+    var vni: VNI? {
         switch self {
         case .flood(let key): key.vni
         case .mac(let key): key.vni
         case .neighbor(let key): key.vni
+        case .prefix: nil
         }
     }
 }

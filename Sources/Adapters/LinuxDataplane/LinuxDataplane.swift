@@ -225,17 +225,18 @@ public final class LinuxDataplane {
     public func apply(_ changes: [ForwardingChange]) {
         var cached: Domain?
         for change in changes {
-            let (vni, isRemoval) = change.place
+            guard let (vni, isRemoval) = change.place else { continue }
             if cached?.vni != vni {
                 cached = isRemoval ? domainsByVNI[vni] : domain(vni)
                 if let cached { due(cached) }
             }
             guard let domain = cached else { continue }
-            if !failures.isEmpty { failures[change.key] = nil }
+            if !failures.isEmpty, let key = change.key { failures[key] = nil }
             switch change {
             case .mac(let key, let remote): domain.table.want(key.mac, remote)
             case .flood(let key, let member): domain.table.want(flood: key.vtep, member)
             case .neighbor(let key, let remote): domain.table.want(neighbor: key.ip, remote)
+            case .prefix: break
             }
         }
         // A large batch starts on its way at once, while the loop goes on with the next.
@@ -271,18 +272,21 @@ public final class LinuxDataplane {
 }
 
 extension ForwardingChange {
-    var place: (vni: VNI, isRemoval: Bool) {
+    /// Nil for a row that belongs to no broadcast domain.
+    var place: (vni: VNI, isRemoval: Bool)? {
         switch self {
         case .mac(let key, let value): (key.vni, value == nil)
         case .flood(let key, let value): (key.vni, value == nil)
         case .neighbor(let key, let value): (key.vni, value == nil)
+        case .prefix: nil
         }
     }
-    var key: ForwardingKey {
+    var key: ForwardingKey? {
         switch self {
         case .mac(let key, _): .mac(key)
         case .flood(let key, _): .flood(key)
         case .neighbor(let key, _): .neighbor(key)
+        case .prefix: nil
         }
     }
 }

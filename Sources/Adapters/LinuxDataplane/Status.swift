@@ -59,7 +59,7 @@ public struct KernelEntry: Equatable, Sendable {
 extension LinuxDataplane {
     /// How far one row has come.
     public func status(of key: ForwardingKey) -> EntryStatus {
-        guard let domain = domainsByVNI[key.vni] else { return .absent }
+        guard let vni = key.vni, let domain = domainsByVNI[vni] else { return .absent }
         let table = domain.table
         let (isWanted, isDone, conflict): (Bool, Bool, String?)
         switch key {
@@ -81,6 +81,7 @@ extension LinuxDataplane {
             isWanted = row.want != nil
             isDone = row.want == row.have
             conflict = row.isForeign ? "conflict: a permanent entry that evpnd did not make holds the address" : nil
+        case .prefix: return .absent
         }
         guard isWanted else {
             // A removal that the kernel refused.
@@ -112,7 +113,7 @@ extension LinuxDataplane {
 
     /// What the kernel has for a key now: asked for MACs and neighbors, from the mirror for flood members. Nil: nothing.
     public func kernelEntry(of key: ForwardingKey) -> KernelEntry? {
-        guard let domain = domainsByVNI[key.vni], let devices = domain.devices else { return nil }
+        guard let vni = key.vni, let domain = domainsByVNI[vni], let devices = domain.devices else { return nil }
         var operation = EntryOperation(
             kind: .verifyMAC, domain: domain.vni, interface: devices.vxlan, generation: domain.table.generation)
         operation.sourceVNI = devices.sourceVNI
@@ -149,6 +150,7 @@ extension LinuxDataplane {
             let mark = found.flags.contains(.externallyLearned) ? " extern_learn proto \(found.proto)" : ""
             return KernelEntry(
                 lines: ["\(found.ip) dev \(links.name(of: found.interface))\(mac)\(mark)"], isOurs: isOurs)
+        case .prefix: return nil
         }
     }
     private func text(_ entry: FDBEntry) -> String {

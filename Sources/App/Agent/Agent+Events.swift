@@ -75,7 +75,7 @@ extension Agent {
                 var fields = [(key: "vni", value: "\(key.vni)"), (key: "mac", value: "\(key.mac)")]
                 if let remote { fields.append((key: "vtep", value: "\(remote.vtep)")) }
                 publish(remote == nil ? "evpn.mac.gone" : "evpn.mac.remote", fields)
-            case .neighbor: break
+            case .neighbor, .prefix: break
             }
         }
         if untold > 0 { publish("evpn.mac.more", [("count", "\(untold)")]) }

@@ -54,6 +54,7 @@ extension ControlPlane {
                 let row = addresses[slot].installed
             else { return nil }
             return .neighbor(key, row)
+        case .prefix: return nil
         }
     }
 

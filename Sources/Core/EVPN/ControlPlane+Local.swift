@@ -20,6 +20,7 @@ extension ControlPlane {
             else { return }
             setLearned(slot, key.ip, neighbor)
             releaseIfUnused(slot)
+        case .prefix: break
         }
     }
 

@@ -68,11 +68,60 @@ public struct RemoteNeighbor: Hashable, Sendable {
     }
 }
 
+/// A prefix in the table of an IP-VRF.
+public struct PrefixKey: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The name of the IP-VRF.
+    public var vrf: String
+    public var prefix: IPPrefix
+    @inlinable public init(vrf: String, prefix: IPPrefix) {
+        self.vrf = vrf
+        self.prefix = prefix
+    }
+    public static func < (a: Self, b: Self) -> Bool { (a.vrf, a.prefix) < (b.vrf, b.prefix) }
+    public var description: String { "vrf \(vrf) prefix \(prefix)" }
+}
+
+/// One way to the packets' destination.
+public enum RoutedNexthop: Hashable, Comparable, Sendable {
+    /// The router behind `vtep`, through the devices of the local L3 VNI `through`. Its MAC address is that domain's neighbor entry
+    /// for the VTEP's address (`RouterNeighbor`), and where its frames go is that MAC's entry.
+    case router(vtep: IPAddress, through: VNI)
+    /// A host of the subnet of an EVI of this host, through that domain's layer-3 interface.
+    case host(IPAddress, on: VNI)
+    /// Whatever the table of another VRF of this host says.
+    case table(vrf: String)
+}
+
+/// Where packets to a prefix go: next hops of the same preference, sorted, at least one.
+public struct RemotePrefix: Hashable, Sendable {
+    public var nexthops: [RoutedNexthop]
+    @inlinable public init(nexthops: [RoutedNexthop]) { self.nexthops = nexthops }
+}
+
+/// How a router is known in the neighbor table of its L3 VNI.
+public enum RouterNeighbor {
+    /// The neighbor addresses that stand for a VTEP: itself, and for IPv6 routes over an IPv4 VTEP its IPv4-mapped form
+    /// (`::ffff:192.0.2.1`), as FRR has it.
+    public static func addresses(of vtep: IPAddress) -> [IPAddress] {
+        guard let mapped = mapped(vtep) else { return [vtep] }
+        return [vtep, mapped]
+    }
+    /// The next hop address of routes of one family: IPv4 routes may have an IPv6 next hop (RTA_VIA), IPv6 routes no IPv4 one.
+    public static func gateway(_ vtep: IPAddress, isV6 prefixIsV6: Bool) -> IPAddress {
+        prefixIsV6 ? mapped(vtep) ?? vtep : vtep
+    }
+    private static func mapped(_ vtep: IPAddress) -> IPAddress? {
+        guard case .v4(let address) = vtep else { return nil }
+        return .v6(IPv6Address(high: 0, low: 0xffff_0000_0000 | UInt64(address.rawValue)))
+    }
+}
+
 /// One row of one of the forwarding tables, to set or (nil) to remove.
 public enum ForwardingChange: Hashable, Sendable {
     case mac(MACKey, RemoteMAC?)
     case flood(FloodKey, FloodMember?)
     case neighbor(NeighborKey, RemoteNeighbor?)
+    case prefix(PrefixKey, RemotePrefix?)
 }
 
 /// The key of any row, for status and `explain`.
@@ -80,6 +129,7 @@ public enum ForwardingKey: Hashable, Comparable, Sendable {
     case flood(FloodKey)
     case mac(MACKey)
     case neighbor(NeighborKey)
+    case prefix(PrefixKey)
 }
 
 /// How far one row has come in the kernel.
@@ -101,6 +151,8 @@ public enum LocalChange: Hashable, Sendable {
     case domain(VNI, LocalDomain?)
     case mac(MACKey, LocalMAC?)
     case neighbor(NeighborKey, LocalNeighbor?)
+    /// A route of a VRF's table that is not evpnd's.
+    case prefix(PrefixKey, LocalPrefix?)
 }
 
 public struct LocalDomain: Hashable, Sendable {
@@ -108,9 +160,33 @@ public struct LocalDomain: Hashable, Sendable {
     public var vtep: IPAddress
     /// For people: `vxlan100 in br100`.
     public var device: String
-    public init(vtep: IPAddress, device: String) {
+    /// The VRF that its layer-3 interface is found in; nil: none, or it has no such interface.
+    public var vrf: String?
+    /// The MAC address of its layer-3 interface: for an L3 VNI the router MAC of this VTEP (RFC 9135 §4.1).
+    public var routerMAC: MACAddress?
+    public init(vtep: IPAddress, device: String, vrf: String? = nil, routerMAC: MACAddress? = nil) {
         self.vtep = vtep
         self.device = device
+        self.vrf = vrf
+        self.routerMAC = routerMAC
+    }
+}
+
+/// A route that this host has in the table of a VRF.
+public struct LocalPrefix: Hashable, Sendable {
+    /// Who made it (`rt_protos`): 2 is the kernel, 3 boot, 4 static.
+    public var proto: UInt8
+    /// The subnet of an address of the interface.
+    public var isConnected: Bool
+    /// The interface of its first next hop.
+    public var interface: String
+    /// Its next hop, when it has exactly one with an address.
+    public var gateway: IPAddress?
+    public init(proto: UInt8, isConnected: Bool, interface: String, gateway: IPAddress? = nil) {
+        self.proto = proto
+        self.isConnected = isConnected
+        self.interface = interface
+        self.gateway = gateway
     }
 }
 

@@ -8,6 +8,8 @@ public struct Overlay: Equatable, Sendable {
     public var asn: UInt32
     public var routerID: IPv4Address
     public var evis: [EVI]
+    /// Sorted by name.
+    public var vrfs: [IPVRF] = []
     /// RFC 7432 §15.1 duplicate detection; default 5 moves in 180 s.
     public var duplicateDetection: DuplicateDetection
     /// Of routes that come after it was set.
@@ -86,6 +88,10 @@ public struct BroadcastDomain: Equatable, Sendable {
     public var vtep: IPAddress?
     /// No forwarding entries for single MACs will come: a device that learns is right.
     public var isFloodOnly: Bool
+    /// An L3 VNI: nothing but routed packets between VTEPs, whose MAC addresses and neighbors are those of their routers.
+    public var isTransit = false
+    /// Its layer-3 interface; nil: as the operator made it.
+    public var routed: RoutedInterface?
     public enum Device: Equatable, Sendable {
         /// A VXLAN device that the operator made, found by name, or by VNI when nil.
         case adopted(name: String?)

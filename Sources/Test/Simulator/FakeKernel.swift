@@ -15,6 +15,7 @@ struct FakeKernel {
     var fdb: [MACKey: Entry] = [:]
     var localNeighbors: [NeighborKey: MACAddress] = [:]
     var remoteNeighbors: [NeighborKey: RemoteNeighbor] = [:]
+    private(set) var prefixes: [PrefixKey: RemotePrefix] = [:]
     var floods: [FloodKey: FloodMember] = [:]
     /// VNIs whose VXLAN device is up.
     var domains: Set<VNI> = []
@@ -82,6 +83,9 @@ struct FakeKernel {
         case .neighbor(let key, nil):
             remoteNeighbors[key] = nil
             return []
+        case .prefix(let key, let row):
+            prefixes[key] = row
+            return []
         }
     }
 
@@ -102,6 +106,7 @@ struct FakeKernel {
         var result: [ForwardingChange] = floods.sorted { $0.key < $1.key }.map { .flood($0.key, $0.value) }
         for key in fdb.keys.sorted() { if case .remote(let row) = fdb[key] { result.append(.mac(key, row)) } }
         result += remoteNeighbors.sorted { $0.key < $1.key }.map { .neighbor($0.key, $0.value) }
+        result += prefixes.sorted { $0.key < $1.key }.map { .prefix($0.key, $0.value) }
         return result
     }
 }

@@ -197,6 +197,7 @@ public final class World {
             case .flood(let key, _): facts += node.kernel.apply(.flood(key, nil))
             case .mac(let key, _): facts += node.kernel.apply(.mac(key, nil))
             case .neighbor(let key, _): facts += node.kernel.apply(.neighbor(key, nil))
+            case .prefix(let key, _): facts += node.kernel.apply(.prefix(key, nil))
             }
         }
         report(node, facts)
