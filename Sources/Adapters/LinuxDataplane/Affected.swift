@@ -44,6 +44,7 @@ extension LinuxDataplane {
         switch owner {
         case .vni(let vni): touched.insert(vni)
         case .shared: mustEvaluateShared = true
+        case .vrf(let name): touchedVRFs.insert(name)
         }
     }
     /// Managed devices take their MTU from the underlay: when that has changed, all of them are looked at.

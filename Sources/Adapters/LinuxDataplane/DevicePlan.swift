@@ -11,6 +11,8 @@ struct DeviceMark: Equatable, Sendable {
         case vni(VNI)
         /// The bridge for many VNIs.
         case shared
+        /// The VRF device of an IP-VRF.
+        case vrf(String)
     }
     var owner: Owner
     /// Still being set up: not yet set up (`ip link set up`) for the first time.
@@ -21,6 +23,7 @@ struct DeviceMark: Equatable, Sendable {
             switch owner {
             case .vni(let vni): "evpnd:vni=\(vni)"
             case .shared: "evpnd:shared"
+            case .vrf(let name): "evpnd:vrf=\(name)"
             }
         return text + (isNew ? ":new" : "")
     }
@@ -38,6 +41,8 @@ struct DeviceMark: Equatable, Sendable {
             owner = .shared
         } else if rest.hasPrefix("vni="), let vni = VNI(String(rest.dropFirst(4))) {
             owner = .vni(vni)
+        } else if rest.hasPrefix("vrf="), rest.count > 4 {
+            owner = .vrf(String(rest.dropFirst(4)))
         } else {
             return nil
         }

@@ -24,6 +24,7 @@ final class DeviceWork {
         switch owner {
         case .vni(let vni): vni.description
         case .shared: "shared"
+        case .vrf(let name): name
         }
     }
     /// The configuration is another one.
@@ -139,6 +140,7 @@ extension LinuxDataplane {
         switch owner {
         case .vni(let vni): domainsByVNI[vni]?.work
         case .shared: sharedWork
+        case .vrf(let name): vrfs[name]?.work
         }
     }
 }

@@ -160,6 +160,7 @@ extension LinuxDataplane {
             case .vni(let vni):
                 guard mayPrune || released.contains(vni) else { continue }
                 if case .managed = domainsByVNI[vni]?.configuration?.device { continue }
+            case .vrf: continue
             case .shared:
                 // Its entries and VLANs go first, domain by domain.
                 guard mayPrune || isSharedReleased, sharedPlaces.isEmpty,

@@ -45,6 +45,8 @@ public final class LinuxDataplane {
 
     var links = LinkTable()
     var domainsByVNI: [VNI: Domain] = [:]
+    /// The IP-VRFs of the configuration, by name.
+    var vrfs: [String: VRF] = [:]
     /// Domains by VXLAN device and VNI, by bridge and VLAN, by the device of their neighbors, and by every device they use.
     var byVXLAN: [DeviceNumber: Domain] = [:]
     var byBridge: [DeviceNumber: Domain] = [:]
@@ -67,6 +69,7 @@ public final class LinuxDataplane {
     var pendingFacts: [LocalChange] = []
     /// Domains to be compared with their devices, names in configurations, and the underlay's MTU as last used.
     var touched: Set<VNI> = []
+    var touchedVRFs: Set<String> = []
     var namedBy: [String: Set<VNI>] = [:]
     var sharedNames: Set<String> = []
     var underlayMTUs: [IPAddress: UInt32] = [:]
@@ -144,12 +147,16 @@ public final class LinuxDataplane {
         }
     }
 
-    /// The broadcast domains of this host; replaces the earlier list.
-    public func configure(_ configurations: [BroadcastDomain], defaultVTEP: IPAddress?) {
+    /// The broadcast domains and the IP-VRFs of this host; replaces the earlier lists. The L3 VNIs' domains come with their VRFs.
+    /// `hosts`: the hosts of each domain that the configuration declares to live here, whose neighbor entries never age.
+    public func configure(
+        _ domains: [BroadcastDomain], vrfs: [IPVRF] = [], hosts: [VNI: [StaticMAC]] = [:], defaultVTEP: IPAddress?
+    ) {
         hasConfiguration = true
         self.defaultVTEP = defaultVTEP
+        configure(vrfs)
         var new: [VNI: BroadcastDomain] = [:]
-        for configuration in configurations { new[configuration.vni] = configuration }
+        for configuration in domains + vrfs.compactMap({ $0.transitDomain }) { new[configuration.vni] = configuration }
         for vni in domainsByVNI.keys.sorted() where new[vni] == nil {
             if let domain = domainsByVNI[vni], domain.configuration != nil { retire(domain) }
         }

@@ -208,7 +208,10 @@ final class Agent {
     private func applyOverlay() {
         let overlay = configuration.overlay(nodeAddress: nodeAddress, discovered: dataplane.operatorVNIs)
         servedVNIs = overlay.evis.map(\.vni)
-        dataplane.configure(overlay.evis.map(\.domain), defaultVTEP: nodeAddress)
+        var hosts: [VNI: [StaticMAC]] = [:]
+        for evi in overlay.evis where !evi.staticMACs.isEmpty { hosts[evi.vni] = evi.staticMACs }
+        dataplane.configure(
+            overlay.evis.map(\.domain), vrfs: overlay.vrfs, hosts: hosts, defaultVTEP: nodeAddress)
         handle(.overlay(overlay))
     }
 

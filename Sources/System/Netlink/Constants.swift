@@ -118,6 +118,8 @@ enum LinkAttribute {
 
     /// Of the kind `vlan`.
     static let vlanID: UInt16 = 1
+    /// Of the kind `vrf`.
+    static let vrfTable: UInt16 = 1
 
     static let bridgeVLANFiltering: UInt16 = 7
     static let bridgeDefaultPVID: UInt16 = 39

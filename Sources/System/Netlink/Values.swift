@@ -23,6 +23,8 @@ public struct Link: Hashable, Sendable {
     /// `vxlan`, `bridge`, `veth`…; empty for physical devices.
     public var kind = ""
     public var vxlan: VXLAN?
+    /// The routing table of a VRF device; 0: it is none.
+    public var vrfTable: UInt32 = 0
     public var port: BridgePort?
     /// IFLA_BR_VLAN_FILTERING of a bridge.
     public var hasVLANFiltering = false
@@ -100,6 +102,10 @@ public struct Link: Hashable, Sendable {
                 }
             case LinkAttribute.infoData where kind == "vlan":
                 for field in attribute.nested where field.type == LinkAttribute.vlanID { vlan = field.u16 ?? 0 }
+            case LinkAttribute.infoData where kind == "vrf":
+                for field in attribute.nested where field.type == LinkAttribute.vrfTable {
+                    vrfTable = field.u32 ?? 0
+                }
             case LinkAttribute.infoSlaveData where slaveKind == "bridge":
                 port = BridgePort(decoding: attribute.nested)
             default: break
