@@ -1,43 +1,10 @@
 // Bytes of the real kernel against values, requests against bytes, and garbage.
 
-import Glibc
 import NetTypes
 import Testing
 
 @testable import Netlink
 
-/// `messages.txt` and `vlans.txt` in `Tests/Fixtures/netlink`, made by `capture.py` beside them: what the kernel notified for each
-/// command.
-private func fixture() throws -> [(command: String, messages: [[UInt8]])] {
-    try fixture("messages.txt") + fixture("vlans.txt")
-}
-private func fixture(_ name: String) throws -> [(command: String, messages: [[UInt8]])] {
-    let path = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
-    let file = open("/\(path)/Fixtures/netlink/\(name)", O_RDONLY)
-    try #require(file >= 0)
-    defer { close(file) }
-    var text: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65536)
-    while case let count = read(file, &chunk, chunk.count), count > 0 { text += chunk[..<count] }
-    var result: [(String, [[UInt8]])] = []
-    for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
-        if line.hasPrefix("# ") {
-            result.append((String(line.dropFirst(2)), []))
-        } else if let octets = bytes(hex: line), !result.isEmpty {
-            result[result.count - 1].1.append(octets)
-        }
-    }
-    return result
-}
-/// What `body` makes of the messages that `command` caused.
-private func decoded<T>(_ command: String, _ body: (NetlinkMessage) -> T?) throws -> [T] {
-    let found = try #require(try fixture().first { $0.command == command })
-    var result: [T] = []
-    for message in found.messages {
-        message.withUnsafeBytes { NetlinkMessage.forEach(in: $0) { if let value = body($0) { result.append(value) } } }
-    }
-    return result
-}
 private func mac(_ text: String) -> MACAddress { MACAddress(text) ?? .zero }
 private func ip(_ text: String) -> IPAddress { IPAddress(text) ?? .v4(.any) }
 
@@ -181,6 +148,8 @@ private func ip(_ text: String) -> IPAddress { IPAddress(text) ?? .v4(.any) }
                 _ = FDBEntry(decoding: message.payload)
                 _ = NeighborEntry(decoding: message.payload)
                 _ = InterfaceAddress(decoding: message.payload)
+                _ = Route(decoding: message.payload)
+                _ = Nexthop(decoding: message.payload)
                 for range in PortVLANs.decode(message.payload) { #expect(range.vlans.upperBound <= 4094) }
                 _ = decodeError(message)
                 _ = extendedText(message)

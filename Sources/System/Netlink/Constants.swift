@@ -15,6 +15,12 @@ public enum MessageType {
     public static let newNeighbor: UInt16 = 28
     public static let deleteNeighbor: UInt16 = 29
     public static let getNeighbor: UInt16 = 30
+    public static let newRoute: UInt16 = 24
+    public static let deleteRoute: UInt16 = 25
+    public static let getRoute: UInt16 = 26
+    public static let newNexthop: UInt16 = 104
+    public static let deleteNexthop: UInt16 = 105
+    public static let getNexthop: UInt16 = 106
     public static let newVLAN: UInt16 = 112
     public static let deleteVLAN: UInt16 = 113
     public static let getVLAN: UInt16 = 114

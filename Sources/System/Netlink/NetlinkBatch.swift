@@ -88,9 +88,15 @@ public struct NetlinkBatch: Sendable {
     }
     /// An attribute that holds those which `body` writes.
     public mutating func nest(_ type: UInt16, _ body: (inout NetlinkBatch) -> Void) {
+        measured { batch in
+            batch.put(type | 0x8000)
+            body(&batch)
+        }
+    }
+    /// Two octets that say how long they and what `body` writes are, and that.
+    mutating func measured(_ body: (inout NetlinkBatch) -> Void) {
         let offset = bytes.count
         put(UInt16(0))
-        put(type | 0x8000)
         body(&self)
         let length = UInt16(truncatingIfNeeded: bytes.count - offset)
         withUnsafeBytes(of: length) { octets in
@@ -105,8 +111,8 @@ public struct NetlinkBatch: Sendable {
         put(value)
         pad()
     }
-    private mutating func pad() { while bytes.count & 3 != 0 { bytes.append(0) } }
-    @inline(__always) private mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
+    mutating func pad() { while bytes.count & 3 != 0 { bytes.append(0) } }
+    @inline(__always) mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
         withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
     }
     private mutating func patch32(at offset: Int, _ value: UInt32) {

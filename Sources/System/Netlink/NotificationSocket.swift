@@ -4,7 +4,7 @@ import CLinux
 import Glibc
 import NetTypes
 
-/// Subscribed to the groups of links, neighbors (FDB included) and addresses. To be watched by the loop.
+/// Subscribed to the groups of one subject. To be watched by the loop.
 public final class NotificationSocket {
     public enum Outcome: Equatable, Sendable {
         /// Nothing more to read now.
@@ -20,8 +20,24 @@ public final class NotificationSocket {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: slotBytes * slots, alignment: 16)
     private var lengths = [UInt32](repeating: 0, count: slots)
 
+    /// What a socket listens to: RTNLGRP_… of <linux/rtnetlink.h>.
+    public enum Subject: Sendable {
+        /// Links, neighbors with FDB entries, addresses, VLANs of bridge ports.
+        case devices
+        /// IPv4 and IPv6 routes of all tables, and nexthop objects.
+        case routes
+        var groups: [Int32] {
+            switch self {
+            // LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR, BRVLAN
+            case .devices: [1, 3, 5, 9, 33]
+            // IPV4_ROUTE, IPV6_ROUTE, NEXTHOP
+            case .routes: [7, 11, 32]
+            }
+        }
+    }
+
     /// `receiveBufferBytes` is a limit, not memory in use: the kernel accounts about 800 octets for each notification.
-    public init(receiveBufferBytes: Int32 = 256 << 20) throws(NetlinkFailure) {
+    public init(_ subject: Subject = .devices, receiveBufferBytes: Int32 = 256 << 20) throws(NetlinkFailure) {
         descriptor = try openSocket(receiveBufferBytes: receiveBufferBytes)
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
         var address = sockaddr_nl()
@@ -38,8 +54,7 @@ public final class NotificationSocket {
             throw NetlinkFailure(code: code, text: "netlink bind")
         }
         // After the bind, which sets the subscriptions to those in its address: none.
-        // RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR, BRVLAN
-        for group: Int32 in [1, 3, 5, 9, 33] { setOption(descriptor, netlinkLevel, NETLINK_ADD_MEMBERSHIP, group) }
+        for group in subject.groups { setOption(descriptor, netlinkLevel, NETLINK_ADD_MEMBERSHIP, group) }
     }
     deinit {
         Glibc.close(descriptor)

@@ -8,7 +8,7 @@ public import NetTypes
 public struct Link: Hashable, Sendable {
     public var interface: Int32
     public var name = ""
-    /// IFF_UP and IFF_LOOPBACK; the others, as that of the carrier, change often and say nothing here.
+    /// IFF_UP and IFF_LOOPBACK; the others change often and say nothing here.
     public var flags: UInt32 = 0
     public var mtu: UInt32 = 0
     /// Nil for devices without an Ethernet address.
@@ -19,6 +19,8 @@ public struct Link: Hashable, Sendable {
     public var lower: Int32 = 0
     /// Of a VLAN device, 1…4094; 0: it is none.
     public var vlan: UInt16 = 0
+    /// IFF_LOWER_UP. Without it the kernel refuses nexthop objects on the device, and drops those it has (net/ipv4/nexthop.c).
+    public var hasCarrier = false
     public var alias = ""
     /// `vxlan`, `bridge`, `veth`…; empty for physical devices.
     public var kind = ""
@@ -65,7 +67,9 @@ public struct Link: Hashable, Sendable {
     public init?(decoding payload: UnsafeRawBufferPointer) {
         guard payload.count >= 16 else { return nil }
         interface = payload.loadUnaligned(fromByteOffset: 4, as: Int32.self)
-        flags = payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self) & 0x9
+        let told = payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self)
+        flags = told & 0x9
+        hasCarrier = told & 0x10000 != 0
         for attribute in AttributeReader(payload, from: 16) {
             switch attribute.type {
             case LinkAttribute.name: name = attribute.string

@@ -11,6 +11,8 @@ func fuzzNetlink(_ octets: [UInt8]) -> CInt {
             _ = FDBEntry(decoding: message.payload)
             _ = NeighborEntry(decoding: message.payload)
             _ = InterfaceAddress(decoding: message.payload)
+            _ = Route(decoding: message.payload)
+            _ = Nexthop(decoding: message.payload)
             walk(AttributeReader(message.payload), depth: 0)
         }
         precondition(length <= datagram.count, "messages longer than their datagram")
