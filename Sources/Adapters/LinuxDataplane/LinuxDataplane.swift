@@ -12,7 +12,7 @@ public struct DataplaneError: Error, Sendable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Keeps VXLAN devices, bridges, FDB and neighbor tables of this network namespace as the control plane wants them, and
+/// Keeps VXLAN devices, bridges, FDB and neighbor tables of one network namespace as the control plane wants them, and
 /// reports what the kernel learns. Confined to the loop's thread.
 ///
 /// Wishes go into each domain's `EntryTable`, which says what to send; a worker thread sends it (`Apply`). Notifications
@@ -132,19 +132,6 @@ public final class LinuxDataplane {
         operatorVNIs = Set(links.vxlans.keys.compactMap { VNI($0) }.filter { links.hasOperatorDevice($0) })
         if let problem = floodRecord.problem { log.warning("dataplane.state", ["problem": problem]) }
         loop.watch(notifications.descriptor, .readable) { [weak self] _ in self?.readNotifications() }
-        let (rows, states) = (
-            "evpnd_dataplane_entries", "Forwarding entries wanted in the kernel, by how far they have come."
-        )
-        metrics.onCollect { [weak self] metrics in
-            guard let self else { return }
-            let now = statistics
-            let done = now.desired - now.pending - now.failed - now.waiting
-            for (state, value) in [
-                ("done", done), ("pending", now.pending), ("failed", now.failed), ("waiting", now.waiting),
-            ] {
-                metrics.gauge(rows, states, ["state": state]).value = Double(value)
-            }
-        }
     }
 
     /// The broadcast domains and the IP-VRFs of this host; replaces the earlier lists. The L3 VNIs' domains come with their VRFs.

@@ -26,7 +26,7 @@ final class Agent {
     let startedAt: Instant
     let speaker: any RoutingSpeaker
     var controlPlane = ControlPlane()
-    let dataplane: LinuxDataplane
+    let dataplane: LinuxDataplanes
     let notification = ServiceNotification()
     private(set) var configuration: Configuration
     private(set) var nodeAddress: IPAddress?
@@ -61,7 +61,7 @@ final class Agent {
         run = try RunRecord(stateDirectory: options.stateDirectory)
         handMade = HandMadeRoutes(path: options.stateDirectory + "/routes")
         do throws(DataplaneError) {
-            dataplane = try LinuxDataplane(
+            dataplane = try LinuxDataplanes(
                 loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,
                 takesOver: options.takeover != nil)
         } catch {

@@ -76,7 +76,7 @@ private func cleanUp(_ options: Options, _ configuration: Configuration?) -> Int
     // With discovery every VXLAN device may have been served.
     let vnis = configuration?.discovery == nil ? Set(configuration?.overlay.evis.map(\.vni) ?? []) : nil
     do throws(DataplaneError) {
-        let commands = try LinuxDataplane.cleanup(stateDirectory: options.stateDirectory, vnis: vnis)
+        let commands = try LinuxDataplanes.cleanup(stateDirectory: options.stateDirectory, vnis: vnis)
         RunRecord.forget(stateDirectory: options.stateDirectory)
         for command in commands { print(command) }
         print("\(commands.count) removed")
