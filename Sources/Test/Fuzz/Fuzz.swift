@@ -70,7 +70,7 @@ private func fuzzMessage(_ octets: [UInt8]) -> CInt {
         if case .update(let update) = message {
             octets.withByteReader { reader in
                 do throws(SessionFault) { _ = try Message.decodeUpdate(reader, options: options) } catch {
-                    fatalError("decodeUpdate refuses what decode accepts")
+                    preconditionFailure("decodeUpdate refuses what decode accepts")
                 }
             }
             guard update.consequence.rank <= 1 else { continue }
@@ -130,7 +130,7 @@ private func fuzzAPI(_ octets: [UInt8], _ generation: APIGeneration) -> CInt {
         guard case .success(let second)? = again.first, second.key == path.key, second.payload == path.payload,
             // A withdrawal may have attributes that cannot be used.
             path.isWithdraw || second.attributes == path.attributes
-        else { fatalError("path does not survive") }
+        else { preconditionFailure("a path does not survive being written and read") }
     }
     do throws(ByteError) { _ = try ListPeerReply(decoding: octets, generation) } catch {}
     do throws(ByteError) { _ = try AddPolicyRequest(decoding: octets, generation) } catch {}
