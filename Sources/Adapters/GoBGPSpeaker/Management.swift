@@ -179,60 +179,63 @@ enum Management {
     }
 
     private static func peer(_ neighbor: NeighborConfiguration, _ configuration: BGPConfiguration) -> Peer {
-        let common = group("", neighbor, configuration)
         var peer = Peer()
+        peer.configuration = identified(neighbor)
         peer.configuration.neighborAddress = neighbor.address.description
-        peer.configuration.peerASN = neighbor.peerASN
-        peer.configuration.localASN = neighbor.localASN ?? 0
-        peer.configuration.description = neighbor.description ?? ""
-        peer.configuration.authPassword = neighbor.password ?? ""
         peer.configuration.isAdminDown = neighbor.isAdminDown
-        peer.ebgpMultihop = common.ebgpMultihop
-        peer.routeReflector = common.routeReflector
-        peer.timers = common.timers
-        peer.transport = common.transport
-        peer.gracefulRestart = common.gracefulRestart
-        peer.families = common.families
-        peer.ttlSecurity = common.ttlSecurity
+        peer.settings = settings(neighbor, configuration)
         return peer
     }
     private static func group(
         _ name: String, _ neighbor: NeighborConfiguration, _ configuration: BGPConfiguration
     ) -> PeerGroup {
         var group = PeerGroup()
+        group.configuration = identified(neighbor)
         group.configuration.name = name
-        group.configuration.peerASN = neighbor.peerASN
-        group.configuration.localASN = neighbor.localASN ?? 0
-        group.configuration.description = neighbor.description ?? ""
-        group.configuration.authPassword = neighbor.password ?? ""
+        group.settings = settings(neighbor, configuration)
+        return group
+    }
+    private static func identified<Identity: NeighborIdentity>(_ neighbor: NeighborConfiguration) -> Identity {
+        var identity = Identity()
+        identity.peerASN = neighbor.peerASN
+        identity.localASN = neighbor.localASN ?? 0
+        identity.description = neighbor.description ?? ""
+        identity.authPassword = neighbor.password ?? ""
+        return identity
+    }
+    private static func settings(
+        _ neighbor: NeighborConfiguration, _ configuration: BGPConfiguration
+    ) -> NeighborSettings {
+        var settings = NeighborSettings()
         if let ttl = neighbor.multihopTTL {
-            group.ebgpMultihop.isEnabled = true
-            group.ebgpMultihop.ttl = UInt32(ttl)
+            settings.ebgpMultihop.isEnabled = true
+            settings.ebgpMultihop.ttl = UInt32(ttl)
         }
         if neighbor.isRouteReflectorClient {
-            group.routeReflector.isClient = true
-            group.routeReflector.clusterID = (configuration.clusterID ?? configuration.routerID).description
+            settings.routeReflector.isClient = true
+            settings.routeReflector.clusterID = (configuration.clusterID ?? configuration.routerID).description
         }
-        group.timers.configuration.holdTime = UInt64(neighbor.holdTimeSeconds)
-        group.timers.configuration.keepaliveInterval = UInt64(neighbor.keepaliveSeconds ?? neighbor.holdTimeSeconds / 3)
-        group.timers.configuration.connectRetry = UInt64(neighbor.connectRetrySeconds)
-        group.transport.localAddress = neighbor.localAddress?.description ?? ""
-        group.transport.isPassive = neighbor.isPassive
-        group.transport.bindInterface = neighbor.bindInterface ?? ""
-        group.transport.remotePort = neighbor.remotePort == 179 ? 0 : UInt32(neighbor.remotePort)
+        settings.timers.configuration.holdTime = UInt64(neighbor.holdTimeSeconds)
+        settings.timers.configuration.keepaliveInterval = UInt64(
+            neighbor.keepaliveSeconds ?? neighbor.holdTimeSeconds / 3)
+        settings.timers.configuration.connectRetry = UInt64(neighbor.connectRetrySeconds)
+        settings.transport.localAddress = neighbor.localAddress?.description ?? ""
+        settings.transport.isPassive = neighbor.isPassive
+        settings.transport.bindInterface = neighbor.bindInterface ?? ""
+        settings.transport.remotePort = neighbor.remotePort == 179 ? 0 : UInt32(neighbor.remotePort)
         let restart = neighbor.gracefulRestart ?? configuration.gracefulRestart
-        group.gracefulRestart.isEnabled = restart.isEnabled
+        settings.gracefulRestart.isEnabled = restart.isEnabled
         if restart.isEnabled {
-            group.gracefulRestart.restartTime = UInt32(restart.restartTimeSeconds)
-            group.gracefulRestart.isHelperOnly = restart.helperOnly
+            settings.gracefulRestart.restartTime = UInt32(restart.restartTimeSeconds)
+            settings.gracefulRestart.isHelperOnly = restart.helperOnly
         }
         if let hops = neighbor.ttlSecurityHops {
-            group.ttlSecurity.isEnabled = true
-            group.ttlSecurity.minimumTTL = UInt32(256 - Int(max(1, hops)))
+            settings.ttlSecurity.isEnabled = true
+            settings.ttlSecurity.minimumTTL = UInt32(256 - Int(max(1, hops)))
         }
         let families =
             neighbor.families.isEmpty ? configuration.families.map { FamilyConfiguration($0) } : neighbor.families
-        group.families = families.map { family in
+        settings.families = families.map { family in
             var result = PeerFamily(family.family)
             // gobgpd 3.10 ends with an error when a neighbor with graceful restart for EVPN goes while it has MAC routes of its own.
             result.restartIsEnabled = restart.isEnabled && family.family != .l2vpnEVPN
@@ -245,7 +248,7 @@ enum Management {
             result.addPathReceive = family.addPathReceive
             return result
         }
-        return group
+        return settings
     }
 
     // MARK: The difference
@@ -290,6 +293,7 @@ enum Management {
                 continue
             }
             var merged = merge(peer, into: there)
+            merged.configuration.isAdminDown = peer.configuration.isAdminDown
             // gobgpd takes a session down for anything that is new in PeerConf; a mere description is not worth that.
             merged.configuration.description = there.configuration.description
             guard merged != there else { continue }
@@ -302,36 +306,20 @@ enum Management {
     }
 
     /// `there` with everything that evpnd has a say in; what it does not know stays as it is.
-    private static func merge(_ peer: Peer, into there: Peer) -> Peer {
+    private static func merge<Message: NeighborMessage>(_ wanted: Message, into there: Message) -> Message {
         var result = there
-        result.configuration.peerASN = peer.configuration.peerASN
+        result.configuration.peerASN = wanted.configuration.peerASN
         // gobgpd fills in its own ASN.
-        if peer.configuration.localASN != 0 { result.configuration.localASN = peer.configuration.localASN }
-        result.configuration.description = peer.configuration.description
-        result.configuration.authPassword = peer.configuration.authPassword
-        result.configuration.isAdminDown = peer.configuration.isAdminDown
-        merge(peer.ebgpMultihop, into: &result.ebgpMultihop)
-        merge(peer.routeReflector, into: &result.routeReflector)
-        merge(peer.ttlSecurity, into: &result.ttlSecurity)
-        merge(peer.timers, into: &result.timers)
-        merge(peer.transport, into: &result.transport)
-        merge(peer.gracefulRestart, into: &result.gracefulRestart)
-        merge(peer.families, into: &result.families)
-        return result
-    }
-    private static func merge(_ group: PeerGroup, into there: PeerGroup) -> PeerGroup {
-        var result = there
-        result.configuration.peerASN = group.configuration.peerASN
-        if group.configuration.localASN != 0 { result.configuration.localASN = group.configuration.localASN }
-        result.configuration.description = group.configuration.description
-        result.configuration.authPassword = group.configuration.authPassword
-        merge(group.ebgpMultihop, into: &result.ebgpMultihop)
-        merge(group.routeReflector, into: &result.routeReflector)
-        merge(group.ttlSecurity, into: &result.ttlSecurity)
-        merge(group.timers, into: &result.timers)
-        merge(group.transport, into: &result.transport)
-        merge(group.gracefulRestart, into: &result.gracefulRestart)
-        merge(group.families, into: &result.families)
+        if wanted.configuration.localASN != 0 { result.configuration.localASN = wanted.configuration.localASN }
+        result.configuration.description = wanted.configuration.description
+        result.configuration.authPassword = wanted.configuration.authPassword
+        merge(wanted.ebgpMultihop, into: &result.ebgpMultihop)
+        merge(wanted.routeReflector, into: &result.routeReflector)
+        merge(wanted.ttlSecurity, into: &result.ttlSecurity)
+        merge(wanted.timers, into: &result.timers)
+        merge(wanted.transport, into: &result.transport)
+        merge(wanted.gracefulRestart, into: &result.gracefulRestart)
+        merge(wanted.families, into: &result.families)
         return result
     }
     // A part that is off may keep whatever values it has.

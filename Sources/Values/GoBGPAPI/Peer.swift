@@ -1,15 +1,10 @@
 // Neighbors, peer groups and dynamic neighbors: what is configured, and how the sessions are.
 
-public import BGP
-
-/// A neighbor. Requests fill what is configured; replies also say the state. A part left at its defaults is not sent.
-public struct Peer: APIMessage {
-    public var unknownFields: [UInt8] = []
+/// What a neighbor and a group of neighbors have in common, in fields of the same numbers: 1, 3, 4 and 6 ... 11.
+public struct NeighborSettings: Hashable, Sendable {
     public var applyPolicy = ApplyPolicy()
-    public var configuration = PeerConfiguration()
     public var ebgpMultihop = EBGPMultihop()
     public var routeReflector = RouteReflector()
-    public var state = PeerState()
     public var timers = Timers()
     public var transport = Transport()
     public var routeServer = RouteServer()
@@ -17,18 +12,59 @@ public struct Peer: APIMessage {
     public var families: [PeerFamily] = []
     public var ttlSecurity = TTLSecurity()
     public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) {
+
+    /// Names the fields, with those between them at their places.
+    mutating func fields(
+        _ coder: inout FieldCoder, configuration: (inout FieldCoder) -> Void, state: (inout FieldCoder) -> Void
+    ) {
         coder.message(1, &applyPolicy)
-        coder.message(2, &configuration)
+        configuration(&coder)
         coder.message(3, &ebgpMultihop)
         coder.message(4, &routeReflector)
-        coder.message(5, &state)
+        state(&coder)
         coder.message(6, &timers)
         coder.message(7, &transport)
         coder.message(8, &routeServer)
         coder.message(9, &gracefulRestart)
         coder.messages(10, &families)
         coder.message(11, &ttlSecurity)
+    }
+}
+
+/// What the configurations of a neighbor and of a group have in common, in fields of different numbers.
+public protocol NeighborIdentity: APIMessage {
+    /// TCP MD5 (RFC 2385).
+    var authPassword: String { get set }
+    var description: String { get set }
+    /// 0 means the daemon's own.
+    var localASN: UInt32 { get set }
+    var peerASN: UInt32 { get set }
+    var removePrivate: RemovePrivate { get set }
+}
+
+/// A neighbor or a group of neighbors. The settings they share can be named without `settings`.
+@dynamicMemberLookup public protocol NeighborMessage: APIMessage {
+    associatedtype Configuration: NeighborIdentity
+    var configuration: Configuration { get set }
+    var settings: NeighborSettings { get set }
+}
+extension NeighborMessage {
+    public subscript<Part>(dynamicMember part: WritableKeyPath<NeighborSettings, Part>) -> Part {
+        get { settings[keyPath: part] }
+        set { settings[keyPath: part] = newValue }
+    }
+}
+
+/// A neighbor. Requests fill what is configured; replies also say the state. A part left at its defaults is not sent.
+public struct Peer: NeighborMessage {
+    public var unknownFields: [UInt8] = []
+    public var configuration = PeerConfiguration()
+    public var settings = NeighborSettings()
+    public var state = PeerState()
+    public init() {}
+    public mutating func fields(_ coder: inout FieldCoder) {
+        settings.fields(
+            &coder, configuration: { $0.message(2, &configuration) }, state: { $0.message(5, &state) })
     }
 
     /// The neighbor's address: of the state, which is also set for dynamic neighbors, or else of the configuration.
@@ -39,12 +75,10 @@ public struct Peer: APIMessage {
     public var asn: UInt32 { state.peerASN == 0 ? configuration.peerASN : state.peerASN }
 }
 
-public struct PeerConfiguration: APIMessage {
+public struct PeerConfiguration: NeighborIdentity {
     public var unknownFields: [UInt8] = []
-    /// TCP MD5 (RFC 2385).
     public var authPassword = ""
     public var description = ""
-    /// 0 means the daemon's own.
     public var localASN: UInt32 = 0
     public var neighborAddress = ""
     public var peerASN: UInt32 = 0
@@ -264,172 +298,11 @@ public struct PeerState: APIMessage {
     }
 }
 
-/// An address family of a neighbor or a group.
-public struct PeerFamily: APIMessage {
-    public var unknownFields: [UInt8] = []
-    struct Restart: APIMessage {
-        struct Enabled: APIMessage {
-            var isEnabled = false
-            mutating func fields(_ coder: inout FieldCoder) { coder.bool(1, &isEnabled) }
-        }
-        struct State: APIMessage {
-            var endOfRIBReceived = false
-            var endOfRIBSent = false
-            mutating func fields(_ coder: inout FieldCoder) {
-                coder.bool(4, &endOfRIBReceived)
-                coder.bool(5, &endOfRIBSent)
-            }
-        }
-        var configuration = Enabled()
-        var state = State()
-        mutating func fields(_ coder: inout FieldCoder) {
-            coder.message(1, &configuration)
-            coder.message(2, &state)
-        }
-    }
-    struct Configuration: APIMessage {
-        var family: Family?
-        var isEnabled = false
-        mutating func fields(_ coder: inout FieldCoder) {
-            coder.family(1, &family)
-            coder.bool(2, &isEnabled)
-        }
-    }
-    struct State: APIMessage {
-        var family: Family?
-        var isEnabled = false
-        var received: UInt64 = 0
-        var accepted: UInt64 = 0
-        var advertised: UInt64 = 0
-        mutating func fields(_ coder: inout FieldCoder) {
-            coder.family(1, &family)
-            coder.bool(2, &isEnabled)
-            coder.uint64(3, &received)
-            coder.uint64(4, &accepted)
-            coder.uint64(5, &advertised)
-        }
-    }
-    public struct PrefixLimit: APIMessage {
-        var family: Family?
-        public var maximum: UInt32 = 0
-        public var thresholdPercent: UInt32 = 0
-        public init() {}
-        public mutating func fields(_ coder: inout FieldCoder) {
-            coder.family(1, &family)
-            coder.uint32(2, &maximum)
-            coder.uint32(3, &thresholdPercent)
-        }
-    }
-    struct AddPaths: APIMessage {
-        struct Configuration: APIMessage {
-            var receive = false
-            var sendMaximum: UInt32 = 0
-            mutating func fields(_ coder: inout FieldCoder) {
-                coder.bool(1, &receive)
-                coder.uint32(2, &sendMaximum)
-            }
-        }
-        var configuration = Configuration()
-        mutating func fields(_ coder: inout FieldCoder) { coder.message(1, &configuration) }
-    }
-
-    private var restart = Restart()
-    private var configuration = Configuration()
-    private var state = State()
-    public var applyPolicy = ApplyPolicy()
-    private var limit = PrefixLimit()
-    private var addPaths = AddPaths()
-
-    public init() {}
-    public init(_ family: Family) {
-        configuration.family = family
-        configuration.isEnabled = true
-    }
-    public mutating func fields(_ coder: inout FieldCoder) {
-        coder.message(1, &restart)
-        coder.message(2, &configuration)
-        coder.message(3, &state)
-        coder.message(4, &applyPolicy)
-        coder.message(7, &limit)
-        coder.message(10, &addPaths)
-    }
-
-    /// Nil when neither configuration nor state names it.
-    public var family: Family? { configuration.family ?? state.family }
-    public var isEnabled: Bool {
-        get { configuration.isEnabled }
-        set { configuration.isEnabled = newValue }
-    }
-    /// Whether the session negotiated it.
-    public var stateIsEnabled: Bool {
-        get { state.isEnabled }
-        set {
-            state.isEnabled = newValue
-            state.family = family
-        }
-    }
-    /// Graceful restart for this family.
-    public var restartIsEnabled: Bool {
-        get { restart.configuration.isEnabled }
-        set { restart.configuration.isEnabled = newValue }
-    }
-    public var endOfRIBReceived: Bool {
-        get { restart.state.endOfRIBReceived }
-        set { restart.state.endOfRIBReceived = newValue }
-    }
-    public var endOfRIBSent: Bool {
-        get { restart.state.endOfRIBSent }
-        set { restart.state.endOfRIBSent = newValue }
-    }
-    /// Routes in the Adj-RIB-In; stays 0 unless the session is up.
-    public var received: UInt64 {
-        get { state.received }
-        set {
-            state.received = newValue
-            state.family = family
-        }
-    }
-    /// Routes that passed the import policy.
-    public var accepted: UInt64 {
-        get { state.accepted }
-        set {
-            state.accepted = newValue
-            state.family = family
-        }
-    }
-    /// Filled only when the request asked for it.
-    public var advertised: UInt64 {
-        get { state.advertised }
-        set {
-            state.advertised = newValue
-            state.family = family
-        }
-    }
-    /// Nil means no limit.
-    public var prefixLimit: PrefixLimit? {
-        get { limit.maximum == 0 ? nil : limit }
-        set {
-            limit = newValue ?? PrefixLimit()
-            if newValue != nil { limit.family = family }
-        }
-    }
-    /// RFC 7911: whether more than one path per route is taken from the neighbor.
-    public var addPathReceive: Bool {
-        get { addPaths.configuration.receive }
-        set { addPaths.configuration.receive = newValue }
-    }
-    /// RFC 7911: paths per route sent to the neighbor; 0 means only the best.
-    public var addPathSendMaximum: UInt32 {
-        get { addPaths.configuration.sendMaximum }
-        set { addPaths.configuration.sendMaximum = newValue }
-    }
-}
-
 // MARK: Groups and dynamic neighbors
 
-public struct PeerGroup: APIMessage {
+public struct PeerGroup: NeighborMessage {
     public var unknownFields: [UInt8] = []
-    public struct Configuration: APIMessage {
+    public struct Configuration: NeighborIdentity {
         public var unknownFields: [UInt8] = []
         public var authPassword = ""
         public var description = ""
@@ -447,28 +320,11 @@ public struct PeerGroup: APIMessage {
             coder.enumeration(7, &removePrivate)
         }
     }
-    public var applyPolicy = ApplyPolicy()
     public var configuration = Configuration()
-    public var ebgpMultihop = EBGPMultihop()
-    public var routeReflector = RouteReflector()
-    public var timers = Timers()
-    public var transport = Transport()
-    public var routeServer = RouteServer()
-    public var gracefulRestart = GracefulRestart()
-    public var families: [PeerFamily] = []
-    public var ttlSecurity = TTLSecurity()
+    public var settings = NeighborSettings()
     public init() {}
     public mutating func fields(_ coder: inout FieldCoder) {
-        coder.message(1, &applyPolicy)
-        coder.message(2, &configuration)
-        coder.message(3, &ebgpMultihop)
-        coder.message(4, &routeReflector)
-        coder.message(6, &timers)
-        coder.message(7, &transport)
-        coder.message(8, &routeServer)
-        coder.message(9, &gracefulRestart)
-        coder.messages(10, &families)
-        coder.message(11, &ttlSecurity)
+        settings.fields(&coder, configuration: { $0.message(2, &configuration) }, state: { _ in })
     }
 }
 
@@ -487,99 +343,3 @@ public struct DynamicNeighbor: APIMessage {
         coder.string(2, &peerGroup)
     }
 }
-
-// MARK: Requests and replies
-
-public typealias AddPeerRequest = Wrapped<Peer>
-public struct DeletePeerRequest: APIMessage {
-    public var address = ""
-    /// For unnumbered neighbors, in place of the address.
-    public var interface = ""
-    public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) {
-        coder.string(1, &address)
-        coder.string(2, &interface)
-    }
-}
-public struct ListPeerRequest: APIMessage {
-    /// Empty for all.
-    public var address = ""
-    /// Whether `PeerFamily.advertised` is to be filled, which costs gobgpd a walk through its tables.
-    public var includesAdvertised = false
-    public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) {
-        coder.string(1, &address)
-        coder.bool(2, &includesAdvertised)
-    }
-}
-public typealias ListPeerReply = Wrapped<Peer>
-
-public struct UpdatePeerRequest: APIMessage {
-    public var peer = Peer()
-    public var doesSoftResetIn = false
-    public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) {
-        coder.message(1, &peer)
-        coder.bool(2, &doesSoftResetIn)
-    }
-}
-/// Of UpdatePeer and UpdatePeerGroup.
-public struct UpdateReply: APIMessage {
-    public var needsSoftResetIn = false
-    public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) { coder.bool(1, &needsSoftResetIn) }
-}
-
-/// A hard reset, or with `isSoft` one that only sends or asks for routes again.
-public struct ResetPeerRequest: APIMessage {
-    public enum Direction: UInt64, APIEnumeration {
-        case incoming = 0
-        case outgoing = 1
-        case both = 2
-    }
-    /// `all` for every neighbor.
-    public var address = ""
-    /// Shutdown communication (RFC 9003) of a hard reset.
-    public var communication = ""
-    public var isSoft = false
-    public var direction = Direction.incoming
-    public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) {
-        coder.string(1, &address)
-        coder.string(2, &communication)
-        coder.bool(3, &isSoft)
-        coder.enumeration(4, &direction)
-    }
-}
-/// Of ShutdownPeer, EnablePeer (without a communication) and DisablePeer.
-public struct PeerActionRequest: APIMessage {
-    public var address = ""
-    /// Shutdown communication (RFC 9003).
-    public var communication = ""
-    public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) {
-        coder.string(1, &address)
-        coder.string(2, &communication)
-    }
-}
-
-public typealias AddPeerGroupRequest = Wrapped<PeerGroup>
-public typealias DeletePeerGroupRequest = NameRequest
-public typealias ListPeerGroupRequest = NameRequest
-public typealias ListPeerGroupReply = Wrapped<PeerGroup>
-public struct UpdatePeerGroupRequest: APIMessage {
-    public var group = PeerGroup()
-    public var doesSoftResetIn = false
-    public init() {}
-    public mutating func fields(_ coder: inout FieldCoder) {
-        coder.message(1, &group)
-        coder.bool(2, &doesSoftResetIn)
-    }
-}
-
-public typealias AddDynamicNeighborRequest = Wrapped<DynamicNeighbor>
-/// The name is the peer group.
-public typealias ListDynamicNeighborRequest = NameRequest
-public typealias ListDynamicNeighborReply = Wrapped<DynamicNeighbor>
-/// The fields of `DynamicNeighbor` themselves.
-public typealias DeleteDynamicNeighborRequest = DynamicNeighbor
