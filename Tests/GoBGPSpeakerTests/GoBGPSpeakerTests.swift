@@ -32,6 +32,8 @@ import Testing
         var pauseAt: Int?
         var resume: (() -> Void)?
         var answersPeers = true
+        /// Whether something that is no event follows the table at once.
+        var spoilsWatch = false
         /// Whether the table does not fit into one message.
         var isTooLarge = false
         var duringList: (() -> Void)?
@@ -78,6 +80,7 @@ import Testing
                 } else {
                     watchers.append(call)
                     call.send(bytes)
+                    if spoilsWatch { call.send([0xff]) }
                 }
             case .listPeer:
                 guard answersPeers else { return }
@@ -263,7 +266,7 @@ import Testing
         defer { harness.stop() }
         harness.fake.table = [Self.path(1)]
         #expect(harness.fake.server.start())
-        for _ in 0..<20 {
+        for _ in 0..<8 {
             #expect(harness.run { harness.speaker.phase == .live })
             weak let old = harness.speaker.connection
             #expect(old != nil)
@@ -342,6 +345,22 @@ import Testing
         #expect(harness.run { harness.fake.watchers.count == 1 })
         // ListPeer is not answered: a second connection follows.
         #expect(harness.run(30) { harness.fake.watchers.count == 2 })
+    }
+
+    /// Else a gobgpd whose watch cannot be read would tell its whole table ten times a second.
+    @Test func aTableThatIsLostAtOnceIsAskedForLessAndLess() {
+        let harness = Harness(.v3)
+        defer { harness.stop() }
+        harness.fake.table = (1...50).map { Self.path($0) }
+        harness.fake.spoilsWatch = true
+        #expect(harness.fake.server.start())
+        #expect(harness.run { harness.fake.watchers.count == 1 })
+        let first = harness.loop.now
+        #expect(harness.run { harness.fake.watchers.count == 5 })
+        // 100 + 200 + 400 + 800 ms
+        #expect(harness.loop.now - first >= .milliseconds(1450))
+        harness.fake.spoilsWatch = false
+        #expect(harness.run { harness.speaker.problem == nil && harness.routes.count == 50 })
     }
 
     @Test func aMessageAboveTheLimitNamesIt() {

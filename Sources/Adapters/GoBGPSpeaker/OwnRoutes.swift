@@ -24,6 +24,28 @@ enum OwnOutcome: Equatable {
     case unknown
 }
 
+/// First in, first out; both ends at constant cost.
+private struct FIFO<Element> {
+    private var elements: [Element] = []
+    private var head = 0
+
+    var first: Element? { head < elements.count ? elements[head] : nil }
+    var isEmpty: Bool { head == elements.count }
+    mutating func append(_ element: Element) { elements.append(element) }
+    @discardableResult mutating func popFirst() -> Element? {
+        guard let element = first else { return nil }
+        head += 1
+        if head == elements.count {
+            elements.removeAll(keepingCapacity: head < 1 << 14)
+            head = 0
+        } else if head >= 1024, head * 2 >= elements.count {
+            elements.removeSubrange(..<head)
+            head = 0
+        }
+        return element
+    }
+}
+
 struct OwnRoutes {
     /// A route that gobgpd does not use, with the reason.
     struct Problem: Equatable {
@@ -47,19 +69,21 @@ struct OwnRoutes {
     /// A path that vanishes sooner than this after it was added is not added again.
     static let quietPeriod = Duration.seconds(10)
     static let rejected = "gobgpd took it and does not use it: its global import policy rejects it"
+    static let removed =
+        "gobgpd used it for a moment and does no longer: it was deleted there, or a policy now rejects it; it is given again when it "
+        + "changes or the connection is made anew"
     static let beaten = "gobgpd took it, but another path for the same route is better there"
 
     private var entries: [RouteKey: Entry] = [:]
-    private var queue: [RouteKey] = []
-    private var queueHead = 0
-    private var unconfirmed: [(at: Instant, key: RouteKey)] = []
+    private var queue = FIFO<RouteKey>()
+    private var unconfirmed = FIFO<(at: Instant, key: RouteKey)>()
     private(set) var inFlight = 0
     private var news: [Problem] = []
     private var newsCount = 0
     private static let newsLimit = 10
 
     var count: Int { entries.count }
-    var isIdle: Bool { inFlight == 0 && queueHead == queue.count }
+    var isIdle: Bool { inFlight == 0 && queue.isEmpty }
     func isOurs(_ key: RouteKey) -> Bool { entries[key] != nil }
     /// What is wanted; nil for a route of an earlier run that is not.
     func wanted(_ key: RouteKey) -> Advertisement? { entries[key]?.wanted }
@@ -116,9 +140,7 @@ struct OwnRoutes {
     /// The next requests, while fewer than `limit` are on their way.
     mutating func next(limit: Int) -> [OwnRequest] {
         var requests: [OwnRequest] = []
-        while inFlight < limit, queueHead < queue.count {
-            let key = queue[queueHead]
-            queueHead += 1
+        while inFlight < limit, let key = queue.popFirst() {
             guard var entry = entries[key] else { continue }
             entry.isQueued = false
             if let wanted = entry.wanted {
@@ -134,10 +156,6 @@ struct OwnRoutes {
             entry.isInFlight = true
             inFlight += 1
             entries[key] = entry
-        }
-        if queueHead == queue.count {
-            queue.removeAll(keepingCapacity: queue.count < 1 << 14)
-            queueHead = 0
         }
         return requests
     }
@@ -179,9 +197,8 @@ struct OwnRoutes {
 
     /// The connection is gone: nothing is known to be there, and what was on its way may or may not have arrived.
     mutating func disconnected() {
-        queue = []
-        queueHead = 0
-        unconfirmed = []
+        queue = FIFO()
+        unconfirmed = FIFO()
         inFlight = 0
         for (key, entry) in entries {
             var entry = entry
@@ -197,7 +214,9 @@ struct OwnRoutes {
     mutating func seen(_ key: RouteKey, _ path: Advertisement, inSnapshot: Bool) {
         guard var entry = entries[key] else { return }
         entry.isSeen = true
-        if entry.problem == Self.rejected || entry.problem == Self.beaten { entry.problem = nil }
+        if let problem = entry.problem, [Self.rejected, Self.removed, Self.beaten].contains(problem) {
+            entry.problem = nil
+        }
         // What the run before gave is compared with what is there; what we gave ourselves may have been changed by a policy.
         if inSnapshot, entry.held != entry.wanted || entry.held == nil { entry.held = path }
         entries[key] = entry
@@ -205,6 +224,7 @@ struct OwnRoutes {
     /// One of our paths is no longer among the best: deleted by us or by someone else, refused, or beaten.
     mutating func gone(_ key: RouteKey, isBeaten: Bool, now: Instant, isReady: Bool) {
         guard var entry = entries[key] else { return }
+        let wasSeen = entry.isSeen
         entry.isSeen = false
         guard entry.wanted != nil, !entry.isInFlight else {
             entries[key] = entry
@@ -216,7 +236,8 @@ struct OwnRoutes {
             return
         }
         if let addedAt = entry.addedAt, now - addedAt < Self.quietPeriod {
-            setProblem(&entry, key, Self.rejected)
+            // A path that a policy rejects is withdrawn without ever having been shown.
+            setProblem(&entry, key, wasSeen ? Self.removed : Self.rejected)
             entries[key] = entry
             return
         }
@@ -263,9 +284,9 @@ struct OwnRoutes {
     var nextDeadline: Instant? { unconfirmed.first?.at }
     /// Finds what was added and has not shown up; `hasRemote` tells whether another path is best for a route.
     mutating func expire(now: Instant, hasRemote: (RouteKey) -> Bool) {
-        let due = unconfirmed.prefix { $0.at <= now }
-        unconfirmed.removeFirst(due.count)
-        for (_, key) in due {
+        while let next = unconfirmed.first, next.at <= now {
+            unconfirmed.popFirst()
+            let key = next.key
             guard var entry = entries[key], !entry.isSeen, entry.wanted != nil, !entry.isInFlight, !entry.isQueued,
                 entry.problem == nil
             else { continue }
