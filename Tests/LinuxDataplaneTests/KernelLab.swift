@@ -169,3 +169,31 @@ func macKey(_ number: UInt32, _ text: String) -> MACKey { MACKey(vni: vni(number
 func remote(_ vtep: String, vni number: UInt32 = 100, sticky: Bool = false) -> RemoteMAC {
     RemoteMAC(vtep: ip(vtep), vni: vni(number), isSticky: sticky)
 }
+
+/// VNI 100 on the devices of `bridged`.
+let adopted = BroadcastDomain(vni: vni(100), device: .adopted(name: nil))
+/// Commands: a VXLAN device for VNI 100 in a bridge with a port.
+let bridged = """
+    ip link add br0 type bridge
+    ip link set br0 up
+    ip link add vx type vxlan id 100 local 192.0.2.1 dstport 4789 nolearning
+    ip link set vx master br0
+    ip link set vx addrgenmode none
+    bridge link set dev vx learning off neigh_suppress on
+    ip link set vx up
+    ip link add p0 type veth peer name p1
+    ip link set p0 addrgenmode none
+    ip link set p1 addrgenmode none
+    ip link set br0 addrgenmode none
+    ip link set p0 master br0
+    ip link set p0 up
+    ip link set p1 up
+    """
+/// VNI 100 on devices of its own.
+let managed = BroadcastDomain(
+    vni: vni(100),
+    device: .managed(ManagedDevice(vxlanName: "vxlan100", bridgeName: "br100", members: ["p0"])),
+    vtep: ip("192.0.2.1"))
+let macA = "02:00:00:00:00:0a"
+let macB = "02:00:00:00:00:0b"
+let zero = "00:00:00:00:00:00"
