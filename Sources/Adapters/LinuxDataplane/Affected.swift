@@ -29,6 +29,7 @@ extension LinuxDataplane {
         }
         if let vxlan = link.vxlan, let vni = VNI(vxlan.vni) { touched.insert(vni) }
         touch(interface: link.interface)
+        touchVRFs(link)
         if sharedNames.contains(link.name) { mustEvaluateShared = true }
         if link.vlan != 0, let domain = byBridge[DeviceNumber(link.lower, UInt32(link.vlan))] {
             touched.insert(domain.vni)
@@ -57,6 +58,7 @@ extension LinuxDataplane {
         touched.formUnion(domainsByVNI.keys)
         touched.formUnion(operatorVNIs)
         touched.formUnion(links.vxlans.keys.compactMap { VNI($0) })
+        touchedVRFs.formUnion(vrfs.keys)
         mustEvaluateShared = true
         mustRemoveUnconfigured = true
     }
@@ -79,7 +81,7 @@ extension LinuxDataplane {
 
     func scheduleEvaluation() {
         guard !isEvaluationScheduled,
-            !touched.isEmpty || mustRemoveUnconfigured || mustEvaluateShared || !staleVLANs.isEmpty
+            !touched.isEmpty || !touchedVRFs.isEmpty || mustRemoveUnconfigured || mustEvaluateShared || !staleVLANs.isEmpty
         else { return }
         isEvaluationScheduled = true
         loop.afterRound { [weak self] in
@@ -107,6 +109,7 @@ extension LinuxDataplane {
     private func evaluateTouched() {
         isEvaluationScheduled = false
         readVLANs()
+        evaluateVRFs()
         if mustEvaluateShared { evaluateShared() }
         let vnis = touched.sorted()
         touched = []

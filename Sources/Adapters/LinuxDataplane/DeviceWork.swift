@@ -86,9 +86,14 @@ extension LinuxDataplane {
                 operation.encode(&batch, request: index, sequence: sequence)
             }
             guard let first = refused.first else { continue }
-            let text = "\(operation): \(first.failure)"
+            var text = "\(operation): \(first.failure)"
+            // EOPNOTSUPP: no such kind of device, and no module for it.
+            if case .addVRF(let name, _, _) = operation, first.failure.code == 95 {
+                text =
+                    "the kernel has no VRF devices (CONFIG_NET_VRF): load the module vrf, or give VRF \(name) a namespace (place: namespace); \(text)"
+            }
             outcome.failure = outcome.failure ?? text
-            guard operation.isOfVLAN else { break }
+            guard operation.isAlone else { break }
             if case .mapVLAN(_, _, _, let vni) = operation { outcome.failures[vni] = text }
         }
         // Of a device that is down the kernel tells no change of its alias: the devices are asked for.
@@ -115,6 +120,7 @@ extension LinuxDataplane {
             guard var known = links[link.interface] else { continue }
             known.alias = link.alias
             known.addressGenerationMode = link.addressGenerationMode
+            known.forwardsIPv4 = link.forwardsIPv4
             update(link.interface, known)
         }
         work.isChanging = false

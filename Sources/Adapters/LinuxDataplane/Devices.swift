@@ -160,7 +160,9 @@ extension LinuxDataplane {
             case .vni(let vni):
                 guard mayPrune || released.contains(vni) else { continue }
                 if case .managed = domainsByVNI[vni]?.configuration?.device { continue }
-            case .vrf: continue
+            case .vrf(let name):
+                guard mayPrune || releasedVRFs.contains(name) else { continue }
+                if vrfs[name]?.configuration.hasOwnDevice == true { continue }
             case .shared:
                 // Its entries and VLANs go first, domain by domain.
                 guard mayPrune || isSharedReleased, sharedPlaces.isEmpty,

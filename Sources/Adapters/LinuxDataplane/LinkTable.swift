@@ -17,6 +17,8 @@ struct LinkTable: Equatable, Sendable {
     private(set) var ports: [Int32: Set<Int32>] = [:]
     /// VLAN devices by the device below and the VLAN.
     private(set) var uppers: [DeviceNumber: Int32] = [:]
+    /// VRF devices by their table.
+    private(set) var vrfs: [UInt32: Set<Int32>] = [:]
     /// VLANs of the ports of bridges that filter VLANs, and where a VNI is mapped to a VLAN.
     private(set) var vlans: [Int32: VLANTable] = [:]
     private(set) var tunnels: [UInt32: Set<DeviceNumber>] = [:]
@@ -39,6 +41,7 @@ struct LinkTable: Equatable, Sendable {
             marked[mark.owner, default: []].insert(link.interface)
         }
         if link.master != 0 { ports[link.master, default: []].insert(link.interface) }
+        if link.vrfTable != 0 { vrfs[link.vrfTable, default: []].insert(link.interface) }
         if link.vlan != 0 { uppers[DeviceNumber(link.lower, UInt32(link.vlan))] = link.interface }
         return true
     }
@@ -56,6 +59,7 @@ struct LinkTable: Equatable, Sendable {
         if indices[old.name] == old.interface { indices[old.name] = nil }
         if let vxlan = old.vxlan { remove(vxlan.vni, from: &vxlans) }
         if let mark = marks.removeValue(forKey: old.interface) { remove(mark.owner, from: &marked) }
+        if old.vrfTable != 0 { remove(old.vrfTable, from: &vrfs) }
         let place = DeviceNumber(old.lower, UInt32(old.vlan))
         if old.vlan != 0, uppers[place] == old.interface { uppers[place] = nil }
         if old.master != 0 { remove(old.master, from: &ports) }
@@ -78,10 +82,19 @@ struct LinkTable: Equatable, Sendable {
         return changed
     }
     mutating func insert(_ address: InterfaceAddress) -> Bool {
-        addresses[address.interface, default: []].insert(address).inserted
+        guard addresses[address.interface]?.contains(address) != true else { return false }
+        // Somebody may have changed who made it.
+        _ = remove(address)
+        addresses[address.interface, default: []].insert(address)
+        return true
     }
     mutating func remove(_ address: InterfaceAddress) -> Bool {
-        addresses[address.interface]?.remove(address) != nil
+        guard
+            let old = addresses[address.interface]?.first(where: {
+                $0.ip == address.ip && $0.prefixLength == address.prefixLength
+            })
+        else { return false }
+        return addresses[address.interface]?.remove(old) != nil
     }
     /// Whether a VXLAN device without our mark has the VNI.
     func hasOperatorDevice(_ vni: VNI) -> Bool { vxlans[vni.rawValue]?.contains { marks[$0] == nil } ?? false }

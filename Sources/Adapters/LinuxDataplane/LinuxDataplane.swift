@@ -70,6 +70,8 @@ public final class LinuxDataplane {
     /// Domains to be compared with their devices, names in configurations, and the underlay's MTU as last used.
     var touched: Set<VNI> = []
     var touchedVRFs: Set<String> = []
+    /// VRFs that left the configuration, or that evpnd does not make any more, while this process ran.
+    var releasedVRFs: Set<String> = []
     var namedBy: [String: Set<VNI>] = [:]
     var sharedNames: Set<String> = []
     var underlayMTUs: [IPAddress: UInt32] = [:]
@@ -251,7 +253,7 @@ public final class LinuxDataplane {
     public var isReady: Bool {
         hasConfiguration
             && domainsByVNI.values.allSatisfy { !$0.work.isChanging && (!$0.isObserving || $0.table.binding != nil) }
-            && !sharedWork.isChanging
+            && !sharedWork.isChanging && vrfs.values.allSatisfy { !$0.work.isChanging }
     }
     /// Stops observing and closes the sockets; forwarding stays in the kernel. What is already on its way to the kernel
     /// is still done.

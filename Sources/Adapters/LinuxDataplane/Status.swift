@@ -168,7 +168,7 @@ extension LinuxDataplane {
 
     /// What would be changed now, as commands; empty when the kernel is as wanted.
     public func plan() -> [String] {
-        var lines: [String] = []
+        var lines = vrfs.values.sorted { $0.name < $1.name }.flatMap { vrfPlan($0).operations.map(\.description) }
         if let first = sharedPlaces.min(by: { $0.key < $1.key }) {
             lines += SharedPlan(
                 sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,

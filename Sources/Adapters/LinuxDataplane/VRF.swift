@@ -1,8 +1,10 @@
-// What the dataplane holds for one IP-VRF, and how its devices are found by name.
+// What the dataplane holds for one IP-VRF, and how it is kept: its VRF device found, made and corrected.
 
+import AsyncIO
 import EVPN
 import NetTypes
 import Netlink
+import Telemetry
 
 /// Where an IP-VRF is in the kernel now.
 struct VRFBinding: Equatable, Sendable {
@@ -18,9 +20,9 @@ struct VRFBinding: Equatable, Sendable {
 final class VRF {
     let name: String
     var configuration: IPVRF
+    var plan: VRFPlan?
     /// Nil: there is no usable device (yet), for the reason in `problem`.
     var binding: VRFBinding?
-    var problem: String?
     let work: DeviceWork
 
     init(_ configuration: IPVRF) {
@@ -28,6 +30,7 @@ final class VRF {
         self.configuration = configuration
         work = DeviceWork(.vrf(configuration.name))
     }
+    var problem: String? { work.failure ?? plan?.problem }
 }
 
 extension IPVRF {
@@ -40,6 +43,23 @@ extension IPVRF {
         domain.routed = routed
         return domain
     }
+    /// evpnd makes its VRF device.
+    var hasOwnDevice: Bool {
+        if case .device = place { isManaged } else { false }
+    }
+}
+
+/// One row of `evpnctl show vrfs`, the kernel's half.
+public struct VRFStatus: Equatable, Sendable {
+    public var name: String
+    /// Nil: there is none, or the VRF has no device.
+    public var device: String?
+    /// Nil: not known yet.
+    public var table: UInt32?
+    public var isManaged: Bool
+    public var state: DomainStatus.State
+    /// Why it cannot hold routes, or what is wrong with it although it does.
+    public var problem: String?
 }
 
 extension LinuxDataplane {
@@ -47,16 +67,113 @@ extension LinuxDataplane {
     func configure(_ configurations: [IPVRF]) {
         var new: [String: IPVRF] = [:]
         for configuration in configurations { new[configuration.name] = configuration }
-        for name in vrfs.keys.sorted() where new[name] == nil { vrfs[name] = nil }
+        for name in vrfs.keys.sorted() where new[name] == nil {
+            guard let vrf = vrfs[name] else { continue }
+            releasedVRFs.insert(name)
+            bind(vrf, nil)
+            vrfs[name] = nil
+            mustRemoveUnconfigured = true
+        }
         for (name, configuration) in new.sorted(by: { $0.key < $1.key }) {
             guard let vrf = vrfs[name] else {
+                releasedVRFs.remove(name)
                 vrfs[name] = VRF(configuration)
                 continue
             }
             guard vrf.configuration != configuration else { continue }
+            if vrf.configuration.hasOwnDevice, !configuration.hasOwnDevice { releasedVRFs.insert(name) }
             vrf.configuration = configuration
             vrf.work.reset()
         }
         touchedVRFs.formUnion(new.keys)
+    }
+    /// Compares VRFs with their devices, and has the domains in them looked at where something changed.
+    func evaluateVRFs() {
+        let names = touchedVRFs.sorted()
+        touchedVRFs = []
+        for name in names { if let vrf = vrfs[name] { evaluate(vrf) } }
+    }
+    private func evaluate(_ vrf: VRF) {
+        if case .namespace = vrf.configuration.place { return }
+        let plan = vrfPlan(vrf)
+        vrf.plan = plan
+        if plan.operations.isEmpty {
+            vrf.work.finish(isSettled: plan.binding != nil)
+        } else {
+            change(vrf.work, plan.operations, isDamage: true)
+        }
+        bind(vrf, plan.binding)
+    }
+    func vrfPlan(_ vrf: VRF) -> VRFPlan {
+        // Who has a table comes before who only wants it; among these the name decides.
+        var claimed: [UInt32: String] = [:]
+        let isThere = vrf.plan?.device.map { $0.vrfTable != 0 } ?? false
+        for (name, other) in vrfs where name != vrf.name {
+            guard case .device(let table) = other.configuration.place else { continue }
+            let hasDevice = other.plan?.device.map { $0.vrfTable != 0 } ?? false
+            guard !isThere || hasDevice, name < vrf.name || hasDevice && !isThere || other.binding != nil else {
+                continue
+            }
+            if let wanted = table ?? other.plan?.table, wanted != 0 { claimed[wanted] = "VRF \(name)" }
+        }
+        return VRFPlan(vrf.configuration, links: links, claimed: claimed) { routesInTable($0) }
+    }
+    /// What others have in a table, in words.
+    private func routesInTable(_ table: UInt32) -> String? {
+        Observation.foreignRoutes(table, asking)
+    }
+    /// The VRF is there with another device or table, or is not there any more.
+    private func bind(_ vrf: VRF, _ binding: VRFBinding?) {
+        guard vrf.binding != binding else { return }
+        vrf.binding = binding
+        if let binding {
+            log.info("vrf.up", ["vrf": vrf.name, "table": "\(binding.table)"])
+        } else {
+            log.info("vrf.down", ["vrf": vrf.name, "reason": vrf.problem ?? "not configured"])
+        }
+        for (vni, domain) in domainsByVNI where domain.configuration?.routed?.vrf == vrf.name { touched.insert(vni) }
+    }
+    /// A device came, changed or went: VRFs of that name are looked at, and those that may wait for its table or for the table of one
+    /// that is gone.
+    func touchVRFs(_ link: Link) {
+        if vrfs[link.name] != nil { touchedVRFs.insert(link.name) }
+        guard link.vrfTable != 0 else { return }
+        for (name, vrf) in vrfs where vrf.binding == nil || vrf.binding?.table == link.vrfTable {
+            touchedVRFs.insert(name)
+        }
+    }
+
+    /// The configured IP-VRFs, sorted by name.
+    public func vrfStatus() -> [VRFStatus] {
+        vrfs.values.sorted { $0.name < $1.name }.map { vrf in
+            VRFStatus(
+                name: vrf.name, device: vrf.plan?.device?.name,
+                table: vrf.plan.flatMap { $0.table == 0 ? nil : $0.table }, isManaged: vrf.configuration.isManaged,
+                state: vrf.plan?.state ?? .waiting, problem: vrf.problem)
+        }
+    }
+}
+
+extension Observation {
+    /// The first routes of a table that neither evpnd nor the kernel made, in words; nil: none, or the table cannot be read.
+    static func foreignRoutes(_ table: UInt32, _ socket: NetlinkSocket) -> String? {
+        var found: [String] = []
+        var count = 0
+        for family in [Family.ipv4, Family.ipv6] {
+            try? socket.dump(
+                restart: { (found, count) = ([], 0) },
+                { $0.dumpRoutes(sequence: $1, family: family, table: table) },
+                { message in
+                    guard message.type == MessageType.newRoute,
+                        let route = TableRoute(decoding: message.payload), route.table == table,
+                        // RTPROT_KERNEL: what belongs to the addresses of a device that was in the VRF.
+                        route.proto != neighborProtocol, route.proto != 2
+                    else { return }
+                    count += 1
+                    if found.count < 3 { found.append("\(route.destination) proto \(route.proto)") }
+                })
+        }
+        guard count > 0 else { return nil }
+        return found.joined(separator: ", ") + (count > found.count ? " and \(count - found.count) more" : "")
     }
 }

@@ -127,6 +127,11 @@ enum LinkAttribute {
     /// Of the kind `vrf`.
     static let vrfTable: UInt16 = 1
 
+    /// Inside IFLA_AF_SPEC, under AF_INET: IFLA_INET_CONF, whose attributes are the numbers of settings when set, and which is an
+    /// array of all of them, from number 1 on, when told. IPV4_DEVCONF_FORWARDING is 1.
+    static let inetSettings: UInt16 = 1
+    static let inetForwarding: UInt16 = 1
+
     static let bridgeVLANFiltering: UInt16 = 7
     static let bridgeDefaultPVID: UInt16 = 39
     static let portLearning: UInt16 = 8
@@ -134,6 +139,7 @@ enum LinkAttribute {
     static let portNeighborSuppression: UInt16 = 32
 
     /// Inside IFLA_AF_SPEC of a message with the family AF_BRIDGE.
+    static let bridgeFlags: UInt16 = 0
     static let bridgeVLANInfo: UInt16 = 2
     static let bridgeTunnelInfo: UInt16 = 3
     static let tunnelID: UInt16 = 1
@@ -141,6 +147,14 @@ enum LinkAttribute {
 
     /// Inside IFLA_AF_SPEC, under AF_INET6: IN6_ADDR_GEN_MODE_NONE is 1.
     static let inet6AddressGenerationMode: UInt16 = 8
+}
+
+/// Attributes of RTM_NEWADDR (IFA_…).
+enum AddressAttribute {
+    static let address: UInt16 = 1
+    static let local: UInt16 = 2
+    static let flags: UInt16 = 8
+    static let proto: UInt16 = 11
 }
 
 /// Attributes of RTM_NEWVLAN (BRIDGE_VLANDB_…).

@@ -52,8 +52,12 @@ public struct NetlinkBatch: Sendable {
         put(change)
     }
     /// `struct ifaddrmsg`: family (1), prefix length (1), flags (1), scope (1), interface (4).
-    public mutating func addressHeader(family: UInt8 = 0, interface: UInt32 = 0) {
-        put(UInt32(family).littleEndianOnWire)
+    public mutating func addressHeader(
+        family: UInt8 = 0, prefixLength: UInt8 = 0, interface: UInt32 = 0
+    ) {
+        put(family)
+        put(prefixLength)
+        put(UInt16(0))
         put(interface)
     }
 

@@ -104,13 +104,17 @@ extension NetlinkBatch {
         // `struct br_vlan_msg`: family (1), reserved (3), interface (4).
         addressHeader(family: Family.bridge, interface: UInt32(bitPattern: interface))
     }
-    /// `bridge vlan add dev DEV vid VLAN [pvid untagged]` and, with a VNI, `bridge vlan add dev DEV vid VLAN tunnel_info id VNI`.
+    /// `bridge vlan add dev DEV vid VLAN [pvid untagged]` and, with a VNI, `bridge vlan add dev DEV vid VLAN tunnel_info id VNI`;
+    /// `self` for the bridge's own membership.
     public mutating func addVLAN(
-        sequence: UInt32, interface: Int32, vlan: UInt16, isAccess: Bool = false, vni: UInt32? = nil
+        sequence: UInt32, interface: Int32, vlan: UInt16, isAccess: Bool = false, isBridgeItself: Bool = false,
+        vni: UInt32? = nil
     ) {
         message(MessageType.setLink, [], sequence: sequence)
         linkHeader(family: Family.bridge, interface: interface)
         nest(LinkAttribute.families) { families in
+            // BRIDGE_FLAGS_SELF.
+            if isBridgeItself { families.attribute(LinkAttribute.bridgeFlags, UInt16(2)) }
             // BRIDGE_VLAN_INFO_PVID and …_UNTAGGED.
             families.vlanInfo(vlan, flags: isAccess ? 6 : 0)
             guard let vni else { return }
@@ -200,20 +204,67 @@ extension NetlinkBatch {
             }
         }
     }
+    /// `ip link add link LOWER name NAME [address MAC] type vlan id VLAN`.
+    public mutating func addVLANDevice(sequence: UInt32, name: String, lower: Int32, vlan: UInt16, mac: MACAddress?) {
+        message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
+        linkHeader()
+        attribute(LinkAttribute.name, name)
+        attribute(LinkAttribute.lower, UInt32(bitPattern: lower))
+        if let mac { attribute(LinkAttribute.address, mac) }
+        nest(LinkAttribute.info) { info in
+            info.attribute(LinkAttribute.infoKind, "vlan")
+            info.nest(LinkAttribute.infoData) { $0.attribute(LinkAttribute.vlanID, vlan) }
+        }
+    }
+    /// `ip link add NAME type vrf table TABLE`.
+    public mutating func addVRF(sequence: UInt32, name: String, table: UInt32) {
+        message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
+        linkHeader()
+        attribute(LinkAttribute.name, name)
+        nest(LinkAttribute.info) { info in
+            info.attribute(LinkAttribute.infoKind, "vrf")
+            info.nest(LinkAttribute.infoData) { $0.attribute(LinkAttribute.vrfTable, table) }
+        }
+    }
+    /// `ip address add IP/LENGTH dev DEV [nodad] proto N`. Kernels before 5.18 do not keep the protocol number.
+    public mutating func addAddress(
+        sequence: UInt32, interface: Int32, ip: IPAddress, prefixLength: UInt8, proto: UInt8
+    ) {
+        message(MessageType.newAddress, [.create, .exclusive], sequence: sequence)
+        addressHeader(ip, prefixLength, interface)
+        // Duplicate detection would find the same gateway on other VTEPs: IFA_F_NODAD.
+        if ip.isV6 { attribute(AddressAttribute.flags, UInt32(2)) }
+        attribute(AddressAttribute.proto, proto)
+    }
+    /// `ip address del IP/LENGTH dev DEV`.
+    public mutating func deleteAddress(sequence: UInt32, interface: Int32, ip: IPAddress, prefixLength: UInt8) {
+        message(MessageType.deleteAddress, [], sequence: sequence)
+        addressHeader(ip, prefixLength, interface)
+    }
+    private mutating func addressHeader(_ ip: IPAddress, _ prefixLength: UInt8, _ interface: Int32) {
+        addressHeader(
+            family: ip.isV6 ? Family.ipv6 : Family.ipv4, prefixLength: prefixLength,
+            interface: UInt32(bitPattern: interface))
+        attribute(AddressAttribute.local, ip)
+        attribute(AddressAttribute.address, ip)
+    }
     /// `ip link del DEV`.
     public mutating func deleteLink(sequence: UInt32, interface: Int32) {
         message(MessageType.deleteLink, [], sequence: sequence)
         linkHeader(interface: interface)
     }
-    /// `ip link set DEV [up] [mtu N] [master M] [alias A] [addrgenmode none] [name N]`. A device that was added in the same
+    /// `ip link set DEV [up] [mtu N] [master M] [alias A] [addrgenmode none] [name N] [address MAC]`, and
+    /// `sysctl net.ipv4.conf.DEV.forwarding`. A device that was added in the same
     /// batch is found by `byName`.
     public mutating func setLink(
         sequence: UInt32, interface: Int32 = 0, byName: String? = nil, isUp: Bool? = nil, mtu: UInt32? = nil,
-        master: Int32? = nil, alias: String? = nil, noAddressGeneration: Bool = false, rename: String? = nil
+        master: Int32? = nil, alias: String? = nil, noAddressGeneration: Bool = false, rename: String? = nil,
+        mac: MACAddress? = nil, forwardsIPv4: Bool? = nil
     ) {
         message(MessageType.newLink, [], sequence: sequence)
         linkHeader(interface: interface, flags: isUp == true ? 1 : 0, change: isUp == nil ? 0 : 1)
         if let name = byName ?? rename { attribute(LinkAttribute.name, name) }
+        if let mac { attribute(LinkAttribute.address, mac) }
         if let mtu { attribute(LinkAttribute.mtu, mtu) }
         if let master { attribute(LinkAttribute.master, UInt32(bitPattern: master)) }
         if let alias { attribute(LinkAttribute.alias, alias) }
@@ -221,6 +272,15 @@ extension NetlinkBatch {
             nest(LinkAttribute.families) { families in
                 families.nest(UInt16(Family.ipv6)) { inet6 in
                     inet6.attribute(LinkAttribute.inet6AddressGenerationMode, UInt8(1))
+                }
+            }
+        }
+        if let forwardsIPv4 {
+            nest(LinkAttribute.families) { families in
+                families.nest(UInt16(Family.ipv4)) { inet in
+                    inet.nest(LinkAttribute.inetSettings) { settings in
+                        settings.attribute(LinkAttribute.inetForwarding, UInt32(forwardsIPv4 ? 1 : 0))
+                    }
                 }
             }
         }

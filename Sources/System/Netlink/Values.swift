@@ -32,6 +32,8 @@ public struct Link: Hashable, Sendable {
     public var hasVLANFiltering = false
     /// 1 when addrgenmode is `none`; nil when the kernel did not tell.
     public var addressGenerationMode: UInt8?
+    /// Whether IPv4 packets that come in by it are forwarded; nil when the kernel did not tell. A change of it is not notified.
+    public var forwardsIPv4: Bool?
 
     public init(interface: Int32, name: String) {
         self.interface = interface
@@ -82,9 +84,17 @@ public struct Link: Hashable, Sendable {
             case LinkAttribute.protocolInfo where payload[0] == Family.bridge:
                 port = BridgePort(decoding: attribute.nested)
             case LinkAttribute.families:
-                for family in attribute.nested where family.type == UInt16(Family.ipv6) {
-                    for field in family.nested where field.type == LinkAttribute.inet6AddressGenerationMode {
-                        addressGenerationMode = field.u8
+                for family in attribute.nested {
+                    switch UInt8(truncatingIfNeeded: family.type) {
+                    case Family.ipv6:
+                        for field in family.nested where field.type == LinkAttribute.inet6AddressGenerationMode {
+                            addressGenerationMode = field.u8
+                        }
+                    case Family.ipv4:
+                        for field in family.nested where field.type == LinkAttribute.inetSettings {
+                            forwardsIPv4 = field.u32.map { $0 != 0 }
+                        }
+                    default: break
                     }
                 }
             default: break
@@ -251,23 +261,28 @@ public struct InterfaceAddress: Hashable, Sendable {
     public var interface: Int32
     public var ip: IPAddress
     public var prefixLength: UInt8
+    /// Who made it (IFA_PROTO, from kernel 5.18 on); 0: nobody said.
+    public var proto: UInt8
 
-    public init(interface: Int32, ip: IPAddress, prefixLength: UInt8) {
+    public init(interface: Int32, ip: IPAddress, prefixLength: UInt8, proto: UInt8 = 0) {
         self.interface = interface
         self.ip = ip
         self.prefixLength = prefixLength
+        self.proto = proto
     }
     public init?(decoding payload: UnsafeRawBufferPointer) {
         guard payload.count >= 8, payload[0] == Family.ipv4 || payload[0] == Family.ipv6 else { return nil }
         prefixLength = payload[1]
+        proto = 0
         interface = Int32(truncatingIfNeeded: payload.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
         var address: IPAddress?
         var local: IPAddress?
         for attribute in AttributeReader(payload, from: 8) {
             switch attribute.type {
-            case 1: address = attribute.ip
+            case AddressAttribute.address: address = attribute.ip
             // On point-to-point devices IFA_ADDRESS is the other end.
-            case 2: local = attribute.ip
+            case AddressAttribute.local: local = attribute.ip
+            case AddressAttribute.proto: proto = attribute.u8 ?? 0
             default: break
             }
         }

@@ -1,0 +1,120 @@
+// Which device is an IP-VRF's, and for managed ones, what has to be done to make it so. Pure: links in, commands out.
+
+import EVPN
+import NetTypes
+import Netlink
+
+struct VRFPlan: Equatable, Sendable {
+    /// Tables that evpnd takes by itself begin here.
+    static let firstTable: UInt32 = 1000
+
+    var operations: [LinkOperation] = []
+    /// Non-nil: the VRF can hold routes.
+    var binding: VRFBinding?
+    var state = DomainStatus.State.waiting
+    var problem: String?
+    /// The VRF device, whether usable or not.
+    var device: Link?
+    /// The table that it has or is to have; 0: not known yet.
+    var table: UInt32 = 0
+
+    /// `claimed`: the tables that other VRFs of the configuration have or want, by their number. `inUse`: what somebody else has in a
+    /// table, in words; nil: nothing. It is asked for few tables, and only when a device is to be made.
+    init(_ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], inUse: (UInt32) -> String? = { _ in nil }) {
+        switch vrf.place {
+        case .underlay:
+            (binding, state, table) = (.underlay, .up, VRFBinding.underlay.table)
+        case .namespace: break
+        case .device(let table):
+            if vrf.isManaged {
+                manage(vrf.name, table, links, claimed, inUse)
+            } else {
+                adopt(vrf.name, table, links, claimed)
+            }
+        }
+    }
+
+    private mutating func adopt(_ name: String, _ wanted: UInt32?, _ links: LinkTable, _ claimed: [UInt32: String]) {
+        guard let link = links[name] else { return problem = "no device \(name)" }
+        device = link
+        guard link.vrfTable != 0 else { return problem = "\(name) is \(VRFPlan.text(link)), not a VRF device" }
+        table = link.vrfTable
+        if let wanted, wanted != table { return problem = "\(name) has table \(table), not \(wanted)" }
+        if let other = claimed[table] { return problem = clash(name, other) }
+        bind(link, links)
+    }
+    private mutating func manage(
+        _ name: String, _ wanted: UInt32?, _ links: LinkTable, _ claimed: [UInt32: String], _ inUse: (UInt32) -> String?
+    ) {
+        let ours = links.sorted(links.marked[.vrf(name)]).first { $0.vrfTable != 0 }
+        if ours == nil, let link = links[name] {
+            device = link
+            return problem =
+                link.vrfTable != 0
+                ? "VRF device \(name) exists and was not made by evpnd"
+                : "\(name) exists, is \(VRFPlan.text(link)), and was not made by evpnd"
+        }
+        device = ours
+        guard let chosen = wanted ?? ours?.vrfTable ?? freeTable(links, claimed, inUse) else {
+            return problem = "no table is free from \(VRFPlan.firstTable) on"
+        }
+        table = chosen
+        guard chosen != 0, !(253...255).contains(chosen) else {
+            return problem = "table \(chosen) is one of the system's own"
+        }
+        if let other = claimed[chosen] { return problem = clash(name, other) }
+        if let other = links.sorted(links.vrfs[chosen]).first(where: { $0.interface != ours?.interface }) {
+            return problem = clash(name, "VRF device \(other.name)")
+        }
+        if let ours, ours.vrfTable == chosen { return correct(ours, name, links) }
+        if let users = inUse(chosen) {
+            return problem = "table \(chosen) of VRF \(name) has routes already: \(users)"
+        }
+        // The table of a device cannot be changed.
+        if let ours { operations.append(.delete(interface: ours.interface, name: ours.name)) }
+        operations.append(.addVRF(name: name, table: chosen, mark: DeviceMark(.vrf(name), isNew: true).alias))
+        problem = "the device is being made"
+    }
+    private func freeTable(_ links: LinkTable, _ claimed: [UInt32: String], _ inUse: (UInt32) -> String?) -> UInt32? {
+        // A bound for a host whose tables are all taken: each one asked for is a question to the kernel.
+        var questions = 1000
+        for table in VRFPlan.firstTable..<VRFPlan.firstTable + 100_000
+        where claimed[table] == nil && links.vrfs[table] == nil {
+            questions -= 1
+            if inUse(table) == nil { return table }
+            if questions == 0 { return nil }
+        }
+        return nil
+    }
+    private mutating func correct(_ link: Link, _ name: String, _ links: LinkTable) {
+        if link.name != name { operations.append(.rename(interface: link.interface, from: link.name, to: name)) }
+        if link.forwardsIPv4 == false { operations.append(.forwardIPv4(interface: link.interface, name: name)) }
+        // Only once: a device that the operator sets down stays down.
+        if DeviceMark(link.alias)?.isNew == true {
+            let mark = DeviceMark(.vrf(name), isNew: false).alias
+            operations.append(.activate(interface: link.interface, name: name, mark: mark))
+            return problem = "the device is being made"
+        }
+        bind(link, links)
+    }
+    private mutating func bind(_ link: Link, _ links: LinkTable) {
+        if let other = links.sorted(links.vrfs[link.vrfTable]).first(where: { $0.interface != link.interface }) {
+            return problem = clash(link.name, "VRF device \(other.name)")
+        }
+        guard link.isUp else {
+            state = .down
+            return problem = "\(link.name) is down"
+        }
+        state = .up
+        binding = VRFBinding(interface: link.interface, table: link.vrfTable)
+        if link.forwardsIPv4 == false, operations.isEmpty {
+            problem = "IPv4 forwarding is off: sysctl -w net/ipv4/conf/\(link.name)/forwarding=1"
+        }
+    }
+    private func clash(_ name: String, _ other: String) -> String {
+        "table \(table) is that of VRF \(name) and of \(other)"
+    }
+    private static func text(_ link: Link) -> String {
+        link.kind.isEmpty ? "a network device" : "a device of the kind \(link.kind)"
+    }
+}
