@@ -17,7 +17,10 @@ extension LinuxDataplane {
         }
         for link in [old, link] { if let link { touch(link) } }
         if old?.master != link?.master { staleVLANs.insert(interface) }
-        if old?.hasVLANFiltering != link?.hasVLANFiltering { staleVLANs.formUnion(links.ports[interface] ?? []) }
+        if old?.hasVLANFiltering != link?.hasVLANFiltering {
+            staleVLANs.formUnion(links.ports[interface] ?? [])
+            staleVLANs.insert(interface)
+        }
         if old?.mtu != link?.mtu || old?.flags != link?.flags || old?.master != link?.master { touchUnderlay() }
         scheduleEvaluation()
     }
@@ -81,7 +84,8 @@ extension LinuxDataplane {
 
     func scheduleEvaluation() {
         guard !isEvaluationScheduled,
-            !touched.isEmpty || !touchedVRFs.isEmpty || mustRemoveUnconfigured || mustEvaluateShared || !staleVLANs.isEmpty
+            !touched.isEmpty || !touchedVRFs.isEmpty || mustRemoveUnconfigured || mustEvaluateShared
+                || !staleVLANs.isEmpty
         else { return }
         isEvaluationScheduled = true
         loop.afterRound { [weak self] in
@@ -134,12 +138,17 @@ extension LinuxDataplane {
         staleVLANs = []
         for interface in interfaces.sorted() {
             var table: VLANTable?
-            if let link = links[interface], links[link.master]?.hasVLANFiltering == true {
+            if let link = links[interface],
+                link.hasVLANFiltering || links[link.master]?.hasVLANFiltering == true
+            {
                 table = Observation.vlans(interface, asking)[interface]
             }
             guard table != links.vlans[interface] else { continue }
             for vni in links.setVLANs(interface, table) { if let vni = VNI(vni) { touched.insert(vni) } }
-            if links[interface]?.vxlan?.collectsMetadata == false { touch(interface: interface) }
+            // Of a bridge: its own VLANs, which its VLAN devices need.
+            if links[interface]?.isBridge == true || links[interface]?.vxlan?.collectsMetadata == false {
+                touch(interface: interface)
+            }
             if !sharedPlaces.isEmpty, links[interface].map({ sharedNames.contains($0.name) }) == true {
                 mustEvaluateShared = true
             }

@@ -42,12 +42,21 @@ struct DevicePlan: Equatable, Sendable {
     var bridge: Link?
     var vtep: IPAddress?
 
-    /// `shared`: what has become of the bridge for many VNIs.
-    init(_ domain: BroadcastDomain, defaultVTEP: IPAddress?, links: LinkTable, shared: SharedPlan? = nil) {
+    /// `shared`: what has become of the bridge for many VNIs. `routed`: what there is to know for its layer-3 interface.
+    init(
+        _ domain: BroadcastDomain, defaultVTEP: IPAddress?, links: LinkTable, shared: SharedPlan? = nil,
+        routed: RoutedView = RoutedView()
+    ) {
         switch domain.device {
-        case .adopted(let name): adopt(domain, name: name, defaultVTEP: defaultVTEP, links: links)
-        case .managed(let device): manage(domain, device, vtep: domain.vtep ?? defaultVTEP, links: links)
-        case .managedVLAN: place(domain, shared, links: links)
+        case .adopted(let name):
+            adopt(domain, name: name, defaultVTEP: defaultVTEP, links: links)
+            checkRouted(domain, routed, links)
+        case .managed(let device):
+            manage(domain, device, vtep: domain.vtep ?? defaultVTEP, links: links)
+            route(domain, routed, links)
+        case .managedVLAN:
+            place(domain, shared, links: links)
+            route(domain, routed, links)
         }
     }
 
@@ -148,8 +157,9 @@ struct DevicePlan: Equatable, Sendable {
         if bridge == nil {
             operations.append(
                 .addBridge(
-                    name: device.bridgeName, mac: DevicePlan.bridgeAddress(vtep, domain.vni.rawValue),
-                    filtersVLANs: false, mark: newMark))
+                    name: device.bridgeName,
+                    mac: domain.routed?.mac ?? DevicePlan.bridgeAddress(vtep, domain.vni.rawValue), filtersVLANs: false,
+                    mark: newMark))
         }
         // VNI and port cannot be changed in place, nor the address family.
         if let link = vxlan, let now = link.vxlan,
@@ -167,7 +177,7 @@ struct DevicePlan: Equatable, Sendable {
         if let bridge {
             correct(bridge, name: device.bridgeName, vni: domain.vni)
             if let vxlan = self.vxlan {
-                correctVXLAN(vxlan, device, bridge: bridge, vtep: vtep, mtu: mtu, vni: domain.vni)
+                correctVXLAN(vxlan, device, bridge: bridge, vtep: vtep, mtu: mtu, domain)
             }
             for name in device.members {
                 guard let member = links[name], member.master != bridge.interface else { continue }
@@ -215,10 +225,10 @@ struct DevicePlan: Equatable, Sendable {
         }
     }
     private mutating func correctVXLAN(
-        _ link: Link, _ device: ManagedDevice, bridge: Link, vtep: IPAddress, mtu: UInt32, vni: VNI
+        _ link: Link, _ device: ManagedDevice, bridge: Link, vtep: IPAddress, mtu: UInt32, _ domain: BroadcastDomain
     ) {
         let (index, name) = (link.interface, device.vxlanName)
-        correct(link, name: name, vni: vni)
+        correct(link, name: name, vni: domain.vni)
         if link.mtu != mtu { operations.append(.setMTU(interface: index, name: name, mtu: mtu)) }
         if link.vxlan?.local != vtep { operations.append(.setLocal(interface: index, name: name, local: vtep)) }
         if link.vxlan?.isLearning == true { operations.append(.setNoLearning(interface: index, name: name)) }
@@ -226,14 +236,19 @@ struct DevicePlan: Equatable, Sendable {
             operations.append(
                 .enslave(interface: index, name: name, bridge: bridge.interface, bridgeName: device.bridgeName))
         }
-        if link.master != bridge.interface || link.port?.isLearning != false || link.port?.suppressesNeighbors != true {
-            operations.append(.setPort(interface: index, name: name, mapsVLANs: false))
+        // Nobody asks for addresses in an L3 VNI.
+        let suppresses = !domain.isTransit
+        if link.master != bridge.interface || link.port?.isLearning != false
+            || link.port?.suppressesNeighbors != suppresses
+        {
+            operations.append(
+                .setPort(interface: index, name: name, suppressesNeighbors: suppresses, mapsVLANs: false))
         }
         // Last, so that no packet passes before the port is right. Only once: a device that the operator sets down stays
         // down.
         if DeviceMark(link.alias)?.isNew == true {
             operations.append(
-                .activate(interface: index, name: name, mark: DeviceMark(.vni(vni), isNew: false).alias))
+                .activate(interface: index, name: name, mark: DeviceMark(.vni(domain.vni), isNew: false).alias))
         }
     }
 }

@@ -47,6 +47,8 @@ struct DeviceOutcome: Sendable {
     /// The first one.
     var failure: String?
     var failures: [VNI: String] = [:]
+    /// Of a layer-3 interface.
+    var addedAddresses: Set<SubnetAddress> = []
     /// The devices as they are afterwards.
     var links: [Link] = []
 }
@@ -85,7 +87,10 @@ extension LinuxDataplane {
             let refused = socket.transact(operation.requestCount) { batch, index, sequence in
                 operation.encode(&batch, request: index, sequence: sequence)
             }
-            guard let first = refused.first else { continue }
+            guard let first = refused.first else {
+                if case .addAddress(_, _, let address) = operation { outcome.addedAddresses.insert(address) }
+                continue
+            }
             var text = "\(operation): \(first.failure)"
             // EOPNOTSUPP: no such kind of device, and no module for it.
             if case .addVRF(let name, _, _) = operation, first.failure.code == 95 {
@@ -124,6 +129,7 @@ extension LinuxDataplane {
             update(link.interface, known)
         }
         work.isChanging = false
+        if case .vni(let vni) = owner { domainsByVNI[vni]?.setAddresses.formUnion(outcome.addedAddresses) }
         if let failure = outcome.failure, failure != work.failure {
             log.warning("dataplane.device.refused", ["vni": work.name, "reason": failure])
         }

@@ -12,7 +12,7 @@ extension LinuxDataplane {
             if let devices = domain.devices, links[devices.vxlan]?.isUp != true { unbind(domain) }
             return
         }
-        let plan = DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan)
+        let plan = devicePlan(domain, configuration)
         domain.plan = plan
         if plan.operations.isEmpty {
             domain.work.finish(isSettled: plan.binding != nil)
@@ -20,6 +20,38 @@ extension LinuxDataplane {
             change(domain.work, plan.operations, isDamage: plan.operations.contains { $0.concerns(plan.vxlan) })
         }
         follow(domain, plan.binding)
+    }
+    func devicePlan(_ domain: Domain, _ configuration: BroadcastDomain) -> DevicePlan {
+        var view = RoutedView()
+        if let routed = configuration.routed {
+            let vrf = routed.vrf.flatMap { vrfs[$0] }
+            view.vrf = vrf?.binding
+            view.vrfProblem = vrf?.problem ?? vrf.map { _ in "starting" }
+            view.isLocalMAC = isLocalMAC(domain, routed)
+        }
+        view.previousVRF = domain.previousVRF
+        view.setAddresses = domain.setAddresses
+        return DevicePlan(
+            configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan, routed: view)
+    }
+    /// Whether the bridge takes frames to the address of its VLAN device, when it is another than its own, for the host's.
+    private func isLocalMAC(_ domain: Domain, _ routed: RoutedInterface) -> Bool {
+        guard case .managedVLAN = domain.configuration?.device, let bridge = sharedPlan?.bridge,
+            let vlan = sharedPlan?.vlans[domain.vni],
+            let upper = links.uppers[DeviceNumber(bridge.interface, UInt32(vlan))],
+            let mac = routed.mac ?? links[upper]?.address, mac != bridge.address
+        else { return true }
+        var isLocal = false
+        _ = asking.transact(
+            1,
+            reply: { _, message in
+                guard let entry = FDBEntry(decoding: message.payload) else { return }
+                isLocal = entry.interface == bridge.interface && entry.state.contains(.permanent)
+            },
+            { batch, _, sequence in
+                batch.getFDB(sequence: sequence, interface: bridge.interface, mac: mac, bridgeVLAN: vlan)
+            })
+        return isLocal
     }
     /// Compares the bridge for many VNIs with the configuration, and has the domains in it looked at where something changed.
     func evaluateShared() {
@@ -61,10 +93,6 @@ extension LinuxDataplane {
             {
                 domain.devices = binding
                 domain.table.binding = binding
-                if old.vtep != binding.vtep {
-                    domain.reported = LocalDomain(vtep: binding.vtep, device: deviceText(binding))
-                    emit(.domain(domain.vni, domain.reported))
-                }
                 if old.neighborInterface != binding.neighborInterface {
                     moveNeighbors(domain, from: old.neighborInterface)
                 }
@@ -91,11 +119,27 @@ extension LinuxDataplane {
                 domain.table.forgetNeighbors()
             }
         }
-        let text = deviceText(binding)
-        if domain.isUp, domain.reported?.device != text {
-            domain.reported?.device = text
-            emit(.domain(domain.vni, domain.reported))
+        if domain.isUp { report(domain, binding) }
+    }
+    /// Tells the control plane of the domain where something about it has changed.
+    func report(_ domain: Domain, _ devices: DeviceBinding) {
+        let local = localDomain(domain, devices)
+        guard domain.reported != local else { return }
+        domain.reported = local
+        emit(.domain(domain.vni, local))
+    }
+    private func localDomain(_ domain: Domain, _ devices: DeviceBinding) -> LocalDomain {
+        var local = LocalDomain(vtep: devices.vtep, device: deviceText(devices))
+        guard devices.isBridged, let link = links[devices.neighborInterface], link.isUp else { return local }
+        let routed = domain.configuration?.routed
+        if let master = links[link.master], master.vrfTable != 0, master.isUp {
+            // One that is configured and cannot be used is none.
+            if vrfs[master.name].map({ $0.binding != nil }) ?? true { local.vrf = master.name }
+        } else if link.master == 0, let name = routed?.vrf, vrfs[name]?.binding == .underlay {
+            local.vrf = name
         }
+        if local.vrf != nil || routed != nil { local.routerMAC = link.address }
+        return local
     }
 
     private func place(_ domain: Domain, _ binding: DeviceBinding) {
@@ -149,6 +193,18 @@ extension LinuxDataplane {
 
     // MARK: Managed devices
 
+    /// Whether a device that was made for the VNI is what its configuration asks for now.
+    private func isUsed(_ interface: Int32, _ vni: VNI) -> Bool {
+        guard let link = links[interface], let configuration = domainsByVNI[vni]?.configuration else { return false }
+        switch configuration.device {
+        case .adopted: return false
+        case .managed: return link.vlan == 0
+        case .managedVLAN:
+            return link.vlan != 0 && configuration.routed != nil && link.lower == sharedPlan?.bridge?.interface
+                && link.vlan == sharedPlan?.vlans[vni]
+        }
+    }
+
     /// Deletes devices with our mark whose domain is not managed any more: at once when it left the configuration in this
     /// process's life, otherwise when pruning is allowed.
     func removeUnconfigured() {
@@ -159,7 +215,9 @@ extension LinuxDataplane {
             switch owner {
             case .vni(let vni):
                 guard mayPrune || released.contains(vni) else { continue }
-                if case .managed = domainsByVNI[vni]?.configuration?.device { continue }
+                let unused = interfaces.filter { !isUsed($0, vni) }
+                unwanted.formUnion(unused.subtracting(removing))
+                continue
             case .vrf(let name):
                 guard mayPrune || releasedVRFs.contains(name) else { continue }
                 if vrfs[name]?.configuration.hasOwnDevice == true { continue }

@@ -25,6 +25,9 @@ final class Domain {
     var localNeighbors: [IPAddress: LocalNeighbor] = [:]
     /// Facts were left out because there were too many; said once.
     var isFull = false
+    /// Of the layer-3 interface: addresses that this process has set, and the VRF that it was configured to be in before.
+    var setAddresses: Set<SubnetAddress> = []
+    var previousVRF: String?
     /// The devices' own addresses that are announced as local.
     var ownMACs: [MACAddress: LocalMAC] = [:]
     var ownNeighbors: [IPAddress: LocalNeighbor] = [:]
@@ -45,4 +48,5 @@ final class Domain {
     }
     var problem: String? { work.failure ?? plan?.problem }
     var isUp: Bool { reported != nil }
+    var isTransit: Bool { configuration?.isTransit == true }
 }

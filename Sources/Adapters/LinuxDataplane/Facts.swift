@@ -257,6 +257,8 @@ extension LinuxDataplane {
         return true
     }
     func setLocal(_ mac: MACAddress, _ port: Domain.LocalPort?, in domain: Domain) {
+        // In an L3 VNI nobody but routers is expected, and those are not learned.
+        guard !domain.isTransit else { return }
         if port != nil, domain.localMACs[mac] == nil, isFull(domain, domain.localMACs.count) { return }
         domain.localMACs[mac] = port
         if port?.isStatic == true {
@@ -268,6 +270,7 @@ extension LinuxDataplane {
         if domain.isUp { emit(.mac(MACKey(vni: domain.vni, mac: mac), localMAC(mac, domain))) }
     }
     func setLocal(_ ip: IPAddress, _ neighbor: LocalNeighbor?, in domain: Domain) {
+        guard !domain.isTransit else { return }
         if neighbor != nil, domain.localNeighbors[ip] == nil, isFull(domain, domain.localNeighbors.count) { return }
         domain.localNeighbors[ip] = neighbor
         if domain.isUp {
@@ -284,7 +287,9 @@ extension LinuxDataplane {
     func updateOwnAddresses(_ domain: Domain) {
         var macs: [MACAddress: LocalMAC] = [:]
         var neighbors: [IPAddress: LocalNeighbor] = [:]
-        if let devices = domain.devices, let link = links[devices.neighborInterface], let mac = link.address {
+        if !domain.isTransit, let devices = domain.devices, let link = links[devices.neighborInterface],
+            let mac = link.address
+        {
             let addresses = (links.addresses[link.interface] ?? []).map(\.ip)
             if devices.neighborInterface != devices.vxlan {
                 if addresses.contains(where: { !$0.isLinkLocal }) {

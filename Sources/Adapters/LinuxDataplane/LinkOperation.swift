@@ -62,7 +62,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     case setNoLearning(interface: Int32, name: String)
     case noAddressGeneration(interface: Int32, name: String)
     case enslave(interface: Int32, name: String, bridge: Int32, bridgeName: String)
-    case setPort(interface: Int32, name: String, mapsVLANs: Bool)
+    case setPort(interface: Int32, name: String, suppressesNeighbors: Bool, mapsVLANs: Bool)
     case filterVLANs(interface: Int32, name: String)
     /// The VLAN, and its mapping to the VNI.
     case mapVLAN(interface: Int32, name: String, vlan: UInt16, vni: VNI)
@@ -98,8 +98,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .setNoLearning(_, let name): "ip link set \(name) type vxlan nolearning"
         case .noAddressGeneration(_, let name): "ip link set \(name) addrgenmode none"
         case .enslave(_, let name, _, let bridge): "ip link set \(name) master \(bridge)"
-        case .setPort(_, let name, let mapsVLANs):
-            "bridge link set dev \(name) learning off neigh_suppress on\(mapsVLANs ? " vlan_tunnel on" : "")"
+        case .setPort(_, let name, let suppresses, let mapsVLANs):
+            "bridge link set dev \(name) learning off neigh_suppress \(suppresses ? "on" : "off")\(mapsVLANs ? " vlan_tunnel on" : "")"
         case .filterVLANs(_, let name): "ip link set \(name) type bridge vlan_filtering 1 vlan_default_pvid 0"
         case .mapVLAN(_, let name, let vlan, let vni):
             "bridge vlan add dev \(name) vid \(vlan); bridge vlan add dev \(name) vid \(vlan) tunnel_info id \(vni)"
@@ -145,9 +145,10 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             batch.setLink(sequence: sequence, interface: interface, noAddressGeneration: true)
         case .enslave(let interface, _, let bridge, _):
             batch.setLink(sequence: sequence, interface: interface, master: bridge)
-        case .setPort(let interface, _, let mapsVLANs):
+        case .setPort(let interface, _, let suppresses, let mapsVLANs):
             batch.setBridgePort(
-                sequence: sequence, interface: interface, learning: false, suppressNeighbors: true, mapsVLANs: mapsVLANs
+                sequence: sequence, interface: interface, learning: false, suppressNeighbors: suppresses,
+                mapsVLANs: mapsVLANs
             )
         case .filterVLANs(let interface, _): batch.filterVLANs(sequence: sequence, interface: interface)
         case .mapVLAN(let interface, _, let vlan, let vni):
@@ -189,7 +190,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .addBridge(let name, _, _, _), .addVXLAN(let name, _, _, _, _, _), .rename(_, _, let name),
             .setMTU(_, let name, _), .setLocal(_, let name, _), .setNoLearning(_, let name),
-            .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name, _),
+            .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name, _, _),
             .filterVLANs(_, let name), .activate(_, let name, _), .addVLANDevice(let name, _, _, _, _, _),
             .addVRF(let name, _, _), .release(_, let name), .setMAC(_, let name, _), .forwardIPv4(_, let name):
             name

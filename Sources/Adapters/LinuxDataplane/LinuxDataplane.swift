@@ -158,6 +158,11 @@ public final class LinuxDataplane {
             case (.managed, .managed), (.managedVLAN, .managedVLAN), (.adopted, _), (nil, _): break
             default: released.insert(vni)
             }
+            if let old = domain.configuration {
+                if old.isTransit != configuration.isTransit { unbind(domain) }
+                if old.routed != nil, configuration.routed == nil { released.insert(vni) }
+                if let name = old.routed?.vrf, name != configuration.routed?.vrf { domain.previousVRF = name }
+            }
             domain.configuration = configuration
             domain.work.reset()
         }

@@ -209,8 +209,7 @@ extension LinuxDataplane {
             log.info(
                 "domain.up",
                 ["vni": "\(vni)", "device": deviceText(devices), "vtep": "\(devices.vtep)"])
-            domain.reported = LocalDomain(vtep: devices.vtep, device: deviceText(devices))
-            emit(.domain(vni, domain.reported))
+            report(domain, devices)
             reportAll(domain)
         }
         due(domain)

@@ -92,7 +92,7 @@ struct SharedPlan: Equatable, Sendable {
         if !isPort || vxlan.port?.isLearning != false || vxlan.port?.suppressesNeighbors != true
             || vxlan.port?.mapsVLANs != true
         {
-            operations.append(.setPort(interface: index, name: name, mapsVLANs: true))
+            operations.append(.setPort(interface: index, name: name, suppressesNeighbors: true, mapsVLANs: true))
         }
         activate(bridge, device.bridgeName)
         activate(vxlan, device.vxlanName)

@@ -178,8 +178,7 @@ extension LinuxDataplane {
         }
         for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) {
             if let configuration = domain.configuration {
-                lines += DevicePlan(configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan)
-                    .operations.map(\.description)
+                lines += devicePlan(domain, configuration).operations.map(\.description)
             }
             lines += domain.table.pendingOperations().map { $0.text(device: links.name(of: $0.interface)) }
         }

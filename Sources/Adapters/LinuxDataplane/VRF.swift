@@ -13,8 +13,7 @@ struct VRFBinding: Equatable, Sendable {
     /// The routing table's number.
     var table: UInt32
 
-    /// RT_TABLE_MAIN.
-    static let underlay = VRFBinding(interface: 0, table: 254)
+    static let underlay = VRFBinding(interface: 0, table: RouteTable.main)
 }
 
 final class VRF {
@@ -105,16 +104,18 @@ extension LinuxDataplane {
         bind(vrf, plan.binding)
     }
     func vrfPlan(_ vrf: VRF) -> VRFPlan {
-        // Who has a table comes before who only wants it; among these the name decides.
+        // Who has a table comes before who was told to use it, and that before who takes any; among equals the name decides.
+        func claim(_ vrf: VRF) -> (rank: Int, table: UInt32)? {
+            guard case .device(let wanted) = vrf.configuration.place else { return nil }
+            let table = links[vrf.name]?.vrfTable ?? 0
+            if table != 0, wanted == nil || wanted == table { return (0, table) }
+            return wanted.map { (1, $0) } ?? (2, vrf.plan?.table ?? 0)
+        }
+        guard let own = claim(vrf) else { return VRFPlan(vrf.configuration, links: links) }
         var claimed: [UInt32: String] = [:]
-        let isThere = vrf.plan?.device.map { $0.vrfTable != 0 } ?? false
         for (name, other) in vrfs where name != vrf.name {
-            guard case .device(let table) = other.configuration.place else { continue }
-            let hasDevice = other.plan?.device.map { $0.vrfTable != 0 } ?? false
-            guard !isThere || hasDevice, name < vrf.name || hasDevice && !isThere || other.binding != nil else {
-                continue
-            }
-            if let wanted = table ?? other.plan?.table, wanted != 0 { claimed[wanted] = "VRF \(name)" }
+            guard let theirs = claim(other), (theirs.rank, name) < (own.rank, vrf.name) else { continue }
+            claimed[theirs.table] = "VRF \(name)"
         }
         return VRFPlan(vrf.configuration, links: links, claimed: claimed) { routesInTable($0) }
     }
@@ -164,13 +165,13 @@ extension Observation {
                 restart: { (found, count) = ([], 0) },
                 { $0.dumpRoutes(sequence: $1, family: family, table: table) },
                 { message in
-                    guard message.type == MessageType.newRoute,
-                        let route = TableRoute(decoding: message.payload), route.table == table,
-                        // RTPROT_KERNEL: what belongs to the addresses of a device that was in the VRF.
-                        route.proto != neighborProtocol, route.proto != 2
+                    guard message.type == MessageType.newRoute, let route = Route(decoding: message.payload),
+                        route.table == table, !route.isCloned,
+                        // The kernel's own belong to the addresses of a device that was in the VRF.
+                        route.proto != neighborProtocol, route.proto != RouteProtocol.kernel
                     else { return }
                     count += 1
-                    if found.count < 3 { found.append("\(route.destination) proto \(route.proto)") }
+                    if found.count < 3 { found.append("\(route.prefix) proto \(route.proto)") }
                 })
         }
         guard count > 0 else { return nil }
