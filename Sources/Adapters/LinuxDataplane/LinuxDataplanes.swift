@@ -71,6 +71,8 @@ public final class LinuxDataplanes {
     public var statistics: DataplaneStatistics { host.statistics }
     /// The configured domains, sorted by VNI.
     public func domains() -> [DomainStatus] { host.domains() }
+    /// The configured IP-VRFs, sorted by name.
+    public func vrfStatus() -> [VRFStatus] { host.vrfStatus() }
 
     /// Removes every entry and device of ours, blocking; returns what was done, as commands, each refusal with the kernel's
     /// reason. The dataplanes are closed first: they would put everything back.
