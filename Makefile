@@ -1,7 +1,8 @@
 # Two commands matter: `make demo` and `make test`. Both install the Debian packages they need (packages.txt) and build.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-RELEASE := swift build -c release --static-swift-stdlib
+# Compressed, the lines of the source that a backtrace names cost 4 MB instead of 13.
+RELEASE := swift build -c release --static-swift-stdlib -Xlinker --compress-debug-sections=zlib
 PREFIX ?= /usr/local
 
 .PHONY: build packages-build packages-run packages-test packages-image demo lab lab-down test check unit integration fuzz bench tidy install image clean

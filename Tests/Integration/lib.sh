@@ -67,6 +67,26 @@ start_evpnd() { # NODE, configuration in $T/NODE.yaml
     echo $! >"$T/$1.pid"
     await 10 "control socket of $1" test -S "$T/$1.sock"
 }
+configure_vtep() { # NODE ADDRESS NEIGHBOR…, the rest of the file on standard input : a VTEP of AS 65000 with these internal neighbors
+    {
+        printf 'node: {vtep: %s}\nbgp:\n  global: {asn: 65000}\n  neighbors:\n' "$2"
+        for neighbor in "${@:3}"; do
+            printf '    - config: {neighborAddress: %s, peerAsn: 65000}\n      timers: {config: {connectRetry: 1}}\n' "$neighbor"
+        done
+        cat
+    } >"$T/$1.yaml"
+}
+configure_reflector() { # NODE ADDRESS : everybody in 10.99.0.0/24 is its client
+    cat >"$T/$1.yaml" <<C
+node: {vtep: $2}
+bgp:
+  global: {asn: 65000}
+  peerGroups:
+    - config: {peerGroupName: vteps, peerAsn: 65000}
+      routeReflector: {routeReflectorClient: true}
+  dynamicNeighbors: [{prefix: 10.99.0.0/24, peerGroup: vteps}]
+C
+}
 established() { ctl "$1" show neighbors --json | jq -e "map(select(.state == \"established\")) | length >= ${2:-1}"; }
 settled() { ctl "$1" plan | grep '^nothing'; }
 pings() { on "$1" ping -c 1 -W 1 -q "$2"; }
@@ -89,4 +109,66 @@ start_frr() { # NODE, configuration in $T/NODE.conf
     on "$1" /usr/lib/frr/bgpd -d -N "$ns" -A 127.0.0.1 -f /dev/null
     on "$1" vtysh -N "$ns" -b >/dev/null 2>&1
 }
+configure_frr_client() { # NODE ADDRESS : an FRR VTEP of AS 65000, client of 10.99.0.1
+    cat >"$T/$1.conf" <<C
+router bgp 65000
+ bgp router-id $2
+ no bgp default ipv4-unicast
+ neighbor 10.99.0.1 remote-as 65000
+ neighbor 10.99.0.1 timers connect 1
+ address-family l2vpn evpn
+  neighbor 10.99.0.1 activate
+  advertise-all-vni
+ exit-address-family
+C
+}
 frr() { on "$1" vtysh -N "$P-$1" -c "$2"; }
+gobgpd=${EVPND_GOBGPD:-gobgpd}
+start_gobgpd() { # NODE [OPTION…], configuration in $T/NODE.toml, if there is one
+    local file=()
+    [ -e "$T/$1.toml" ] && file=(-f "$T/$1.toml")
+    ip netns exec "$P-$1" "$gobgpd" "${file[@]}" --pprof-disable "${@:2}" >>"$T/$1.gobgpd.log" 2>&1 &
+    echo $! >"$T/$1.gobgpd.pid"
+}
+kill_gobgpd() { kill -9 "$(cat "$T/$1.gobgpd.pid")"; }
+configure_gobgp_hub() { # NODE FAMILY [LINES-OF-THE-GROUP [LINES-OF-THE-FAMILY]] : 10.99.0.1, everybody in 10.99.0.0/24 is its client
+    cat >"$T/$1.toml" <<C
+[global.config]
+  as = 65000
+  router-id = "10.99.0.1"
+[[peer-groups]]
+  [peer-groups.config]
+    peer-group-name = "clients"
+    peer-as = 65000
+  [peer-groups.route-reflector.config]
+    route-reflector-client = true
+    route-reflector-cluster-id = "10.99.0.1"
+${3:-}
+  [[peer-groups.afi-safis]]
+    [peer-groups.afi-safis.config]
+      afi-safi-name = "$2"
+${4:-}
+[[dynamic-neighbors]]
+  [dynamic-neighbors.config]
+    prefix = "10.99.0.0/24"
+    peer-group = "clients"
+C
+}
+configure_gobgp_client() { # NODE ADDRESS FAMILY [LINES-OF-GLOBAL [LINES-OF-TIMERS]] : of 10.99.0.1
+    cat >"$T/$1.toml" <<C
+[global.config]
+  as = 65000
+  router-id = "$2"
+${4:-}
+[[neighbors]]
+  [neighbors.config]
+    neighbor-address = "10.99.0.1"
+    peer-as = 65000
+  [neighbors.timers.config]
+    connect-retry = 1
+${5:-}
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "$3"
+C
+}

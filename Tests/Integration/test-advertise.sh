@@ -3,14 +3,7 @@
 core
 for i in 1 2; do
     node v$i 10.99.0.$i/24
-    other=$((3 - i))
-    cat >"$T/v$i.yaml" <<C
-node: {vtep: 10.99.0.$i}
-bgp:
-  global: {asn: 65000}
-  neighbors: [{config: {neighborAddress: 10.99.0.$other, peerAsn: 65000}, timers: {config: {connectRetry: 1}}}]
-vnis: [{vni: 100, managed: true}]
-C
+    configure_vtep v$i 10.99.0.$i 10.99.0.$((3 - i)) <<<"vnis: [{vni: 100, managed: true}]"
     start_evpnd v$i
 done
 await 20 'the session' established v1

@@ -42,10 +42,8 @@ bgp:
 compatibility: {macTunnels: true, prefixVTEPs: true, importWithoutTarget: true}
 vnis: [{vni: 22001, managed: true}, {vni: 22002, managed: true}]
 C
-for n in hub v3; do
-    ip netns exec "$P-$n" gobgpd -f "$T/$n.toml" --pprof-disable >"$T/gobgpd-$n.log" 2>&1 &
-    echo $! >"$T/gobgpd-$n.pid"
-done
+start_gobgpd hub
+start_gobgpd v3
 start_evpnd v2
 gobgp() { on v3 gobgp global rib "$1" -a evpn "${@:2}"; }
 await 40 'the session of evpnd with the hub' established v2
@@ -66,5 +64,5 @@ gone() { ! fdb "$1" "$2"; }
 await 15 'the MAC is gone' gone 22001 '02:20:20:03:01:01'
 await 15 'the member is gone' gone 22002 '00:00:00:00:00:00 dst 10.99.0.3'
 # The hypervisor dies: nothing of it is left.
-kill -9 "$(cat "$T/gobgpd-v3.pid")"
+kill_gobgpd v3
 await 60 'everything of the dead hypervisor is gone' gone 22001 'dst 10.99.0.3'

@@ -7,27 +7,9 @@ for i in 2 3; do
     vxlan f$i 100 10.99.0.$i
     host h$i f$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
     ip -n "$P-f$i" link set p$i master br100
-    cat >"$T/f$i.conf" <<C
-router bgp 65000
- bgp router-id 10.99.0.$i
- no bgp default ipv4-unicast
- neighbor 10.99.0.1 remote-as 65000
- neighbor 10.99.0.1 timers connect 1
- address-family l2vpn evpn
-  neighbor 10.99.0.1 activate
-  advertise-all-vni
- exit-address-family
-C
+    configure_frr_client f$i 10.99.0.$i
 done
-cat >"$T/rr.yaml" <<C
-node: {vtep: 10.99.0.1}
-bgp:
-  global: {asn: 65000}
-  peerGroups:
-    - config: {peerGroupName: vteps, peerAsn: 65000}
-      routeReflector: {routeReflectorClient: true}
-  dynamicNeighbors: [{prefix: 10.99.0.0/24, peerGroup: vteps}]
-C
+configure_reflector rr 10.99.0.1
 start_evpnd rr
 start_frr f2
 start_frr f3

@@ -20,24 +20,8 @@ router bgp 65000
   neighbor C route-reflector-client
  exit-address-family
 C
-cat >"$T/frr.conf" <<C
-router bgp 65000
- bgp router-id 10.99.0.2
- no bgp default ipv4-unicast
- neighbor 10.99.0.1 remote-as 65000
- neighbor 10.99.0.1 timers connect 1
- address-family l2vpn evpn
-  neighbor 10.99.0.1 activate
-  advertise-all-vni
- exit-address-family
-C
-cat >"$T/ev.yaml" <<C
-node: {vtep: 10.99.0.3}
-bgp:
-  global: {asn: 65000}
-  neighbors:
-    - config: {neighborAddress: 10.99.0.1, peerAsn: 65000}
-      timers: {config: {connectRetry: 1}}
+configure_frr_client frr 10.99.0.2
+configure_vtep ev 10.99.0.3 10.99.0.1 <<C
 vnis: [{vni: 100, managed: true, members: [pb, pm]}]
 telemetry: {listen: 127.0.0.1:9474}
 C

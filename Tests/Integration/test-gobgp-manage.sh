@@ -2,13 +2,11 @@
 # LIMIT 240
 . "$(dirname "$0")/lib.sh"
 core
-gobgpd=${EVPND_GOBGPD:-gobgpd}
 gobgp() { on "$1" gobgp "${@:2}"; }
 # An empty gobgpd: its API and nothing else.
 for n in 1 2 3; do
     node v$n 10.99.0.$n/24
-    ip netns exec "$P-v$n" "$gobgpd" --pprof-disable >"$T/v$n.gobgpd.log" 2>&1 &
-    echo $! >"$T/v$n.gobgpd.pid"
+    start_gobgpd v$n
 done
 cat >"$T/v1.yaml" <<C
 bgp:
@@ -146,9 +144,8 @@ foreign() { ctl v2 show status --json | jq -e '.speaker_problems | join(" ") | t
 await 10 'a set of somebody else is told' foreign
 
 # gobgpd restarts empty: everything is made again.
-kill -9 "$(cat "$T/v2.gobgpd.pid")"
-ip netns exec "$P-v2" "$gobgpd" --pprof-disable >"$T/v2.gobgpd.log" 2>&1 &
-echo $! >"$T/v2.gobgpd.pid"
+kill_gobgpd v2
+start_gobgpd v2
 await 40 'the session of v2 again' established v2
 await 20 'ping again' pings h2 10.0.0.3
 await 10 'the policy again' marked

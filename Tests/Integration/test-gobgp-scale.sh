@@ -19,8 +19,7 @@ cat >"$T/v1.toml" <<C
     [neighbors.afi-safis.config]
       afi-safi-name = "l2vpn-evpn"
 C
-ip netns exec "$P-v1" "${EVPND_GOBGPD:-gobgpd}" -f "$T/v1.toml" --pprof-disable >"$T/gobgpd.log" 2>&1 &
-echo $! >"$T/gobgpd.pid"
+start_gobgpd v1
 python3 - $count >"$T/updates" <<'C'
 import socket, struct, sys
 def attribute(flags, code, value):

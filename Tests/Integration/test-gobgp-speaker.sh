@@ -3,57 +3,16 @@
 # speaker among them. Then: gobgpd killed and started, evpnd restarted, mobility, poison routes, a policy that rejects ours.
 . "$(dirname "$0")/lib.sh"
 core
-gobgpd=${EVPND_GOBGPD:-gobgpd}
-start_gobgpd() { # NODE [OPTION…], configuration in $T/NODE.toml
-    ip netns exec "$P-$1" "$gobgpd" -f "$T/$1.toml" --pprof-disable "${@:2}" >>"$T/$1.gobgpd.log" 2>&1 &
-    echo $! >"$T/$1.gobgpd.pid"
-}
-kill_gobgpd() { kill -9 "$(cat "$T/$1.gobgpd.pid")"; }
 gobgp() { on "$1" gobgp "${@:2}"; }
 
 node hub 10.99.0.1/24
-cat >"$T/hub.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "10.99.0.1"
-[[peer-groups]]
-  [peer-groups.config]
-    peer-group-name = "spokes"
-    peer-as = 65000
-  [peer-groups.route-reflector.config]
-    route-reflector-client = true
-    route-reflector-cluster-id = "10.99.0.1"
-  [peer-groups.timers.config]
-    hold-time = 9
-    keepalive-interval = 3
-  [[peer-groups.afi-safis]]
-    [peer-groups.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-[[dynamic-neighbors]]
-  [dynamic-neighbors.config]
-    prefix = "10.99.0.0/24"
-    peer-group = "spokes"
-C
+timers=$'    hold-time = 9\n    keepalive-interval = 3'
+configure_gobgp_hub hub l2vpn-evpn "  [peer-groups.timers.config]"$'\n'"$timers"
 start_gobgpd hub
 for i in 2 3 4; do
     node v$i 10.99.0.$i/24
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
-    cat >"$T/v$i.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "10.99.0.$i"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.99.0.1"
-    peer-as = 65000
-  [neighbors.timers.config]
-    connect-retry = 1
-    hold-time = 9
-    keepalive-interval = 3
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-C
+    configure_gobgp_client v$i 10.99.0.$i l2vpn-evpn '' "$timers"
 done
 vnis() { echo "vnis: [{vni: 100, managed: true, members: [p$1]}]"; }
 cat >"$T/v2.yaml" <<C
@@ -66,13 +25,7 @@ node: {vtep: 10.99.0.3}
 bgp: {speaker: gobgp, gobgp: {address: "unix://$T/v3.gobgp"}, global: {asn: 65000}}
 $(vnis 3)
 C
-cat >"$T/v4.yaml" <<C
-node: {vtep: 10.99.0.4}
-bgp:
-  global: {asn: 65000}
-  neighbors: [{config: {neighborAddress: 10.99.0.1, peerAsn: 65000}, timers: {config: {connectRetry: 1}}}]
-$(vnis 4)
-C
+configure_vtep v4 10.99.0.4 10.99.0.1 <<<"$(vnis 4)"
 
 # evpnd before gobgpd: it waits, says why, and is not ready.
 start_evpnd v2

@@ -1,7 +1,6 @@
 # gobgpd behind TLS with client certificates: what fits is connected, what does not is named, and nothing falls back to plaintext.
 . "$(dirname "$0")/lib.sh"
 core
-gobgpd=${EVPND_GOBGPD:-gobgpd}
 cd "$T"
 authority() { # NAME
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -keyout "$1.key" -out "$1.pem" 2>/dev/null
@@ -21,8 +20,7 @@ cat >v1.toml <<C
   router-id = "10.99.0.1"
   port = -1
 C
-ip netns exec "$P-v1" "$gobgpd" -f v1.toml --pprof-disable --tls --tls-cert-file server.pem --tls-key-file server.key >v1.gobgpd.log 2>&1 &
-echo $! >v1.gobgpd.pid
+start_gobgpd v1 --tls --tls-cert-file server.pem --tls-key-file server.key
 write() { # TLS
     cat >v1.yaml <<C
 node: {vtep: 10.99.0.1}
@@ -69,9 +67,8 @@ sed -i 's/50051/50052/' v1.yaml
 ctl v1 reload >/dev/null
 await 10 'refused without a certificate' says 'certificate required|handshake failure'
 # TLS asked of a gobgpd without it: an error, no plaintext.
-kill -9 "$(cat v1.gobgpd.pid)"
-ip netns exec "$P-v1" "$gobgpd" -f v1.toml --pprof-disable >v1.gobgpd.log 2>&1 &
-echo $! >v1.gobgpd.pid
+kill_gobgpd v1
+start_gobgpd v1
 write ", tls: {ca: $T/ca.pem, $identity}"
 ctl v1 reload >/dev/null
 await 10 'no plaintext for TLS' says 'does the server speak TLS'

@@ -2,40 +2,13 @@
 . "$(dirname "$0")/lib.sh"
 core
 node rr 10.99.0.1/24
-cat >"$T/rr.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "10.99.0.1"
-[[peer-groups]]
-  [peer-groups.config]
-    peer-group-name = "vteps"
-    peer-as = 65000
-  [peer-groups.route-reflector.config]
-    route-reflector-client = true
-    route-reflector-cluster-id = "10.99.0.1"
-  [[peer-groups.afi-safis]]
-    [peer-groups.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-[[dynamic-neighbors]]
-  [dynamic-neighbors.config]
-    prefix = "10.99.0.0/24"
-    peer-group = "vteps"
-C
+configure_gobgp_hub rr l2vpn-evpn
 for i in 2 3; do
     node v$i 10.99.0.$i/24
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
-    cat >"$T/v$i.yaml" <<C
-node: {vtep: 10.99.0.$i}
-bgp:
-  global: {asn: 65000}
-  neighbors:
-    - config: {neighborAddress: 10.99.0.1, peerAsn: 65000}
-      timers: {config: {connectRetry: 1}}
-vnis: [{vni: 100, managed: true, members: [p$i]}]
-C
+    configure_vtep v$i 10.99.0.$i 10.99.0.1 <<<"vnis: [{vni: 100, managed: true, members: [p$i]}]"
 done
-ip netns exec "$P-rr" gobgpd -f "$T/rr.toml" --pprof-disable >"$T/gobgpd.log" 2>&1 &
-echo $! >"$T/gobgpd.pid"
+start_gobgpd rr
 start_evpnd v2
 start_evpnd v3
 await 40 'sessions with gobgpd' established v2

@@ -4,30 +4,10 @@
 core
 node rr 10.99.0.1/24
 node fr 10.99.0.4/24
-cat >"$T/rr.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "10.99.0.1"
-[[peer-groups]]
-  [peer-groups.config]
-    peer-group-name = "vteps"
-    peer-as = 65000
-  [peer-groups.graceful-restart.config]
+configure_gobgp_hub rr l2vpn-evpn '  [peer-groups.graceful-restart.config]
     enabled = true
-    restart-time = 60
-  [peer-groups.route-reflector.config]
-    route-reflector-client = true
-    route-reflector-cluster-id = "10.99.0.1"
-  [[peer-groups.afi-safis]]
-    [peer-groups.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-    [peer-groups.afi-safis.mp-graceful-restart.config]
-      enabled = true
-[[dynamic-neighbors]]
-  [dynamic-neighbors.config]
-    prefix = "10.99.0.0/24"
-    peer-group = "vteps"
-C
+    restart-time = 60' '    [peer-groups.afi-safis.mp-graceful-restart.config]
+      enabled = true'
 for i in 2 3; do
     node v$i 10.99.0.$i/24
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
@@ -58,11 +38,7 @@ router bgp 65000
   advertise-all-vni
  exit-address-family
 C
-reflector() { # with or without -r
-    ip netns exec "$P-rr" gobgpd -f "$T/rr.toml" --pprof-disable "$@" >>"$T/gobgpd.log" 2>&1 &
-    echo $! >"$T/gobgpd.pid"
-}
-reflector
+start_gobgpd rr
 start_frr fr
 start_evpnd v2
 start_evpnd v3
@@ -79,7 +55,7 @@ capabilities=$(ctl v2 show neighbors --json | jq -r 'map(select(.address == "10.
 # Both are away for longer than the hold time. (The zebra of FRR removes what bgpd told it, so nothing answers there.)
 ip netns exec "$P-h2" ping -i 0.05 -c 240 -q 10.0.0.3 >"$T/ping3.txt" &
 first=$!
-kill -9 "$(cat "$T/gobgpd.pid")" "$(cat "/var/run/frr/$P-fr/bgpd.pid")"
+kill -9 "$(cat "$T/rr.gobgpd.pid")" "$(cat "/var/run/frr/$P-fr/bgpd.pid")"
 kept() { ctl v2 show neighbors --json | jq -e "map(select(.address == \"$1\")) | .[0] | .state != \"established\" and .stale_routes"; }
 await 3 'routes of the lost reflector are kept as stale' kept 10.99.0.1
 await 3 'routes of the lost FRR are kept as stale' kept 10.99.0.4
@@ -92,7 +68,7 @@ await 10 'routes of FRR go with its hold time' gone
 has 3 >/dev/null || fail 'routes of the restarting reflector are gone before its restart time'
 wait $first || true
 grep -q ' 0% packet loss' "$T/ping3.txt" || fail "lost packets while the reflector is away: $(grep loss "$T/ping3.txt")"
-reflector -r
+start_gobgpd rr -r
 back() { ctl v2 show neighbors --json | jq -e 'map(select(.address == "10.99.0.1")) | .[0] | .state == "established" and (.stale_routes | not) and (.families | all(.stale == 0 and .end_of_rib))'; }
 await 40 'the reflector is back and has told everything' back
 # With dynamic neighbors gobgpd waits for nobody: where v2 is back before v3, End-of-RIB comes without the routes of v3.

@@ -7,15 +7,7 @@ for i in 2 3; do
     vxlan v$i 100 10.99.0.$i
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
     ip -n "$P-v$i" link set p$i master br100
-    cat >"$T/v$i.yaml" <<C
-node: {vtep: 10.99.0.$i}
-bgp:
-  global: {asn: 65000}
-  neighbors:
-    - config: {neighborAddress: 10.99.0.$((5 - i)), peerAsn: 65000}
-      timers: {config: {connectRetry: 1}}
-vnis: [100]
-C
+    configure_vtep v$i 10.99.0.$i 10.99.0.$((5 - i)) <<<"vnis: [100]"
 done
 bridge -n "$P-v2" fdb append 00:00:00:00:00:00 dev vxlan100 dst 203.0.113.9
 bridge -n "$P-v2" fdb add 02:00:00:00:00:99 dev vxlan100 dst 203.0.113.8 static

@@ -2,25 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 core
 node hub 10.99.0.1/24
-cat >"$T/hub.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "10.99.0.1"
-[[peer-groups]]
-  [peer-groups.config]
-    peer-group-name = "spokes"
-    peer-as = 65000
-  [peer-groups.route-reflector.config]
-    route-reflector-client = true
-    route-reflector-cluster-id = "10.99.0.1"
-  [[peer-groups.afi-safis]]
-    [peer-groups.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
-[[dynamic-neighbors]]
-  [dynamic-neighbors.config]
-    prefix = "10.99.0.0/24"
-    peer-group = "spokes"
-C
+configure_gobgp_hub hub ipv4-unicast
 configure() { # NODE ADDRESS [more]
     cat >"$T/$1.yaml" <<C
 node: {vtep: $2}
@@ -61,8 +43,7 @@ for i in 1 2 3; do
     node s$i 10.99.0.1$i/24
     configure s$i 10.99.0.1$i
 done
-ip netns exec "$P-hub" gobgpd -f "$T/hub.toml" --pprof-disable >"$T/gobgpd.log" 2>&1 &
-echo $! >"$T/gobgpd.pid"
+start_gobgpd hub
 
 # Devices from before the daemon, with an entry that somebody else put there.
 device s1 10010 10.10.10.1
@@ -138,11 +119,10 @@ await 5 's2 announces again' flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 '
 ctl s1 explain vni 10010 | grep -q 10.99.0.12 || fail 'explain does not name the member'
 
 # The hub restarts: own routes come back by themselves, hosts that went meanwhile are swept, nothing is dropped before.
-kill -9 "$(cat "$T/gobgpd.pid")"
+kill_gobgpd hub
 ip -n "$P-s3" link delete vxlan10011
 flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 ' || fail 'flood list lost with the hub'
-ip netns exec "$P-hub" gobgpd -f "$T/hub.toml" --pprof-disable >>"$T/gobgpd.log" 2>&1 &
-echo $! >"$T/gobgpd.pid"
+start_gobgpd hub
 await 20 's1 announces to the new hub' telling s1 '65000:10010 65000:10011 '
 await 20 's3 is gone from 10011' flooding s1 vxlan10011 ''
 await 20 's2 stays in 10010' flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 '

@@ -4,16 +4,7 @@ core
 for i in 2 3; do
     node v$i 10.99.0.$i/24
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
-    cat >"$T/v$i.yaml" <<C2
-node: {vtep: 10.99.0.$i}
-bgp:
-  global: {asn: 65000}
-  neighbors:
-    - config: {neighborAddress: 10.99.0.$((5 - i)), peerAsn: 65000}
-      timers: {config: {connectRetry: 1}}
-vnis:
-  - {vni: 100, managed: true, members: [p$i, d$i, s$i]}
-C2
+    configure_vtep v$i 10.99.0.$i 10.99.0.$((5 - i)) <<<"vnis: [{vni: 100, managed: true, members: [p$i, d$i, s$i]}]"
 done
 sed -i 's/s2\]}/s2], macs: [{mac: "02:00:00:00:00:ee", sticky: true}]}/' "$T/v2.yaml"
 start_evpnd v2

@@ -2,28 +2,12 @@
 . "$(dirname "$0")/lib.sh"
 core
 node rr 10.99.0.1/24
-cat >"$T/rr.yaml" <<C
-node: {vtep: 10.99.0.1}
-bgp:
-  global: {asn: 65000}
-  peerGroups:
-    - config: {peerGroupName: vteps, peerAsn: 65000}
-      routeReflector: {routeReflectorClient: true}
-  dynamicNeighbors: [{prefix: 10.99.0.0/24, peerGroup: vteps}]
-C
+configure_reflector rr 10.99.0.1
 start_evpnd rr
 for i in 2 3; do
     node v$i 10.99.0.$i/24
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
-    cat >"$T/v$i.yaml" <<C
-node: {vtep: 10.99.0.$i}
-bgp:
-  global: {asn: 65000}
-  neighbors:
-    - config: {neighborAddress: 10.99.0.1, peerAsn: 65000}
-      timers: {config: {connectRetry: 1}}
-vnis: [{vni: 100, managed: true, members: [p$i]}]
-C
+    configure_vtep v$i 10.99.0.$i 10.99.0.1 <<<"vnis: [{vni: 100, managed: true, members: [p$i]}]"
     start_evpnd v$i
 done
 await 20 'first ping' pings h2 10.0.0.3

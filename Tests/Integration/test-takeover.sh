@@ -1,27 +1,6 @@
 # evpnd in place of gobgp-evpn-agent: its own file as it is, a gobgpd on every host, and what that program did wrong.
 . "$(dirname "$0")/lib.sh"
 core
-gobgpd_config() { # NODE ADDRESS : a spoke's gobgpd
-    cat >"$T/$1.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "$2"
-  port = -1
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.99.0.1"
-    peer-as = 65000
-  [neighbors.timers.config]
-    connect-retry = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
-C
-}
-start_gobgpd() { # NODE
-    ip netns exec "$P-$1" gobgpd -f "$T/$1.toml" --api-hosts 127.0.0.1:50051 --pprof-disable >>"$T/$1-gobgpd.log" 2>&1 &
-    echo $! >"$T/$1-gobgpd.pid"
-}
 start_agent() { # NODE
     ip netns exec "$P-$1" "$build/evpnd" --from gobgp-evpn-agent "$T/$1.config.yaml" --socket "$T/$1.sock" \
         --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &
@@ -54,30 +33,12 @@ nothing_deleted() { # WHAT : no flood entry went since watch_fdb
 
 declare -A vtep
 node hub 10.99.0.1/24
-cat >"$T/hub.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "10.99.0.1"
-[[peer-groups]]
-  [peer-groups.config]
-    peer-group-name = "spokes"
-    peer-as = 65000
-  [peer-groups.route-reflector.config]
-    route-reflector-client = true
-    route-reflector-cluster-id = "10.99.0.1"
-  [[peer-groups.afi-safis]]
-    [peer-groups.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
-[[dynamic-neighbors]]
-  [dynamic-neighbors.config]
-    prefix = "10.99.0.0/24"
-    peer-group = "spokes"
-C
+configure_gobgp_hub hub ipv4-unicast
 start_gobgpd hub
 for i in 1 2 3; do
     vtep[s$i]=10.99.0.1$i
     node s$i 10.99.0.1$i/24
-    gobgpd_config s$i 10.99.0.1$i
+    configure_gobgp_client s$i 10.99.0.1$i ipv4-unicast '  port = -1'
     start_gobgpd s$i
     # As its README has it, one key twice.
     cat >"$T/s$i.config.yaml" <<C
@@ -167,7 +128,7 @@ flooding s3 vxlan10011 '10.99.0.11 ' || fail 'another VNI is disturbed'
 
 # gobgpd of s1 is killed and comes back empty; meanwhile a host goes.
 watch_fdb s1
-kill -9 "$(cat "$T/s1-gobgpd.pid")"
+kill_gobgpd s1
 await 10 'the hub has lost s1' absent s1
 flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 ' || fail 'forwarding is not held'
 nothing_deleted 'an entry was removed with gobgpd'

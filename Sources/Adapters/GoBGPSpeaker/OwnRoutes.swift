@@ -70,8 +70,8 @@ struct OwnRoutes {
     static let quietPeriod = Duration.seconds(10)
     static let rejected = "gobgpd took it and does not use it: its global import policy rejects it"
     static let removed =
-        "gobgpd used it for a moment and does no longer: it was deleted there, or a policy now rejects it; it is given again when it "
-        + "changes or the connection is made anew"
+        "gobgpd used it for a moment and does no longer: its global import policy rejects it now, or somebody deleted it there; it is "
+        + "given again when it changes or the connection is made anew"
     static let beaten = "gobgpd took it, but another path for the same route is better there"
 
     private var entries: [RouteKey: Entry] = [:]

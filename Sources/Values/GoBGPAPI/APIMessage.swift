@@ -74,6 +74,9 @@ extension APIEnumeration {
 }
 
 /// Writes every field that a message names, or reads one field that came into the place of the message that names its number.
+///
+/// Its methods are not inlined: hundreds of fields are named, and each would be a copy. Paths, of which there are many, are written and
+/// read by hand.
 public struct FieldCoder {
     public let generation: APIGeneration
     /// Elements that one list in a message may have.
@@ -129,43 +132,43 @@ public struct FieldCoder {
         do throws(ByteError) { try read(incoming) } catch { failure = failure ?? error }
     }
 
-    public mutating func uint32(_ number: Int, _ value: inout UInt32) {
+    @inline(never) public mutating func uint32(_ number: Int, _ value: inout UInt32) {
         code(
             number, read: { field throws(ByteError) in value = try field.uint32() }, write: { $0.uint32(number, value) }
         )
     }
-    public mutating func int32(_ number: Int, _ value: inout Int32) {
+    @inline(never) public mutating func int32(_ number: Int, _ value: inout Int32) {
         code(
             number, read: { field throws(ByteError) in value = try field.int32() },
             write: { $0.int64(number, Int64(value)) })
     }
-    public mutating func int64(_ number: Int, _ value: inout Int64) {
+    @inline(never) public mutating func int64(_ number: Int, _ value: inout Int64) {
         code(number, read: { field throws(ByteError) in value = try field.int64() }, write: { $0.int64(number, value) })
     }
-    public mutating func uint64(_ number: Int, _ value: inout UInt64) {
+    @inline(never) public mutating func uint64(_ number: Int, _ value: inout UInt64) {
         code(
             number, read: { field throws(ByteError) in value = try field.uint64() }, write: { $0.uint64(number, value) }
         )
     }
-    public mutating func bool(_ number: Int, _ value: inout Bool) {
+    @inline(never) public mutating func bool(_ number: Int, _ value: inout Bool) {
         code(number, read: { field throws(ByteError) in value = try field.bool() }, write: { $0.bool(number, value) })
     }
-    public mutating func string(_ number: Int, _ value: inout String) {
+    @inline(never) public mutating func string(_ number: Int, _ value: inout String) {
         code(
             number, read: { field throws(ByteError) in value = try field.string() }, write: { $0.string(number, value) }
         )
     }
-    public mutating func bytes(_ number: Int, _ value: inout [UInt8]) {
+    @inline(never) public mutating func bytes(_ number: Int, _ value: inout [UInt8]) {
         code(
             number, read: { field throws(ByteError) in value = try field.bytes() }, write: { $0.octets(number, value) })
     }
-    public mutating func uint32s(_ number: Int, _ value: inout [UInt32]) {
+    @inline(never) public mutating func uint32s(_ number: Int, _ value: inout [UInt32]) {
         code(
             number,
             read: { field throws(ByteError) in try field.appendUInt32s(to: &value, limit: FieldCoder.listLimit) },
             write: { $0.uint32s(number, value) })
     }
-    public mutating func strings(_ number: Int, _ value: inout [String]) {
+    @inline(never) public mutating func strings(_ number: Int, _ value: inout [String]) {
         code(
             number,
             read: { field throws(ByteError) in
@@ -174,21 +177,21 @@ public struct FieldCoder {
             write: { for element in value { $0.element(number, element.utf8) } })
     }
     /// A number that is not known leaves `value` alone.
-    public mutating func enumeration<E: APIEnumeration>(_ number: Int, _ value: inout E) {
+    @inline(never) public mutating func enumeration<E: APIEnumeration>(_ number: Int, _ value: inout E) {
         let generation = generation
         code(
             number,
             read: { field throws(ByteError) in value = E(number: try field.uint64(), generation) ?? value },
             write: { $0.uint64(number, value.number(generation)) })
     }
-    public mutating func enumeration<E: APIEnumeration>(_ number: Int, _ value: inout E?) {
+    @inline(never) public mutating func enumeration<E: APIEnumeration>(_ number: Int, _ value: inout E?) {
         let generation = generation
         code(
             number, read: { field throws(ByteError) in value = E(number: try field.uint64(), generation) },
             write: { if let value { $0.uint64(number, value.number(generation)) } })
     }
     /// A message that is not written while all its fields are at their defaults.
-    public mutating func message<M: APIMessage>(_ number: Int, _ value: inout M) {
+    @inline(never) public mutating func message<M: APIMessage>(_ number: Int, _ value: inout M) {
         let generation = generation
         code(
             number,
@@ -199,7 +202,7 @@ public struct FieldCoder {
             })
     }
     /// A message whose presence means something.
-    public mutating func message<M: APIMessage>(_ number: Int, _ value: inout M?) {
+    @inline(never) public mutating func message<M: APIMessage>(_ number: Int, _ value: inout M?) {
         let generation = generation
         code(
             number,
@@ -213,7 +216,7 @@ public struct FieldCoder {
                 writer.message(number) { FieldCoder.write(value, into: &$0, generation) }
             })
     }
-    public mutating func messages<M: APIMessage>(_ number: Int, _ value: inout [M]) {
+    @inline(never) public mutating func messages<M: APIMessage>(_ number: Int, _ value: inout [M]) {
         let generation = generation
         code(
             number,
@@ -229,17 +232,17 @@ public struct FieldCoder {
             })
     }
     /// A message written by hand, such as a path.
-    mutating func custom(
+    @inline(never) mutating func custom(
         _ number: Int, read: (ProtobufReader) throws(ByteError) -> Void, write: (inout ProtobufWriter) -> Void
     ) {
         code(number, read: { field throws(ByteError) in try read(try field.message()) }, write: write)
     }
-    mutating func family(_ number: Int, _ value: inout Family?) {
+    @inline(never) mutating func family(_ number: Int, _ value: inout Family?) {
         code(
             number, read: { field throws(ByteError) in value = try Family(try field.message()) },
             write: { if let value { $0.family(number, value) } })
     }
-    mutating func families(_ number: Int, _ value: inout [Family]) {
+    @inline(never) mutating func families(_ number: Int, _ value: inout [Family]) {
         code(
             number,
             read: { field throws(ByteError) in
@@ -248,7 +251,7 @@ public struct FieldCoder {
             write: { for family in value { $0.family(number, family) } })
     }
     /// A `google.protobuf.Timestamp`.
-    mutating func time(_ number: Int, _ value: inout APITime?) {
+    @inline(never) mutating func time(_ number: Int, _ value: inout APITime?) {
         code(
             number, read: { field throws(ByteError) in value = try APITime(try field.message()) },
             write: { if let value { $0.time(number, value) } })
