@@ -61,6 +61,55 @@ private let base = """
         #expect(configuration.overlay(nodeAddress: nil) == configuration.overlay)
     }
 
+    @Test func vrfsGetTheNodesAddressAndDistinguishersOfTheirOwn() throws {
+        let text = """
+            node: {interface: lo}
+            bgp: {global: {asn: 65000, routerID: 10.0.0.1}}
+            membership: {discover: true, signalling: evpn}
+            vrfs:
+              - {name: b, managed: true, vni: 66036}
+              - {name: a, managed: true, vtep: 192.0.2.8, vni: 500}
+              - {name: z, managed: true}
+            vnis: [501]
+            """
+        let configuration = try #require(load(text).configuration)
+        let address = IPAddress("2001:db8::1")
+        let found = Set([500, 502, 1, 66036].compactMap { VNI($0) })
+        let overlay = configuration.overlay(nodeAddress: address, discovered: found)
+        #expect(overlay.vrfs.map(\.name) == ["a", "b", "z"])
+        #expect(overlay.vrfs.map { $0.domain?.vtep } == [IPAddress("192.0.2.8"), address, nil])
+        // L3 VNIs of VRFs are no segments, whatever devices there are; 500 and 501 are taken for 66036, then 502 by that.
+        #expect(overlay.evis.map(\.vni.rawValue) == [1, 501, 502])
+        let distinguishers = overlay.vrfs.map(\.rd) + overlay.evis.map(\.rd)
+        #expect(
+            distinguishers.map(\.description) == [
+                "10.0.0.1:500", "10.0.0.1:502", "10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:501", "10.0.0.1:503",
+            ])
+    }
+
+    /// The sweep over sorted subnets finds what comparing each with each finds.
+    @Test func overlappingSubnetsAreFound() throws {
+        var random = Generator(state: 9)
+        for _ in 0..<200 {
+            let gateways = (0..<6).map { _ -> (text: String, prefix: IPPrefix) in
+                let length = 8 + random.below(17)
+                let text =
+                    "10.\(random.below(4)).\(random.below(8)).1/\(length)"
+                return (text, IPPrefix(text) ?? IPPrefix(.v4(.any), length: 0)!)
+            }
+            let text = gateways.enumerated().map { "{vni: \($0 + 1), managed: true, gateway: \($1.text)}" }
+            let loaded = load(base + "vnis: [\(text.joined(separator: ", "))]")
+            let overlaps = gateways.indices.contains { a in
+                gateways.indices.contains { b in
+                    a < b
+                        && (gateways[a].prefix.contains(gateways[b].prefix.address)
+                            || gateways[b].prefix.contains(gateways[a].prefix.address))
+                }
+            }
+            #expect(overlaps == (loaded.configuration == nil), "\(text)")
+        }
+    }
+
     /// Every VNI gets a distinguisher of its own, the same ones whatever the order of the file.
     @Test func distinguishersAreUniqueAndStable() throws {
         let numbers = (0..<3000).map { $0 % 2 == 0 ? 70_000 + $0 * 37 : 1 + $0 * 7 }
@@ -141,7 +190,7 @@ private let base = """
         #expect(
             problems.map(\.hint) == [
                 "did you mean vnis?", "did you mean routeTargets?",
-                "known here: bridge, community, device, enabled, macs, managed, members, mtu, port, rd, routeTargets, signalling, vlan, vni, vtep, vxlan",
+                "known here: announceGateway, bridge, community, device, enabled, gateway, gatewayMAC, macs, managed, members, mtu, port, rd, routeTargets, signalling, vlan, vni, vrf, vtep, vxlan",
             ])
     }
 
@@ -155,7 +204,7 @@ private let base = """
             let (configuration, problems) = Configuration.load(from: document)
             #expect((configuration == nil) == problems.hasErrors)
         }
-        for name in files(in: fixtures + "/good") + ["../bad/neighbors.yaml", "../bad/vnis.yaml"] {
+        for name in files(in: fixtures + "/good") + ["../bad/neighbors.yaml", "../bad/vnis.yaml", "../bad/vrfs.yaml"] {
             let original = try readFile("\(fixtures)/good/\(name)").get()
             for _ in 0..<150 {
                 var bytes = original
@@ -213,7 +262,7 @@ private struct Generator {
         case 1: return Document(.list((0..<below(4)).map { _ in document(words, depth: depth - 1) }), at: place)
         default:
             let roots = [
-                "node", "bgp", "vnis", "mobility", "forwarding", "telemetry", "control", "global", "neighbors",
+                "node", "bgp", "vnis", "vrfs", "mobility", "forwarding", "telemetry", "control", "global", "neighbors",
             ]
             var seen: Set<String> = []
             var entries: [Document.Entry] = []

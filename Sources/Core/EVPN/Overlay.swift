@@ -135,11 +135,17 @@ public struct SharedBridge: Equatable, Sendable {
     /// Nil: underlay MTU less the encapsulation overhead.
     public var mtu: Int?
     public var port: UInt16
-    public init(bridgeName: String = "br0", vxlanName: String = "vxlan0", mtu: Int? = nil, port: UInt16 = 4789) {
+    /// The VXLAN device takes packets only of the VNIs it is told of (`vnifilter`, from kernel 5.18 on), and counts for each.
+    public var filtersVNIs: Bool
+    public init(
+        bridgeName: String = "br0", vxlanName: String = "vxlan0", mtu: Int? = nil, port: UInt16 = 4789,
+        filtersVNIs: Bool = false
+    ) {
         self.bridgeName = bridgeName
         self.vxlanName = vxlanName
         self.mtu = mtu
         self.port = port
+        self.filtersVNIs = filtersVNIs
     }
 }
 

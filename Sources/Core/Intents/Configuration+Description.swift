@@ -108,20 +108,16 @@ extension FamilyConfiguration {
 }
 
 extension Overlay {
-    /// One line for each VNI and static MAC, and one for duplicate detection.
+    /// One line for each VRF, leak, VNI, gateway and static MAC, and one for duplicate detection.
     public var lines: [String] {
         var lines: [String] = []
+        for vrf in vrfs { lines += vrf.lines }
         for evi in evis {
-            let imports =
-                switch evi.importTargets {
-                case .automatic(let vni): "*:\(vni)"
-                case .explicit(let targets): targets.map(\.description).joined(separator: ",")
-                }
             let exports = evi.exportTargets.map(\.description).joined(separator: ",")
-            let vtep = evi.domain.vtep.map { "vtep \($0)" } ?? "vtep of the node or device"
             lines.append(
-                "vni \(evi.vni) rd \(evi.rd), import \(imports), export \(exports), \(vtep), \(evi.domain.device.words)\(evi.signallingWords)"
+                "vni \(evi.vni) rd \(evi.rd), import \(evi.importTargets.words), export \(exports), \(evi.domain.words)\(evi.signallingWords)"
             )
+            if let words = evi.domain.routed?.words { lines.append("vni \(evi.vni) \(words)") }
             for mac in evi.staticMACs {
                 let addresses = mac.addresses.map { " \($0)" }.joined()
                 lines.append("vni \(evi.vni) mac \(mac.mac)\(addresses)\(mac.isSticky ? " sticky" : "")")
@@ -147,6 +143,72 @@ extension Overlay {
     }
 }
 
+extension ImportTargets {
+    fileprivate var words: String {
+        switch self {
+        case .automatic(let vni): "*:\(vni)"
+        case .explicit(let targets): targets.isEmpty ? "none" : targets.map(\.description).joined(separator: ",")
+        }
+    }
+}
+
+extension IPVRF {
+    /// One line for the VRF, one for what it announces, one for each leak.
+    fileprivate var lines: [String] {
+        let exports = exportTargets.isEmpty ? "none" : exportTargets.map(\.description).joined(separator: ",")
+        var words = ["vrf \(name) \(vni.map { "vni \($0) " } ?? "")rd \(rd)"]
+        words += ["import \(importTargets.words)", "export \(exports)", placeWords]
+        if let domain { words.append(domain.words) }
+        if let mac = domain?.routed?.mac { words.append("router mac \(mac)") }
+        if maximumPaths != 64 { words.append("paths \(maximumPaths)") }
+        var lines = [words.joined(separator: ", ")]
+        if let words = announced.words { lines.append("vrf \(name) announces \(words)") }
+        for leak in leaks {
+            let prefixes = leak.prefixes.map { " \($0.prefix) \($0.minimumLength)..\($0.maximumLength)" }
+            lines.append(
+                "vrf \(name) leak from \(leak.source)\(prefixes.isEmpty ? " all" : prefixes.joined(separator: ","))")
+        }
+        return lines
+    }
+    private var placeWords: String {
+        let managed = isManaged ? "managed" : "adopt"
+        return switch place {
+        case .device(let table?): "\(managed) device table \(table)"
+        case .device(nil): "\(managed) device"
+        case .namespace(let namespace): "\(managed) in namespace \(namespace)"
+        case .underlay: "the host's own table"
+        }
+    }
+}
+
+extension AnnouncedPrefixes {
+    /// Nil: nothing is announced.
+    fileprivate var words: String? {
+        var words: [String] = []
+        if !connected.isEmpty { words.append("connected \(connected.joined(separator: " "))") }
+        if !protocols.isEmpty { words.append("protocols \(protocols.sorted().map { "\($0)" }.joined(separator: " "))") }
+        words += prefixes.map(\.description)
+        if usesGateway { words.append("with gateways") }
+        return words.isEmpty ? nil : words.joined(separator: ", ")
+    }
+}
+
+extension RoutedInterface {
+    fileprivate var words: String {
+        var words = vrf.map { ["in vrf \($0)"] } ?? []
+        if !addresses.isEmpty { words.append("gateway \(addresses.map(\.description).joined(separator: " "))") }
+        if let mac { words.append("mac \(mac)") }
+        words.append("announced as \(announcement.rawValue)")
+        return words.joined(separator: ", ")
+    }
+}
+
+extension BroadcastDomain {
+    fileprivate var words: String {
+        "\(vtep.map { "vtep \($0)" } ?? "vtep of the node or device"), \(device.words)"
+    }
+}
+
 extension EVI {
     /// What differs from plain EVPN.
     fileprivate var signallingWords: String {
@@ -168,9 +230,10 @@ extension BroadcastDomain.Device {
         case .managedVLAN(let place):
             let vlan = place.vlan.map { "\($0)" } ?? "auto"
             let mtu = place.bridge.mtu.map { " mtu \($0)" } ?? ""
+            let filter = place.bridge.filtersVNIs ? " vnifilter" : ""
             let members = place.members.isEmpty ? "" : " members \(place.members.joined(separator: ","))"
             return
-                "managed vlan \(vlan) of \(place.bridge.vxlanName) on \(place.bridge.bridgeName) port \(place.bridge.port)\(mtu)\(members)"
+                "managed vlan \(vlan) of \(place.bridge.vxlanName) on \(place.bridge.bridgeName) port \(place.bridge.port)\(mtu)\(filter)\(members)"
         }
     }
 }

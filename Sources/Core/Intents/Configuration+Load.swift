@@ -24,9 +24,7 @@ extension Configuration {
         if document.isNull { root.fail("the file is empty", hint: "bgp.global.asn is the least that is needed") }
         let file = Section(root)
         let nodeSection = file.section("node")
-        let overlayDecoder = OverlayDecoder(
-            problems: problems, hasNodeAddress: nodeSection.has("vtep") || nodeSection.has("interface"))
-        let node = decodeNode(nodeSection, overlayDecoder)
+        let node = decodeNode(nodeSection)
         var nodeAddress: IPAddress?
         switch node.vtep {
         case .address(let address): nodeAddress = address
@@ -46,11 +44,15 @@ extension Configuration {
             gobgp = decoder.gobgp
         }
         let membership = MembershipSettings(file)
-        overlayDecoder.decodeSharedBridge(file.section("vlanBridge"))
-        let evis = overlayDecoder.decode(file["vnis"], asn: bgp.asn, routerID: bgp.routerID, membership)
+        let overlayDecoder = OverlayDecoder(
+            problems: problems, hasNodeAddress: nodeSection.has("vtep") || nodeSection.has("interface"),
+            shared: file.section("vlanBridge"))
+        let (evis, vrfs) = overlayDecoder.decode(
+            vnis: file["vnis"], vrfs: file["vrfs"], asn: bgp.asn, routerID: bgp.routerID, membership)
 
         if gobgp != nil, bgp.asn == 0 || bgp.routerID == .any, !problems.all.hasErrors,
-            evis.contains(where: { $0.signalling.usesEVPN }) || membership.discovers && membership.signalling.usesEVPN
+            !vrfs.isEmpty || evis.contains(where: { $0.signalling.usesEVPN })
+                || membership.discovers && membership.signalling.usesEVPN
         {
             bgpSection.source.fail(
                 "EVPN routes need an ASN and a router ID for their targets and distinguishers",
@@ -65,6 +67,7 @@ extension Configuration {
         var configuration = Configuration(
             node: node, bgp: bgp,
             overlay: Overlay(asn: bgp.asn, routerID: bgp.routerID, evis: evis, duplicateDetection: detection))
+        configuration.overlay.vrfs = vrfs
         configuration.overlay.compatibility = decodeCompatibility(file.section("compatibility"))
         configuration.overlay.membership = membership.resolved(evis: evis, bgp: bgp, bgpSection)
         if membership.discovers {
@@ -88,11 +91,11 @@ extension Configuration {
         return (all.hasErrors ? nil : configuration, all)
     }
 
-    private static func decodeNode(_ section: Section, _ overlay: OverlayDecoder) -> NodeConfiguration {
+    private static func decodeNode(_ section: Section) -> NodeConfiguration {
         var node = NodeConfiguration(vtep: .devices)
         let interface = section["interface"]
         if let value = section["vtep"] {
-            if let address = overlay.vtepAddress(value) { node.vtep = .address(address) }
+            if let address = value.vtepAddress() { node.vtep = .address(address) }
             interface?.fail("only one of vtep and interface can be used")
         } else if let name = interface?.deviceName() {
             node.vtep = .interface(name)

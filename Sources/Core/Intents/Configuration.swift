@@ -36,6 +36,9 @@ public struct Configuration: Equatable, Sendable {
         for index in result.evis.indices where result.evis[index].domain.vtep == nil {
             result.evis[index].domain.vtep = nodeAddress
         }
+        for index in result.vrfs.indices where result.vrfs[index].domain?.vtep == nil {
+            result.vrfs[index].domain?.vtep = nodeAddress
+        }
         return result
     }
 }
@@ -51,16 +54,12 @@ public struct Discovery: Equatable, Sendable {
     /// from the low 16 bits of the VNI on; with all 65535 of them taken, the VNI is left out.
     func adding(_ discovered: Set<VNI>, to overlay: Overlay) -> [EVI] {
         var evis = overlay.evis
-        var taken = Set(evis.map(\.rd))
+        var taken = Set(evis.map(\.rd) + overlay.vrfs.map(\.rd))
         for vni in discovered.subtracting(exceptions).sorted() {
-            var number = UInt16(truncatingIfNeeded: vni.rawValue)
-            var tries = 0
-            while number == 0 || taken.contains(RouteDistinguisher(overlay.routerID, number)), tries <= 0xffff {
-                number &+= 1
-                tries += 1
-            }
-            guard tries <= 0xffff else { continue }
-            let rd = RouteDistinguisher(overlay.routerID, number)
+            let first = UInt16(truncatingIfNeeded: vni.rawValue)
+            guard
+                let rd = RouteDistinguisher.firstFree(overlay.routerID, from: first, isTaken: { taken.contains($0) })
+            else { continue }
             taken.insert(rd)
             evis.append(
                 EVI(
