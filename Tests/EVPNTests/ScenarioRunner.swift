@@ -52,7 +52,7 @@ struct Words {
     }
 }
 
-/// A remote type 2 or 3 route from words; shared by scenarios and property tests.
+/// A remote type 2, 3 or 5 route from words; shared by scenarios and property tests.
 func parseRoute(_ words: inout Words, kind: String, isRemoval: Bool) throws -> RouteChange {
     let rd: RouteDistinguisher = try words.value()
     let tag = words.option("tag").flatMap { UInt32($0) } ?? 0
@@ -66,6 +66,17 @@ func parseRoute(_ words: inout Words, kind: String, isRemoval: Bool) throws -> R
     if isSticky || sequence != nil {
         attributes.extendedCommunities.append(.macMobility(sticky: isSticky, sequence: sequence ?? 0))
     }
+    if let mac = words.option("rmac").flatMap({ MACAddress($0) }) {
+        attributes.extendedCommunities.append(.routerMAC(mac))
+    }
+    if let number = words.option("pref").flatMap({ UInt32($0) }) { attributes.localPreference = number }
+    if let number = words.option("med").flatMap({ UInt32($0) }) { attributes.med = number }
+    if let number = words.option("origin").flatMap({ UInt8($0) }), let origin = Origin(rawValue: number) {
+        attributes.origin = origin
+    }
+    if let count = words.option("path").flatMap({ Int($0) }) {
+        attributes.asPath = ASPath().prepending(65001, count: count)
+    }
     if words.flag("gateway") { attributes.extendedCommunities.append(.defaultGateway) }
     if words.flag("router") { attributes.extendedCommunities.append(.neighborDiscovery(flags: .router)) }
     while let type = words.option("encap").flatMap({ UInt16($0) }) {
@@ -73,12 +84,16 @@ func parseRoute(_ words: inout Words, kind: String, isRemoval: Bool) throws -> R
     }
     if let originator = words.option("originator") { attributes.originatorID = IPv4Address(originator) }
     let label = words.option("label").flatMap { UInt32($0) } ?? 0
+    let label2 = words.option("label2").flatMap { UInt32($0) }
+    let gateway = words.option("gw").flatMap { IPAddress($0) }
     let esi = words.option("esi").flatMap { UInt64($0, radix: 16) } ?? 0
     let route: EVPNRoute
     if kind == "prefix" {
         let prefix: IPPrefix = try words.value()
-        let gateway: IPAddress = prefix.address.isV6 ? .v6(.any) : .v4(.any)
-        route = .ipPrefix(IPPrefixRoute(rd: rd, ethernetTag: tag, prefix: prefix, gateway: gateway, label: label))
+        route = .ipPrefix(
+            IPPrefixRoute(
+                rd: rd, esi: EthernetSegmentID(high: esi, low: 0), ethernetTag: tag, prefix: prefix,
+                gateway: gateway ?? (prefix.address.isV6 ? .v6(.any) : .v4(.any)), label: label))
     } else if kind == "mac" {
         if let tunnel = words.option("tunnel").flatMap({ IPAddress($0) }),
             let vni = words.option("tunnelvni").flatMap({ UInt32($0) })
@@ -89,7 +104,8 @@ func parseRoute(_ words: inout Words, kind: String, isRemoval: Bool) throws -> R
         let ip = try words.rest.isEmpty ? nil : words.ip()
         route = .macIP(
             MACIPRoute(
-                rd: rd, esi: EthernetSegmentID(high: esi, low: 0), ethernetTag: tag, mac: mac, ip: ip, label1: label))
+                rd: rd, esi: EthernetSegmentID(high: esi, low: 0), ethernetTag: tag, mac: mac, ip: ip, label1: label,
+                label2: label2))
     } else {
         let endpoint = words.option("endpoint")
         let tunnel = words.option("pmsi")
@@ -214,8 +230,18 @@ struct ScenarioRunner {
             return handle(.overlay(overlay))
         case "domain":
             let vni: VNI = try words.value()
-            let vtep = try isRemoval ? nil : words.ip()
-            return handle(.local([.domain(vni, vtep.map { LocalDomain(vtep: $0, device: "vxlan\(vni)") })]))
+            guard !isRemoval else { return handle(.local([.domain(vni, nil)])) }
+            let vrf = words.option("vrf")
+            let mac = words.option("rmac").flatMap { MACAddress($0) }
+            let domain = LocalDomain(vtep: try words.ip(), device: "vxlan\(vni)", vrf: vrf, routerMAC: mac)
+            try words.end()
+            return handle(.local([.domain(vni, domain)]))
+        case "vrf":
+            try vrf(&words, isRemoval: isRemoval)
+            return handle(.overlay(overlay))
+        case "route": return handle(.local([try parseLocalPrefix(&words, isRemoval: isRemoval)]))
+        case "vrfs": return plane.vrfRows().map(\.text)
+        case "prefixes": return try plane.prefixRows(vrf: words.next()).map(\.text)
         case "local":
             let key = MACKey(vni: try words.value(), mac: try words.value())
             guard !isRemoval else { return handle(.local([.mac(key, nil)])) }
@@ -281,6 +307,12 @@ struct ScenarioRunner {
         case "explain":
             switch try words.next() {
             case "mac": return plane.explain(mac: MACKey(vni: try words.value(), mac: try words.value())).lines
+            case "prefix":
+                let vrf = try words.next()
+                return try plane.explain(PrefixKey(vrf: vrf, prefix: words.value())).lines
+            case "ip":
+                let vrf = try words.next()
+                return try plane.explain(ip: words.ip(), vrf: vrf)?.lines ?? []
             case "vni":
                 let result = plane.explain(vni: try words.value())
                 return result.members.map { "member \($0)" } + result.problems.map { "problem: \($0)" }
@@ -329,6 +361,7 @@ struct ScenarioRunner {
         if let targets = words.targets("export") { evi.exportTargets = targets }
         if let word = words.option("signalling").flatMap({ Signalling(rawValue: $0) }) { evi.signalling = word }
         if let text = words.option("community") { evi.memberCommunity = parseCommunity(text) }
+        try routedInterface(&words, &evi.domain)
         if words.rest.contains("static") { evi.staticMACs = [] }
         while let text = words.option("static") {
             guard text != "none" else { continue }

@@ -55,6 +55,8 @@ extension AdvertisementChange {
         let attributes = route.attributes.attributes
         var words = ["announce \(key)"]
         if route.payload.label1 != 0 { words.append("label \(route.payload.label1)") }
+        if let label2 = route.payload.label2 { words.append("label2 \(label2)") }
+        if let gateway = route.payload.gateway { words.append("gw \(gateway)") }
         words.append("via \(attributes.nextHop.map { "\($0)" } ?? "-")")
         if key.family == .l2vpnEVPN {
             words.append("rt \(attributes.routeTargets.map { "\($0)" }.joined(separator: ","))")
@@ -72,6 +74,7 @@ extension AdvertisementChange {
                 words.append("seq \(mobility.sequence)\(mobility.sticky ? " sticky" : "")")
             }
             if community.isDefaultGateway { words.append("gateway") }
+            if let mac = community.routerMAC { words.append("rmac \(mac)") }
             if let flags = community.neighborDiscoveryFlags { words.append("nd-flags \(flags.rawValue)") }
             if let type = community.encapsulationType { words.append("encap \(type)") }
         }
@@ -92,6 +95,8 @@ extension ControlPlaneEvent {
         case .duplicateDetected(let key, let moves, let at): "duplicate \(key) after \(moves) moves, stays \(at)"
         case .recovered(let key, let byCommand): "recovered \(key) \(byCommand ? "by command" : "by itself")"
         case .conflict(let key, let winner, let loser): "conflict \(key) winner \(winner) loser \(loser)"
+        case .routersDiffer(let vni, let vtep, let used, let unused):
+            "routers of \(vtep) in vni \(vni) differ: \(used) used, \(unused) not"
         case .membershipChanged(let vtep, let vnis): "membership of \(vtep) in \(vnis) VNIs"
         case .membershipTooLong(let vtep, let omitted): "membership of \(vtep) leaves out \(omitted)"
         case .routeIgnored(let key, let reason): "ignored \(key): \(reason)"
@@ -106,6 +111,8 @@ extension RouteVerdict {
         if isSticky { words.append("sticky") }
         if isGateway { words.append("gateway") }
         words.append("rt \(routeTargets.map { "\($0)" }.joined(separator: ","))")
+        if let gateway { words.append("gw \(gateway)") }
+        if let through { words.append("through \(through)") }
         switch outcome {
         case .chosen: words.append("chosen")
         case .notChosen(let because): words.append("not chosen: \(because)")
@@ -133,5 +140,47 @@ extension MACExplanation {
         }
         lines += advertised.map { "advertised \($0)" }
         return lines
+    }
+}
+
+extension PrefixSource {
+    var text: String {
+        switch self {
+        case .local(let local):
+            local.isConnected ? "connected \(local.interface)" : "proto \(local.proto) \(local.interface)"
+        case .host(let vnis): "host in vni \(vnis.map { "\($0)" }.joined(separator: ","))"
+        case .macIP: "type 2"
+        case .ipPrefix: "type 5"
+        case .leaked(let vrf): "leaked from \(vrf)"
+        }
+    }
+}
+
+extension PrefixRow {
+    var text: String {
+        var words = ["\(key) by \(source.text)"]
+        if !nexthops.isEmpty { words.append("-> \(nexthops.map(\.text).joined(separator: ", "))") }
+        if !routes.isEmpty { words.append("from \(routes.map { "\($0)" }.joined(separator: ", "))") }
+        return words.joined(separator: " ")
+    }
+}
+
+extension PrefixExplanation {
+    var lines: [String] {
+        var lines = ["\(key), because \(because)"]
+        if let row { lines.append(row.text) }
+        lines += candidates.map { "candidate \($0.text)" }
+        lines += ignored.map { "other \($0.text)" }
+        lines += advertised.map { "advertised \($0)" }
+        lines += problems.map { "problem: \($0)" }
+        return lines
+    }
+}
+
+extension VRFRow {
+    var text: String {
+        let vnis = vnis.map { "\($0)" }.joined(separator: ",")
+        return
+            "vrf \(name) vni \(vni.map { "\($0)" } ?? "-") rd \(rd) \(domain.map { "\($0.vtep)" } ?? "down") evis \(vnis) local \(localPrefixes)+\(localHosts) announced \(announcedPrefixes) remote \(remotePrefixes)"
     }
 }

@@ -49,6 +49,14 @@ extension Agent {
                 "mac.conflict",
                 ["vni": "\(key.vni)", "mac": "\(key.mac)", "winner": "\(winner)", "loser": "\(loser)"], .warning
             )
+        case .routersDiffer(let vni, let vtep, let used, let unused):
+            (
+                "router.conflict",
+                [
+                    "vni": "\(vni)", "vtep": "\(vtep)", "used": "\(used.mac)", "used_vni": "\(used.vni)",
+                    "unused": "\(unused.mac)", "unused_vni": "\(unused.vni)",
+                ], .warning
+            )
         case .membershipChanged(let vtep, let vnis):
             (vnis > 0 ? "membership.announced" : "membership.withdrawn", ["vtep": "\(vtep)", "vnis": "\(vnis)"], .info)
         case .membershipTooLong(let vtep, let omitted):

@@ -29,6 +29,7 @@ extension ControlPlane {
             }
             dirtyAddresses.removeAll(keepingCapacity: true)
         } while !dirtyMACs.isEmpty
+        if !tables.isEmpty || !dirtyPrefixes.isEmpty { evaluateRouted() }
         if dirtyMACs.capacity > 1 << 16 { dirtyMACs = [] }
         if dirtyAddresses.capacity > 1 << 16 { dirtyAddresses = [] }
     }
@@ -262,27 +263,33 @@ extension ControlPlane {
             let route = routes[imports[best].route]
             wanted = RemoteNeighbor(mac: route.mac, isRouter: attributes[route.attributes].isRouter)
         }
-        if entry.isLocal { wanted = settle(slot, best, wanted) }
-        if wanted != entry.installed {
+        var isHere = false
+        if entry.isLocal { (wanted, isHere) = settle(slot, best, wanted) }
+        if isHere != entry.isHere || wanted != entry.installed {
+            addresses[slot].isHere = isHere
             addresses[slot].installed = wanted
+            hostChanged(vrf: entry.vrf, entry.ip, isHere: isHere, wasHere: entry.isHere)
+        }
+        if wanted != entry.installed {
             if (wanted != nil) != (entry.installed != nil) { vrfs[index]?.remoteNeighbors += wanted != nil ? 1 : -1 }
             output.forwarding.append(.neighbor(NeighborKey(vni: vni, ip: entry.ip), wanted))
         }
         if !entry.imports.exists, !entry.isLocal { addresses.remove(slot) }
     }
 
-    /// Decides between a local and a remote owner of an address and announces ours if it wins; returns what to install.
-    private mutating func settle(_ slot: Slot, _ best: Slot, _ remote: RemoteNeighbor?) -> RemoteNeighbor? {
+    /// Decides between a local and a remote owner of an address and announces ours if it wins; returns what to install, and whether it is
+    /// here.
+    private mutating func settle(_ slot: Slot, _ best: Slot, _ remote: RemoteNeighbor?) -> (RemoteNeighbor?, Bool) {
         let entry = addresses[slot]
         let index = Int(entry.vrf)
         let ip = entry.ip
-        guard let local = vrfs[index]?.neighbors[ip] else { return remote }
+        guard let local = vrfs[index]?.neighbors[ip] else { return (remote, false) }
         // A neighbor counts only while its MAC is here.
         guard let mac = local.mac, let claim = vrfs[index]?.locals[mac],
             let macSlot = macs.find(MACEntry.Key(vrf: entry.vrf, mac: mac.rawValue)), macs[macSlot].owner == .local
         else {
             announce(vrf: entry.vrf, ip: ip, mac: nil, claim: nil, isRouter: false)
-            return remote
+            return (remote, false)
         }
         var isLocal = true
         if best.exists, let remote, remote.mac != mac {
@@ -306,9 +313,9 @@ extension ControlPlane {
         vrfs[index]?.neighbors[ip]?.isFresh = false
         guard isLocal, let current = vrfs[index]?.locals[mac] else {
             announce(vrf: entry.vrf, ip: ip, mac: nil, claim: nil, isRouter: false)
-            return remote
+            return (remote, false)
         }
         announce(vrf: entry.vrf, ip: ip, mac: mac, claim: current, isRouter: local.isRouter)
-        return nil
+        return (nil, true)
     }
 }

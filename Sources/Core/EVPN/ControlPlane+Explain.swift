@@ -6,7 +6,7 @@ public import NetTypes
 extension ControlPlane {
     // MARK: Whole tables
 
-    /// The whole desired forwarding state: floods, MACs, neighbors, each sorted by key.
+    /// The whole desired forwarding state: floods, MACs, neighbors, prefixes, each sorted by key.
     public func forwardingState() -> [ForwardingChange] {
         var floodRows: [(FloodKey, FloodMember)] = []
         for slot in floods.slots {
@@ -20,16 +20,20 @@ extension ControlPlane {
             guard let row = remoteMAC(macs[slot]), let vni = vni(macs[slot].vrf) else { continue }
             macRows.append((MACKey(vni: vni, mac: macs[slot].mac), row))
         }
+        for (key, router) in routerMACs { if let row = router.installed { macRows.append((key, row)) } }
         var neighborRows: [(NeighborKey, RemoteNeighbor)] = []
         for slot in addresses.slots {
             guard let row = addresses[slot].installed, let vni = vni(addresses[slot].vrf) else { continue }
             neighborRows.append((NeighborKey(vni: vni, ip: addresses[slot].ip), row))
         }
+        neighborRows += routerNeighbors()
+        let prefixRows = prefixes.slots.compactMap { prefixRow($0) }
         var result: [ForwardingChange] = []
         result.reserveCapacity(floodRows.count + macRows.count + neighborRows.count)
         for (key, row) in floodRows.sorted(by: { $0.0 < $1.0 }) { result.append(.flood(key, row)) }
         for (key, row) in macRows.sorted(by: { $0.0 < $1.0 }) { result.append(.mac(key, row)) }
         for (key, row) in neighborRows.sorted(by: { $0.0 < $1.0 }) { result.append(.neighbor(key, row)) }
+        for (key, row) in prefixRows.sorted(by: { $0.0 < $1.0 }) { result.append(.prefix(key, row)) }
         return result
     }
 
@@ -47,14 +51,20 @@ extension ControlPlane {
             else { return nil }
             return .flood(key, FloodMember(vni: vni))
         case .mac(let key):
+            if let router = routerMACs[key]?.installed { return .mac(key, router) }
             guard let slot = macSlot(key), let row = remoteMAC(macs[slot]) else { return nil }
             return .mac(key, row)
         case .neighbor(let key):
+            if let router = routerNeighbor(key) { return .neighbor(key, router) }
             guard let vrf = vrfByVNI[key.vni], let slot = addresses.find(AddressEntry.Key(vrf: vrf, key.ip)),
                 let row = addresses[slot].installed
             else { return nil }
             return .neighbor(key, row)
-        case .prefix: return nil
+        case .prefix(let key):
+            guard let table = tableByName[key.vrf], let slot = prefixes.find(PrefixEntry.Key(table, key.prefix)),
+                let row = prefixRow(slot)
+            else { return nil }
+            return .prefix(key, row.1)
         }
     }
 
@@ -71,17 +81,31 @@ extension ControlPlane {
             counts.remoteNeighbors += vrf.remoteNeighbors
             counts.floods += vrf.floods
         }
+        for table in tables {
+            guard let table else { continue }
+            counts.vrfs += table.vrf == nil ? 0 : 1
+            counts.localPrefixes += table.locals.count
+            counts.remotePrefixes += table.remotePrefixes
+        }
+        counts.routers = routers.values.count { $0.neighbor != nil }
         return counts
     }
     public struct Counts: Hashable, Sendable {
         public var evis = 0
-        /// Type 2 and 3 routes of others, imported or not.
+        /// Type 2, 3 and 5 routes of others, imported or not.
         public var remoteRoutes = 0
         public var advertisements = 0
         public var localMACs = 0
         public var remoteMACs = 0
         public var remoteNeighbors = 0
         public var floods = 0
+        public var vrfs = 0
+        /// Routes of VRF tables that are not evpnd's.
+        public var localPrefixes = 0
+        /// Prefixes in force, those of other VRFs included.
+        public var remotePrefixes = 0
+        /// Routers behind L3 VNIs.
+        public var routers = 0
         public init() {}
     }
 
@@ -143,8 +167,8 @@ extension ControlPlane {
     public func vtepRows() -> [VTEPRow] {
         vtepSlots.sorted { $0.key < $1.key }.compactMap { address, slot in
             let record = vteps[slot]
-            guard record.macs > 0 || record.floods > 0 else { return nil }
-            return VTEPRow(vtep: address, macs: record.macs, floods: record.floods)
+            guard record.macs > 0 || record.floods > 0 || record.routers > 0 else { return nil }
+            return VTEPRow(vtep: address, macs: record.macs, floods: record.floods, routers: record.routers)
         }
     }
 
@@ -243,7 +267,7 @@ extension ControlPlane {
         result.flood = floods.slots.compactMap {
             floods[$0].vrf == slot && floods[$0].vni != 0 ? floodKey(floods[$0]) : nil
         }.sorted()
-        for route in routes.slots where !routes[route].isMACIP {
+        for route in routes.slots where routes[route].isFlood {
             let shared = attributes[routes[route].attributes]
             let isHere = slot.map { shared.vrfs.contains($0) } ?? false
             if isHere || shared.floodLabel == vni.rawValue { result.routes.append(verdict(route)) }
@@ -270,21 +294,22 @@ extension ControlPlane {
             vtep: vtep, row: nil, isOwn: ownVTEPs[vtep] != nil, floods: [], routes: [], importedRoutes: 0,
             ignoredRoutes: [:])
         guard let slot = vtepSlots[vtep] else { return result }
-        if vteps[slot].macs > 0 || vteps[slot].floods > 0 {
-            result.row = VTEPRow(vtep: vtep, macs: vteps[slot].macs, floods: vteps[slot].floods)
+        let record = vteps[slot]
+        if record.macs > 0 || record.floods > 0 || record.routers > 0 {
+            result.row = VTEPRow(vtep: vtep, macs: record.macs, floods: record.floods, routers: record.routers)
         }
         result.floods = floods.slots.compactMap {
             floods[$0].vtep == slot && floods[$0].vni != 0 ? vni(floods[$0].vrf) : nil
         }.sorted()
         for route in routes.slots {
             let shared = attributes[routes[route].attributes]
-            guard shared.vtep == slot || (!routes[route].isMACIP && shared.floodVTEP == slot) else { continue }
+            guard shared.vtep == slot || (routes[route].isFlood && shared.floodVTEP == slot) else { continue }
             if let reason = routes[route].reason {
                 result.ignoredRoutes[reason, default: 0] += 1
             } else {
                 result.importedRoutes += 1
             }
-            if !routes[route].isMACIP { result.routes.append(verdict(route)) }
+            if routes[route].isFlood { result.routes.append(verdict(route)) }
         }
         result.routes.sort { $0.route < $1.route }
         return result
@@ -310,13 +335,13 @@ extension ControlPlane {
         case .remote: remoteMAC(entry).map { .remote(vtep: $0.vtep) }
         }
     }
-    private func verdict(_ slot: Slot) -> RouteVerdict {
+    func verdict(_ slot: Slot) -> RouteVerdict {
         let route = routes[slot]
         let shared = attributes[route.attributes]
-        let vtep = !route.isMACIP && shared.floodVTEP.exists ? shared.floodVTEP : shared.vtep
+        let vtep = route.isFlood && shared.floodVTEP.exists ? shared.floodVTEP : shared.vtep
         return RouteVerdict(
             route: route.routeKey, vtep: vtep.exists ? vteps[vtep].address : nil,
-            label: route.isMACIP ? route.label : shared.floodLabel, sequence: shared.sequence,
+            label: route.isFlood ? shared.floodLabel : route.label, sequence: shared.sequence,
             isSticky: shared.isSticky, isGateway: shared.isGateway,
             routeTargets: shared.set?.attributes.routeTargets ?? [],
             outcome: route.reason.map { .ignored($0) } ?? .chosen)
@@ -335,7 +360,10 @@ extension ControlPlane {
             macs.count,
             addresses.count, floods.count, exported.count, vrfs.count, vrfByVNI.count, ownVTEPs.count, importers.count,
             automaticImporters.count, memberRoutes.count, memberMarks.count, largeMemberMarks.count,
-            announcedMembers.count, memberOmissions.count,
+            announcedMembers.count, memberOmissions.count, tables.count, tableByName.count, tableByVNI.count,
+            tableImporters.count, automaticTableImporters.count, tableOfVRF.count, prefixes.count, ways.count,
+            routedImports.count, groups.count, groupSlots.count, routers.count, routerMACs.count, overlays.count,
+            gateways.count, gatewaySlots.count,
         ])
     }
 }

@@ -29,10 +29,11 @@ extension ControlPlane {
         switch kind {
         case .inclusiveMulticast:
             attributes.pmsiTunnel = .ingressReplication(label: evi.vni.rawValue, endpoint: domain.vtep)
-        case .mac(let sequence, let isSticky, let isGateway, let isRouter):
+        case .mac(let sequence, let isSticky, let isGateway, let isRouter, let isRouted):
             if sequence > 0 || isSticky { communities.append(.macMobility(sticky: isSticky, sequence: sequence)) }
             if isGateway { communities.append(.defaultGateway) }
             if isRouter { communities.append(.neighborDiscovery(flags: .router)) }
+            if isRouted { communities += routedExport(of: slot)?.communities ?? [] }
             // Numbers grow without bound, so only the small ones are worth keeping.
             isCommon = sequence < 8
         }
@@ -50,7 +51,8 @@ extension ControlPlane {
             let set = attributes(
                 slot,
                 .mac(
-                    sequence: claim.sequence, isSticky: claim.isSticky, isGateway: claim.isGateway, isRouter: false))
+                    sequence: claim.sequence, isSticky: claim.isSticky, isGateway: claim.isGateway, isRouter: false,
+                    isRouted: false))
         {
             route = Advertisement(payload: RoutePayload(label1: evi.vni.rawValue), attributes: set)
         }
@@ -62,14 +64,17 @@ extension ControlPlane {
         guard let evi = vrfs[Int(slot)]?.evi else { return }
         if let old = vrfs[Int(slot)]?.neighbors[ip]?.announcedMAC, old != mac { withdraw(vrf: slot, mac: old, ip: ip) }
         var route: Advertisement?
+        let isRouted = !ip.isLinkLocal && claim?.isGateway == false && transit(of: tableOfVRF[Int(slot)]) != nil
         if mac != nil, let claim,
             let set = attributes(
                 slot,
                 .mac(
                     sequence: claim.sequence, isSticky: claim.isSticky, isGateway: claim.isGateway,
-                    isRouter: isRouter))
+                    isRouter: isRouter, isRouted: isRouted))
         {
-            route = Advertisement(payload: RoutePayload(label1: evi.vni.rawValue), attributes: set)
+            let label2 = isRouted ? transit(of: tableOfVRF[Int(slot)])?.vni.rawValue : nil
+            route = Advertisement(
+                payload: RoutePayload(label1: evi.vni.rawValue, label2: label2), attributes: set)
         }
         if let mac { export(key(evi, mac, ip), route) }
         let announced = route == nil ? nil : mac

@@ -7,6 +7,7 @@ extension ControlPlane {
     // MARK: Routes
 
     mutating func apply(_ change: RouteChange) {
+        let isVTEP = compatibility.readsAsVTEP(change)
         let change = compatibility.standard(change)
         guard let key = RemoteRoute.Key(change.key) else { return applyUnicast(change) }
         let found = routes.find(key)
@@ -14,28 +15,36 @@ extension ControlPlane {
             if let slot = found { remove(route: slot) }
             return
         }
-        let label = path.payload.label1
         // A label that does not fit is kept as 0, which is as unusable.
-        let stored = label < 1 << 24 ? label : 0
+        func stored(_ label: UInt32) -> UInt32 { label < 1 << 24 ? label : 0 }
         let attributeSlot = retain(path.attributes)
         let slot: Slot
+        // What the old path was linked by has to be undone in its terms.
+        if let found, routes[found].isPrefix, routes[found].isVTEP != isVTEP { unlink(route: found) }
         if let found {
             slot = found
             let old = routes[slot].attributes
-            let reason = routes[slot].reason
             routes[slot].attributes = attributeSlot
-            routes[slot].labelAndReason = stored
-            routes[slot].reason = reason
+            routes[slot].label = stored(path.payload.label1)
             release(attributes: old)
         } else {
-            slot = routes.insert(RemoteRoute(key: key, label: stored, attributes: attributeSlot))
+            slot = routes.insert(
+                RemoteRoute(key: key, label: stored(path.payload.label1), attributes: attributeSlot))
         }
+        if routes[slot].isPrefix {
+            routes[slot].isVTEP = isVTEP
+        } else {
+            routes[slot].label2 = stored(path.payload.label2 ?? 0)
+        }
+        if path.payload.overlay != nil || !overlays.isEmpty { setOverlay(slot, path.payload) }
         place(route: slot)
     }
 
     /// Imports a route where it now belongs, and nowhere else.
     mutating func place(route slot: Slot) {
         let route = routes[slot]
+        if route.hasAddress, !route.isFlood { placeRouted(route: slot) }
+        if route.isPrefix, !route.isVTEP { return }
         let reason = reasonToIgnore(route)
         if reason != route.reason {
             routes[slot].reason = reason
@@ -61,6 +70,8 @@ extension ControlPlane {
 
     mutating func remove(route slot: Slot) {
         unlink(route: slot)
+        unlinkRouted(route: slot)
+        if !overlays.isEmpty { overlays[slot] = nil }
         release(attributes: routes[slot].attributes)
         routes.remove(slot)
     }
@@ -221,6 +232,8 @@ extension ControlPlane {
             let endpoint = tunnel.endpoint.flatMap { $0.isUnspecified ? nil : $0 } ?? set.attributes.nextHop
             if let endpoint { record.floodVTEP = retain(vtep: endpoint) }
         }
+        record.routerMAC = set.attributes.routerMAC
+        record.preference = PrefixPreference(set.attributes)
         classify(&record)
         let slot = attributes.insert(record)
         attributeSlots[set] = slot
@@ -257,7 +270,10 @@ extension ControlPlane {
     /// Sets what depends on the overlay and on our own addresses.
     private func classify(_ record: inout ImportedAttributes) {
         guard let attributes = record.set?.attributes else { return }
-        record.vrfs = importingVRFs(attributes.extendedCommunities)
+        record.vrfs = importingVRFs(attributes.extendedCommunities, importers, automaticImporters)
+        record.tables = importingVRFs(
+            attributes.extendedCommunities, tableImporters, automaticTableImporters)
+        record.ways = []
         record.reason = reason(against: attributes)
         record.floodReason = nil
         if let tunnel = attributes.pmsiTunnel, tunnel.tunnelType == PMSITunnel.ingressReplicationType {
@@ -296,7 +312,11 @@ extension ControlPlane {
             || address == .v4(IPv4Address(rawValue: .max)))
     }
 
-    private func importingVRFs(_ communities: [ExtendedCommunity]) -> [Slot] {
+    private func importingVRFs(
+        _ communities: [ExtendedCommunity], _ importers: [RouteTarget: [Slot]],
+        _ automaticImporters: [VNI: [Slot]]
+    ) -> [Slot] {
+        if importers.isEmpty, automaticImporters.isEmpty { return [] }
         var found: [Slot] = []
         for community in communities {
             guard let target = RouteTarget(community) else { continue }
@@ -312,20 +332,24 @@ extension ControlPlane {
 
     // MARK: Changes of the importing side
 
-    /// Imports everything anew after targets or own addresses have changed; rows whose outcome stays are not touched.
-    mutating func reimport() {
+    /// Imports everything anew after targets or own addresses have changed; rows whose outcome stays are not touched. After a
+    /// change of IP-VRFs or VNIs `isRouted` has layer 3 looked at whatever the targets are.
+    mutating func reimport(isRouted: Bool = false) {
         var changed: Set<Slot> = []
         for slot in attributes.slots {
             let old = attributes[slot]
             guard old.set != nil else { continue }
             var record = old
             classify(&record)
-            guard record.vrfs != old.vrfs || record.reason != old.reason || record.floodReason != old.floodReason
-            else { continue }
             attributes[slot] = record
-            changed.insert(slot)
+            if record.vrfs != old.vrfs || record.reason != old.reason || record.floodReason != old.floodReason
+                || record.tables != old.tables
+                || isRouted && !(record.tables.isEmpty && old.tables.isEmpty)
+            {
+                changed.insert(slot)
+            }
         }
-        for slot in routes.slots where changed.contains(routes[slot].attributes) || !routes[slot].isMACIP {
+        for slot in routes.slots where changed.contains(routes[slot].attributes) || routes[slot].isFlood {
             place(route: slot)
         }
     }

@@ -20,7 +20,7 @@ extension ControlPlane {
             else { return }
             setLearned(slot, key.ip, neighbor)
             releaseIfUnused(slot)
-        case .prefix: break
+        case .prefix(let key, let local): setLocal(key, local)
         }
     }
 
@@ -38,6 +38,7 @@ extension ControlPlane {
             slot = Slot(vrfs.count)
             vrfs.append(MACVRF(vni: vni))
             vnis.append(vni)
+            tableOfVRF.append(.none)
         }
         vnis[Int(slot)] = vni
         vrfByVNI[vni] = slot
@@ -46,11 +47,13 @@ extension ControlPlane {
     mutating func releaseIfUnused(_ slot: Slot) {
         guard let vrf = vrfs[Int(slot)], vrf.isUnused else { return }
         disown(slot)
+        attach(slot)
         vrfByVNI[vrf.vni] = nil
         vrfs[Int(slot)] = nil
         while case .some(.none) = vrfs.last {
             vrfs.removeLast()
             vnis.removeLast()
+            tableOfVRF.removeLast()
         }
     }
 
@@ -65,7 +68,9 @@ extension ControlPlane {
             vrfs[Int(slot)]?.vtep = vtep
             own(slot)
         }
+        if domain?.routerMAC != old.domain?.routerMAC || domain?.vtep != old.domain?.vtep { transitChanged(old.vni) }
         guard old.evi != nil else { return }
+        if domain?.vrf != old.domain?.vrf { attach(slot) }
         isMembershipDirty = true
         refreshExports(slot)
         // Ties are decided by our address.

@@ -6,6 +6,7 @@ import NetTypes
 extension ControlPlane {
     mutating func apply(_ overlay: Overlay) {
         var mustReimport = routerID != overlay.routerID
+        var interfacesHaveChanged = false
         var mustReimportMembers = membership != overlay.membership
         membership = overlay.membership
         compatibility = overlay.compatibility
@@ -45,6 +46,7 @@ extension ControlPlane {
             if old.importTargets != evi.importTargets || old.signalling.usesEVPN != evi.signalling.usesEVPN {
                 mustReimport = true
             }
+            if old.domain.routed != evi.domain.routed { interfacesHaveChanged = true }
             if old.signalling.usesMembership != evi.signalling.usesMembership
                 || old.memberCommunity != evi.memberCommunity
             {
@@ -55,15 +57,20 @@ extension ControlPlane {
             if old.staticMACs != evi.staticMACs { configure(slot, from: old.staticMACs, to: evi.staticMACs) }
             refreshExports(slot)
         }
-        if mustReimport {
+        let tablesHaveChanged = apply(tables: overlay.vrfs)
+        for vni in vrfByVNI.keys.sorted() { if let slot = vrfByVNI[vni] { attach(slot) } }
+        if mustReimport || tablesHaveChanged {
             indexTargets()
-            reimport()
+            indexTableTargets()
+            reimport(isRouted: true)
         }
+        if mustReimport || tablesHaveChanged || interfacesHaveChanged { tablesApplied() }
         if mustReimportMembers { reimportMembers() }
         for (slot, evi) in started { start(slot, evi) }
         // Rows refer to their MAC-VRF until they have been evaluated.
         evaluate()
         for vni in vrfByVNI.keys.sorted() { if let slot = vrfByVNI[vni] { releaseIfUnused(slot) } }
+        for slot in tables.indices { releaseTableIfUnused(Slot(slot)) }
     }
 
     private mutating func indexTargets() {

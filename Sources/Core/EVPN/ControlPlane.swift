@@ -4,7 +4,7 @@
 import BGP
 public import NetTypes
 
-/// EVPN layer 2 (RFC 7432, RFC 8365) as a pure machine.
+/// EVPN layer 2 (RFC 7432, RFC 8365) and layer 3 (RFC 9135, RFC 9136) as a pure machine.
 ///
 /// A value: the answer to an input depends only on the inputs so far. Its tables hold hundreds of thousands of rows, so keep
 /// one and mutate it in place.
@@ -89,10 +89,34 @@ public struct ControlPlane {
     /// What the speaker has been told to announce.
     var exported: [RouteKey: Advertisement] = [:]
 
+    /// IP-VRFs by number; unused places have neither configuration nor local state.
+    var tables: [IPVRFTable?] = []
+    var tableByName: [String: Slot] = [:]
+    /// Which IP-VRF has an L3 VNI.
+    var tableByVNI: [VNI: Slot] = [:]
+    var tableImporters: [RouteTarget: [Slot]] = [:]
+    var automaticTableImporters: [VNI: [Slot]] = [:]
+    /// The IP-VRF of each MAC-VRF, or `.none`; beside `vrfs`.
+    var tableOfVRF: [Slot] = []
+    var prefixes: CompactTable<PrefixEntry>
+    var ways: CompactTable<RemoteWay>
+    var routedImports = Slab(filler: RoutedImport.vacant)
+    var groups = Slab(filler: NexthopGroup())
+    var groupSlots: [[RoutedNexthop]: Slot] = [:]
+    var routers: [RouterKey: Router] = [:]
+    var routerMACs: [MACKey: RouterMAC] = [:]
+    /// ESI and gateway of the routes that have one.
+    var overlays: [Slot: OverlayIndex] = [:]
+    var gateways = Slab(filler: Gateway.vacant)
+    var gatewaySlots: [Gateway.Key: Slot] = [:]
+
     /// Rows to look at again before the current input is answered.
     var dirtyMACs: [Slot] = []
     var dirtyAddresses: [Slot] = []
     var dirtyFloods: [Slot] = []
+    var dirtyRouters: Set<RouterKey> = []
+    var dirtyPrefixes: [Slot] = []
+    var dirtyGateways: [Slot] = []
     var output = Output()
     var now = Instant.zero
     /// When mobility records have to be looked at; nil: there are none that expire.
@@ -107,6 +131,8 @@ public struct ControlPlane {
         macs = CompactTable(seed: seed)
         addresses = CompactTable(seed: seed)
         floods = CompactTable(seed: seed)
+        prefixes = CompactTable(seed: seed)
+        ways = CompactTable(seed: seed)
     }
 
     /// When `.deadlineReached` is due; nil: nothing is waited for.

@@ -18,7 +18,7 @@ public enum MACPlace: Hashable, Sendable, CustomStringConvertible {
 
 /// Why a route from a peer has no effect.
 public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
-    /// No EVI imports one of its targets. Normal on a fabric with other tenants.
+    /// No EVI or IP-VRF imports one of its targets. Normal on a fabric with other tenants.
     case noMatchingTarget = 1
     /// A route of this host that came back from a reflector. Normal.
     case ownNextHop
@@ -33,13 +33,29 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
     case noIngressReplication
     /// There are encapsulation communities, and VXLAN is none of them.
     case unsupportedEncapsulation
+    /// A route with an L3 VNI but without router's MAC community (RFC 9135 §8.1).
+    case noRouterMAC
+    /// A zero or group address.
+    case unusableRouterMAC
+    /// A type 5 route with both a gateway and an Ethernet segment as its overlay index (RFC 9136 §3.1).
+    case gatewayAndSegment
+    /// A type 5 route whose overlay index is an Ethernet segment (RFC 9136 §4.3): multihoming is not acted on.
+    case segmentOnly
+    /// Multicast, loopback, link-local, or of the other address family.
+    case unusableGateway
+    /// Multicast, loopback or link-local.
+    case unusablePrefix
+    /// The label for routing is the VNI of an EVI of this host.
+    case layer2VNI
+    /// The label is no L3 VNI of this host, and the IP-VRF has none of its own whose devices could be used.
+    case unknownL3VNI
 
     /// Whether it happens on a healthy fabric: such routes are kept for `explain` but are not worth an event.
     public var isExpected: Bool { self == .noMatchingTarget || self == .ownNextHop }
 
     public var description: String {
         switch self {
-        case .noMatchingTarget: "no route target that an EVI imports"
+        case .noMatchingTarget: "no route target that an EVI or IP-VRF imports"
         case .ownNextHop: "own next hop"
         case .missingNextHop: "no next hop"
         case .unusableNextHop: "unusable next hop"
@@ -48,8 +64,24 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
         case .multicastMAC: "multicast MAC address"
         case .noIngressReplication: "no ingress replication tunnel (PMSI)"
         case .unsupportedEncapsulation: "encapsulation other than VXLAN"
+        case .noRouterMAC: "no router's MAC community"
+        case .unusableRouterMAC: "zero or multicast router MAC"
+        case .gatewayAndSegment: "both a gateway and an Ethernet segment"
+        case .segmentOnly: "an Ethernet segment as overlay index, which is not supported"
+        case .unusableGateway: "unusable gateway"
+        case .unusablePrefix: "multicast, loopback or link-local prefix"
+        case .layer2VNI: "its L3 VNI is a layer 2 VNI here"
+        case .unknownL3VNI: "its L3 VNI is unknown here, and the IP-VRF has none of its own"
         }
     }
+}
+
+/// A router of a VTEP as its routes name it.
+public struct RouterEndpoint: Hashable, Sendable, CustomStringConvertible {
+    public var mac: MACAddress
+    /// The VNI to send with.
+    public var vni: UInt32
+    public var description: String { "router \(mac) vni \(vni)" }
 }
 
 public enum ControlPlaneEvent: Hashable, Sendable {
@@ -61,8 +93,11 @@ public enum ControlPlaneEvent: Hashable, Sendable {
     case duplicateDetected(MACKey, moves: Int, at: MACPlace)
     /// Frozen no longer: by command, or by itself after `recoverAfterSeconds`.
     case recovered(MACKey, byCommand: Bool)
-    /// Two ends claim a MAC that may not move (sticky, or a default gateway); `winner` keeps it.
+    /// Two ends claim a MAC that may not move (sticky, or a default gateway), or two VTEPs the same router MAC in an L3 VNI;
+    /// `winner` keeps it.
     case conflict(MACKey, winner: MACPlace, loser: MACPlace)
+    /// The routes of one VTEP in a (local) L3 VNI name several routers, of which the kernel can hold one.
+    case routersDiffer(VNI, vtep: IPAddress, used: RouterEndpoint, unused: RouterEndpoint)
     /// Our host route of `vtep` now names so many VNIs; 0: it is withdrawn.
     case membershipChanged(vtep: IPAddress, vnis: Int)
     /// The host route of `vtep` has no room for the communities of so many VNIs; 0: it has again.

@@ -43,6 +43,8 @@ public struct VTEPRow: Hashable, Sendable {
     public var macs: Int
     /// VNIs whose flood list it is on.
     public var floods: Int
+    /// L3 VNIs in which it is a router.
+    public var routers: Int
 }
 
 /// One remote route about a MAC, VNI or VTEP, and whether it had an effect.
@@ -62,6 +64,77 @@ public struct RouteVerdict: Hashable, Sendable {
     public var isGateway: Bool
     public var routeTargets: [RouteTarget]
     public var outcome: Outcome
+    /// Of routes to prefixes.
+    public var routerMAC: MACAddress?
+    /// The overlay index of a type 5 route.
+    public var gateway: IPAddress?
+    /// The local L3 VNI whose devices lead there.
+    public var through: VNI?
+}
+
+/// One line of `show vrfs`.
+public struct VRFRow: Equatable, Sendable {
+    public var name: String
+    public var place: IPVRF.Place
+    /// The L3 VNI.
+    public var vni: VNI?
+    public var rd: RouteDistinguisher
+    public var importTargets: ImportTargets
+    public var exportTargets: [RouteTarget]
+    /// That of the L3 VNI, with the router MAC; nil: packets cannot be routed there now, and nothing is announced.
+    public var domain: LocalDomain?
+    /// Of the EVIs whose layer-3 interfaces are in it.
+    public var vnis: [VNI]
+    /// Routes of its table that are not evpnd's.
+    public var localPrefixes: Int
+    /// Our type 5 routes.
+    public var announcedPrefixes: Int
+    /// Rows in force, leaked ones included.
+    public var remotePrefixes: Int
+    /// Addresses in those EVIs that this VTEP holds.
+    public var localHosts: Int
+}
+
+/// Why an IP-VRF has a prefix.
+public enum PrefixSource: Hashable, Sendable {
+    /// A route of its table that is not evpnd's.
+    case local(LocalPrefix)
+    /// A host of this VTEP, in these VNIs.
+    case host([VNI])
+    /// Type 2 routes.
+    case macIP
+    /// Type 5 routes.
+    case ipPrefix
+    /// Another VRF of this host.
+    case leaked(from: String)
+}
+
+/// One line of `show prefixes`.
+public struct PrefixRow: Hashable, Sendable {
+    public var key: PrefixKey
+    public var source: PrefixSource
+    /// Sorted; empty for what this host has itself.
+    public var nexthops: [RoutedNexthop]
+    /// The routes of others that give the next hops, sorted.
+    public var routes: [RouteKey]
+}
+
+/// Everything the control plane knows about a prefix of an IP-VRF.
+public struct PrefixExplanation: Equatable, Sendable {
+    public var key: PrefixKey
+    public var isConfigured: Bool
+    /// Nil: the VRF has no such prefix.
+    public var row: PrefixRow?
+    /// Why, as a phrase.
+    public var because: String
+    /// Imported routes, best first.
+    public var candidates: [RouteVerdict]
+    /// Routes to this prefix that are not imported here.
+    public var ignored: [RouteVerdict]
+    /// Our own routes to it.
+    public var advertised: [RouteKey]
+    /// What is missing, as phrases.
+    public var problems: [String]
 }
 
 /// Everything the control plane knows about a MAC in a VNI.

@@ -78,5 +78,6 @@ struct MACVRF {
 /// What distinguishes the attributes of our routes within one EVI.
 enum ExportKind: Hashable {
     case inclusiveMulticast
-    case mac(sequence: UInt32, isSticky: Bool, isGateway: Bool, isRouter: Bool)
+    /// `isRouted`: with the second label and what belongs to it.
+    case mac(sequence: UInt32, isSticky: Bool, isGateway: Bool, isRouter: Bool, isRouted: Bool)
 }

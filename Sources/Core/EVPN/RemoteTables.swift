@@ -3,111 +3,6 @@
 import BGP
 import NetTypes
 
-/// A type 2 or type 3 route as some peer announced it, imported or not; or a type 5 route that is read as one of type 3.
-struct RemoteRoute: TableRow {
-    /// The parts of `RouteKey` that matter, in words.
-    struct Key: Equatable {
-        /// Kind (8) | address bits (8) | MAC (48).
-        var head: UInt64
-        var rd: UInt64
-        var high: UInt64
-        var low: UInt64
-        var tag: UInt32
-    }
-    var head: UInt64
-    var rd: UInt64
-    var high: UInt64
-    var low: UInt64
-    var tag: UInt32
-    /// Reason for being ignored, 0 if imported (8) | label (24).
-    var labelAndReason: UInt32
-    /// Row in `attributes`.
-    var attributes: Slot
-    /// The first of its imports, chained by `Import.sibling`.
-    var imports: Slot = .none
-
-    init(key: Key, label: UInt32, attributes: Slot) {
-        head = key.head
-        rd = key.rd
-        high = key.high
-        low = key.low
-        tag = key.tag
-        labelAndReason = label & 0xff_ffff
-        self.attributes = attributes
-    }
-
-    static let vacant = RemoteRoute(key: Key(head: 0, rd: 0, high: 0, low: 0, tag: 0), label: 0, attributes: .none)
-    var isVacant: Bool { head == 0 }
-    var key: Key { Key(head: head, rd: rd, high: high, low: low, tag: tag) }
-    @inline(__always) func hasKey(_ key: Key) -> Bool {
-        head == key.head && rd == key.rd && high == key.high && low == key.low && tag == key.tag
-    }
-    @inline(__always) static func hash(_ key: Key, seed: UInt64) -> UInt64 {
-        mix(
-            mix(key.head ^ seed, key.rd ^ 0x9e37_79b9_7f4a_7c15),
-            mix(key.high ^ seed, key.low &+ UInt64(key.tag) ^ 0xd6e8_feb8_6659_fd93))
-    }
-
-    var mac: MACAddress { MACAddress(rawValue: head) }
-    var isMACIP: Bool { head >> 56 == UInt64(RouteKey.Kind.macIP.rawValue) }
-    /// Address of a MAC+IP route, originator of a type 3 route.
-    var address: IPAddress? {
-        switch head >> 48 & 0xff {
-        case 32: .v4(IPv4Address(rawValue: UInt32(truncatingIfNeeded: high >> 32)))
-        case 128: .v6(IPv6Address(high: high, low: low))
-        default: nil
-        }
-    }
-    var label: UInt32 { labelAndReason & 0xff_ffff }
-    var reason: IgnoredReason? {
-        get { IgnoredReason(rawValue: UInt8(labelAndReason >> 24)) }
-        set { labelAndReason = UInt32(newValue?.rawValue ?? 0) << 24 | label }
-    }
-    var routeKey: RouteKey {
-        let rd = RouteDistinguisher(rawValue: rd)
-        if head >> 56 == UInt64(RouteKey.Kind.ipPrefix.rawValue), let address,
-            let prefix = IPPrefix(address, length: address.bitWidth)
-        {
-            let gateway: IPAddress = address.isV6 ? .v6(.any) : .v4(.any)
-            return RouteKey(
-                .ipPrefix(IPPrefixRoute(rd: rd, ethernetTag: tag, prefix: prefix, gateway: gateway, label: 0)))
-        }
-        if isMACIP {
-            return RouteKey(.macIP(MACIPRoute(rd: rd, ethernetTag: tag, mac: mac, ip: address, label1: 0)))
-        }
-        return RouteKey(
-            .inclusiveMulticast(InclusiveMulticastRoute(rd: rd, ethernetTag: tag, originator: address ?? .v4(.any))))
-    }
-}
-
-extension RouteKey {
-    fileprivate var isHostPrefix: Bool { length == address?.bitWidth }
-}
-
-extension RemoteRoute.Key {
-    /// Nil for route types that have no effect on layer 2 forwarding, as those of prefixes of more than one address.
-    init?(_ key: RouteKey) {
-        let kind = key.kind
-        guard kind == .macIP || kind == .inclusiveMulticast || kind == .ipPrefix && key.isHostPrefix else { return nil }
-        head = UInt64(kind.rawValue) << 56 | (kind == .macIP ? key.mac.rawValue : 0)
-        rd = key.rd.rawValue
-        tag = key.ethernetTag
-        switch key.address {
-        case .v4(let address):
-            head |= 32 << 48
-            high = UInt64(address.rawValue) << 32
-            low = 0
-        case .v6(let address):
-            head |= 128 << 48
-            high = address.high
-            low = address.low
-        case nil:
-            high = 0
-            low = 0
-        }
-    }
-}
-
 /// What one attribute set means for its routes; shared by all of them.
 struct ImportedAttributes {
     /// Nil: unused place.
@@ -128,6 +23,12 @@ struct ImportedAttributes {
     var floodReason: IgnoredReason?
     /// The MAC-VRFs that import them, ascending.
     var vrfs: [Slot] = []
+    /// The IP-VRFs that import them, ascending.
+    var tables: [Slot] = []
+    var routerMAC: MACAddress?
+    var preference = PrefixPreference()
+    /// Where labels of these routes lead, as found so far; a few.
+    var ways: [WayUse] = []
 
     /// A MAC that may not move away from here.
     var isProtected: Bool { isSticky || isGateway }
@@ -143,6 +44,8 @@ struct VTEPRecord {
     /// Forwarding entries.
     var macs = 0
     var floods = 0
+    /// L3 VNIs in which it is a router.
+    var routers = 0
 }
 
 /// One route in one MAC-VRF.
@@ -282,6 +185,11 @@ struct AddressEntry: TableRow {
     var isLocal: Bool {
         get { flag(2) }
         set { set(2, newValue) }
+    }
+    /// This host holds it.
+    var isHere: Bool {
+        get { flag(5) }
+        set { set(5, newValue) }
     }
     /// The neighbor entry in force.
     var installed: RemoteNeighbor? {

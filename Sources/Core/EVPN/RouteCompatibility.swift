@@ -9,8 +9,8 @@ public struct RouteCompatibility: Hashable, Sendable {
     /// An ingress replication tunnel (PMSI) on a type 2 route names VTEP and VNI, instead of next hop and label: for fabrics where a
     /// hub between ASes puts itself in as next hop.
     public var readsTunnelsOfMACs: Bool
-    /// A type 5 route for a host address says that a VTEP is there, as a type 3 route does. Its label is the VNI or, when that is 0, the
-    /// number of its route distinguisher.
+    /// A type 5 route for a host address, with neither a router's MAC nor a gateway that packets could be routed to, says that a VTEP is
+    /// there, as a type 3 route does. Its label is the VNI or, when that is 0, the number of its route distinguisher.
     public var readsPrefixesAsVTEPs: Bool
     /// A route without any route target counts as one with the target `0:VNI`, which automatic import accepts.
     public var importsWithoutTarget: Bool
@@ -23,7 +23,13 @@ public struct RouteCompatibility: Hashable, Sendable {
         self.importsWithoutTarget = importsWithoutTarget
     }
 
-    /// The standard form. A prefix that is not to be read becomes a withdrawal; the key stays in any case.
+    func readsAsVTEP(_ change: RouteChange) -> Bool {
+        guard readsPrefixesAsVTEPs, change.key.kind == .ipPrefix, let path = change.path else { return false }
+        return change.key.length == change.key.address?.bitWidth && path.payload.overlay == nil
+            && path.attributes.attributes.routerMAC == nil
+    }
+
+    /// The standard form; the key stays in any case.
     func standard(_ change: RouteChange) -> RouteChange {
         var change = change
         guard var path = change.path else { return change }
@@ -45,10 +51,7 @@ public struct RouteCompatibility: Hashable, Sendable {
             guard importsWithoutTarget else { return change }
             vni = path.attributes.attributes.pmsiTunnel?.label ?? 0
         case .ipPrefix:
-            guard readsPrefixesAsVTEPs, let prefix = change.key.prefix, prefix.length == prefix.address.bitWidth else {
-                change.path = nil
-                return change
-            }
+            guard readsAsVTEP(change), let prefix = change.key.prefix else { return change }
             vni = path.payload.label1 == 0 ? change.key.rd.number : path.payload.label1
             var attributes = path.attributes.attributes
             attributes.pmsiTunnel = .ingressReplication(label: vni, endpoint: prefix.address)

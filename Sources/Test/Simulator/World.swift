@@ -213,6 +213,7 @@ public final class World {
             case .duplicateDetected: planeEvents["duplicate", default: 0] += 1
             case .recovered: planeEvents["recovered", default: 0] += 1
             case .conflict: planeEvents["conflict", default: 0] += 1
+            case .routersDiffer: planeEvents["routers differ", default: 0] += 1
             case .membershipChanged: planeEvents["membership", default: 0] += 1
             case .membershipTooLong(let vtep, let omitted): faults.append("membership of \(vtep): \(omitted) left out")
             case .routeIgnored(let key, let reason): faults.append("node \(node.index) ignored \(key): \(reason)")

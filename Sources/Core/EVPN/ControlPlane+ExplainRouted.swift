@@ -1,0 +1,225 @@
+// Read-only views of layer 3 for operators, resync and tests.
+
+import BGP
+public import NetTypes
+
+extension ControlPlane {
+    // MARK: Rows in force
+
+    func prefixRow(_ slot: Slot) -> (PrefixKey, RemotePrefix)? {
+        let entry = prefixes[slot]
+        guard entry.group.exists, let name = tables[Int(entry.table)]?.name, let prefix = entry.prefix else {
+            return nil
+        }
+        return (PrefixKey(vrf: name, prefix: prefix), RemotePrefix(nexthops: groups[entry.group].nexthops))
+    }
+
+    func routerNeighbors() -> [(NeighborKey, RemoteNeighbor)] {
+        var rows: [(NeighborKey, RemoteNeighbor)] = []
+        for (key, router) in routers {
+            guard let mac = router.neighbor else { continue }
+            for ip in RouterNeighbor.addresses(of: vteps[key.vtep].address) {
+                rows.append((NeighborKey(vni: key.through, ip: ip), RemoteNeighbor(mac: mac, isRouter: true)))
+            }
+        }
+        return rows
+    }
+
+    func routerNeighbor(_ key: NeighborKey) -> RemoteNeighbor? {
+        for address in [key.ip, key.ip.unmapped].compactMap({ $0 }) {
+            guard let vtep = vtepSlots[address], RouterNeighbor.addresses(of: address).contains(key.ip),
+                let mac = routers[RouterKey(through: key.vni, vtep: vtep)]?.neighbor
+            else { continue }
+            return RemoteNeighbor(mac: mac, isRouter: true)
+        }
+        return nil
+    }
+
+    // MARK: show
+
+    /// The configured IP-VRFs, by name.
+    public func vrfRows() -> [VRFRow] { tableByName.keys.sorted().compactMap { vrfRow($0) } }
+
+    public func vrfRow(_ name: String) -> VRFRow? {
+        guard let slot = tableByName[name], let table = tables[Int(slot)], let vrf = table.vrf else { return nil }
+        return VRFRow(
+            name: name, place: vrf.place, vni: vrf.vni, rd: vrf.rd, importTargets: vrf.importTargets,
+            exportTargets: vrf.exportTargets, domain: transit(of: slot)?.domain,
+            vnis: table.macVRFs.map { vnis[Int($0)] }, localPrefixes: table.locals.count,
+            announcedPrefixes: table.announced.count, remotePrefixes: table.remotePrefixes,
+            localHosts: table.hosts.count)
+    }
+
+    /// What is known in one IP-VRF: routes of its table, hosts of this VTEP, and prefixes in force; sorted.
+    public func prefixRows(vrf name: String) -> [PrefixRow] {
+        guard let slot = tableByName[name], let table = tables[Int(slot)] else { return [] }
+        var keys = Set(table.locals.keys)
+        for ip in table.hosts.keys { if let prefix = IPPrefix(ip, length: ip.bitWidth) { keys.insert(prefix) } }
+        for row in prefixes.slots where prefixes[row].table == slot && prefixes[row].group.exists {
+            if let prefix = prefixes[row].prefix { keys.insert(prefix) }
+        }
+        return keys.sorted().compactMap { prefixRow(slot, table, $0) }
+    }
+
+    private func prefixRow(_ slot: Slot, _ table: IPVRFTable, _ prefix: IPPrefix) -> PrefixRow? {
+        let key = PrefixKey(vrf: table.name, prefix: prefix)
+        if let local = table.locals[prefix] {
+            return PrefixRow(key: key, source: .local(local), nexthops: [], routes: [])
+        }
+        if prefix.length == prefix.address.bitWidth, let vnis = table.hosts[prefix.address] {
+            return PrefixRow(key: key, source: .host(vnis), nexthops: [], routes: [])
+        }
+        guard let row = prefixes.find(PrefixEntry.Key(slot, prefix)), prefixes[row].group.exists else { return nil }
+        let entry = prefixes[row]
+        let nexthops = groups[entry.group].nexthops
+        if entry.isLeaked {
+            let source = localSource(of: entry) ?? remoteSource(of: entry).map { prefixes[$0].table }
+            let name = source.flatMap { tables[Int($0)]?.name } ?? ""
+            return PrefixRow(key: key, source: .leaked(from: name), nexthops: nexthops, routes: [])
+        }
+        let chosen = chosenImports(of: entry).map { routes[routedImports[$0].route] }
+        return PrefixRow(
+            key: key, source: chosen.first?.isMACIP == true ? .macIP : .ipPrefix, nexthops: nexthops,
+            routes: chosen.map(\.routeKey).sorted())
+    }
+
+    // MARK: explain
+
+    /// Everything that is known of the prefix in an IP-VRF that an address is routed by; without one, of that address alone.
+    public func explain(ip: IPAddress, vrf name: String) -> PrefixExplanation? {
+        let table = tableByName[name].flatMap { tables[Int($0)] }
+        for length in stride(from: ip.bitWidth, through: 0, by: -1) {
+            guard let prefix = IPPrefix(ip, length: length), let slot = tableByName[name], let table else { break }
+            if prefixRow(slot, table, prefix) != nil { return explain(PrefixKey(vrf: name, prefix: prefix)) }
+        }
+        return IPPrefix(ip, length: ip.bitWidth).map { explain(PrefixKey(vrf: name, prefix: $0)) }
+    }
+
+    public func explain(_ key: PrefixKey) -> PrefixExplanation {
+        let slot = tableByName[key.vrf]
+        let table = slot.flatMap { tables[Int($0)] }
+        var result = PrefixExplanation(
+            key: key, isConfigured: table?.vrf != nil, row: nil, because: "nobody announces it and it is not here",
+            candidates: [], ignored: [], advertised: [], problems: [])
+        result.advertised = exported.keys.filter {
+            ($0.kind == .ipPrefix && $0.prefix == key.prefix && $0.rd == table?.vrf?.rd)
+                || ($0.kind == .macIP && $0.address.map { IPPrefix($0, length: $0.bitWidth) } == key.prefix
+                    && isExporter($0.rd, table))
+        }.sorted()
+        var used: Set<Slot> = []
+        if let slot, let table {
+            result.row = prefixRow(slot, table, key.prefix)
+            if let row = prefixes.find(PrefixEntry.Key(slot, key.prefix)) {
+                result.candidates = candidates(prefixes[row], &used, result.row)
+            }
+            result.because = because(result.row, result.candidates)
+            if table.vrf?.vni != nil, transit(of: slot) == nil {
+                result.problems.append("the L3 VNI has no device that is up with a VTEP address and a router MAC")
+            }
+        }
+        if !result.isConfigured { result.because = "no IP-VRF \(key.vrf) is configured" }
+        result.ignored = routes.slots.filter {
+            routes[$0].hasAddress && !routes[$0].isFlood && !used.contains($0) && routes[$0].prefix == key.prefix
+                && (routes[$0].isPrefix || routes[$0].label2 != 0)
+        }.map { routedVerdict($0) }.sorted { $0.route < $1.route }
+        return result
+    }
+
+    private func isExporter(_ rd: RouteDistinguisher, _ table: IPVRFTable?) -> Bool {
+        table?.macVRFs.contains { vrfs[Int($0)]?.evi?.rd == rd } ?? false
+    }
+
+    private func because(_ row: PrefixRow?, _ candidates: [RouteVerdict]) -> String {
+        switch row?.source {
+        case .local(let local)?:
+            return local.isConnected ? "connected to \(local.interface)" : "in the table by protocol \(local.proto)"
+        case .host?: return "the host is here"
+        case .leaked(let vrf)?: return "leaked from \(vrf)"
+        case .macIP?, .ipPrefix?: return "the best of \(candidates.count) imported"
+        case nil:
+            return candidates.isEmpty ? "nobody announces it and it is not here" : "no imported route can be used"
+        }
+    }
+
+    /// The imports of a prefix with what became of them, best first.
+    private func candidates(_ entry: PrefixEntry, _ used: inout Set<Slot>, _ row: PrefixRow?) -> [RouteVerdict] {
+        let chosen = chosenImports(of: entry)
+        let isInForce = row?.source == .macIP || row?.source == .ipPrefix
+        var verdicts: [(Int, RouteVerdict)] = []
+        var link = entry.imports
+        while link.exists {
+            let item = routedImports[link]
+            used.insert(item.route)
+            var verdict = routedVerdict(item.route)
+            if !item.isThroughGateway { verdict.through = VNI(ways[item.way].through) }
+            var rank = 0
+            if chosen.contains(link) {
+                verdict.outcome = isInForce ? .chosen : .notChosen(because: "this host has the prefix itself")
+                if case .leaked(let vrf)? = row?.source {
+                    verdict.outcome = .notChosen(because: "\(vrf), also of this host, has it itself")
+                }
+                if isInForce, Set(nexthops(of: link)).isDisjoint(with: row?.nexthops ?? []) {
+                    verdict.outcome = .notChosen(because: "more paths than the IP-VRF may use")
+                    rank = 1
+                }
+            } else {
+                rank = nexthops(of: link).isEmpty ? 3 : 2
+                verdict.outcome = .notChosen(because: reason(link, entry, lostTo: chosen.first))
+            }
+            verdicts.append((rank, verdict))
+            link = item.next
+        }
+        return verdicts.sorted { ($0.0, $0.1.route) < ($1.0, $1.1.route) }.map(\.1)
+    }
+
+    /// Why an import is not among the chosen ones.
+    private func reason(_ link: Slot, _ entry: PrefixEntry, lostTo best: Slot?) -> String {
+        let item = routedImports[link]
+        if item.isThroughGateway, gateways[item.way].nexthops.isEmpty {
+            return "no way to the gateway \(gateways[item.way].key.ip)"
+        }
+        if !item.isThroughGateway, !ways[item.way].isUsable { return reason(way: item.way) }
+        guard let best else { return "not usable" }
+        if mobilityOrder(best, link) == true {
+            let (a, b) = (shared(best), shared(link))
+            return a.protection != b.protection
+                ? (a.isGateway ? "not a default gateway" : "not sticky") : "lower sequence number"
+        }
+        // Lost to a type 2 route that is itself not chosen, when the best one is of type 5.
+        guard pathOrder(best, link) == true else { return "lower sequence number" }
+        let (a, b) = (shared(best).preference, shared(link).preference)
+        if a.localPreference != b.localPreference { return "lower LOCAL_PREF" }
+        if a.pathLength != b.pathLength { return "longer AS_PATH" }
+        if a.origin != b.origin { return "worse ORIGIN" }
+        if a.med != b.med { return "higher MED" }
+        return "a route of the host itself is preferred"
+    }
+    private func shared(_ link: Slot) -> ImportedAttributes { attributes[routes[routedImports[link].route].attributes] }
+
+    private func reason(way: Slot) -> String {
+        guard let through = VNI(ways[way].through),
+            let router = routers[RouterKey(through: through, vtep: ways[way].vtep)], router.chosen.exists
+        else { return "not usable" }
+        if router.chosen != way { return "the VTEP is known as \(ways[router.chosen].endpoint) in VNI \(through)" }
+        let other = routerMACs[MACKey(vni: through, mac: ways[way].mac)]?.installed?.vtep
+        return "router MAC \(ways[way].mac) is that of \(other.map { "\($0)" } ?? "another VTEP") in VNI \(through)"
+    }
+
+    func routedVerdict(_ slot: Slot) -> RouteVerdict {
+        let route = routes[slot]
+        var verdict = verdict(slot)
+        verdict.label = route.routedLabel
+        verdict.routerMAC = attributes[route.attributes].routerMAC
+        verdict.gateway = overlays[slot]?.gateway
+        verdict.outcome = route.routedReason.map { .ignored($0) } ?? .chosen
+        return verdict
+    }
+}
+
+extension IPAddress {
+    /// The IPv4 address in an IPv4-mapped IPv6 one.
+    fileprivate var unmapped: IPAddress? {
+        guard case .v6(let address) = self, address.high == 0, address.low >> 32 == 0xffff else { return nil }
+        return .v4(IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.low)))
+    }
+}

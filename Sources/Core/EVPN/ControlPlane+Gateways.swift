@@ -1,0 +1,76 @@
+// Overlay indexes (RFC 9136 §4.1): prefixes behind a host of a tenant, found by what is known of that host.
+
+import BGP
+import NetTypes
+
+extension ControlPlane {
+    mutating func evaluate(gateway slot: Slot) {
+        gateways[slot].isDirty = false
+        let key = gateways[slot].key
+        guard !gateways[slot].imports.isEmpty else {
+            gatewaySlots[key] = nil
+            gateways.remove(slot)
+            return
+        }
+        let nexthops = resolve(key)
+        guard nexthops != gateways[slot].nexthops else { return }
+        gateways[slot].nexthops = nexthops
+        for link in gateways[slot].imports.sorted() { touch(prefix: routedImports[link].entry) }
+    }
+
+    /// A host of a subnet of this host; otherwise whatever routes say about the host without another gateway, so that there are no loops.
+    private func resolve(_ key: Gateway.Key) -> [RoutedNexthop] {
+        guard let table = tables[Int(key.table)], let limit = table.vrf?.maximumPaths else { return [] }
+        if let vni = vni(withGateway: key.ip, in: table) { return [.host(key.ip, on: vni)] }
+        guard table.hosts[key.ip] == nil, let slot = prefixes.find(PrefixEntry.Key(key.table, host: key.ip)) else {
+            return []
+        }
+        return nexthops(of: prefixes[slot], limit: limit, directOnly: true)
+    }
+
+    /// The VNI in which a gateway is a known host, if its address is in a subnet of this host.
+    func vni(withGateway ip: IPAddress, in table: IPVRFTable) -> VNI? {
+        var isConnected: Bool?
+        for vrf in table.macVRFs {
+            guard let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip)),
+                addresses[slot].isHere || addresses[slot].installed != nil
+            else { continue }
+            if isOwnSubnet(vrf, ip) { return vnis[Int(vrf)] }
+            let isInside = isConnected ?? table.hasSubnet(with: ip)
+            isConnected = isInside
+            if isInside { return vnis[Int(vrf)] }
+        }
+        return nil
+    }
+    private func isOwnSubnet(_ vrf: Slot, _ ip: IPAddress) -> Bool {
+        vrfs[Int(vrf)]?.evi?.domain.routed?.addresses.contains {
+            IPPrefix($0.ip, length: $0.length)?.contains(ip) ?? false
+        } ?? false
+    }
+
+    mutating func touchGateways(of table: Slot) {
+        guard !gatewaySlots.isEmpty else { return }
+        for slot in gatewaySlots.values.sorted() where gateways[slot].key.table == table { touch(gateway: slot) }
+    }
+
+    /// An address of a MAC-VRF has got another holder.
+    mutating func hostChanged(vrf: Slot, _ ip: IPAddress, isHere: Bool, wasHere: Bool) {
+        let table = tableOfVRF[Int(vrf)]
+        guard table.exists else { return }
+        if isHere != wasHere { setHost(table, ip, vnis[Int(vrf)], isHere) }
+        if !gatewaySlots.isEmpty, let gateway = gatewaySlots[Gateway.Key(table: table, ip: ip)] {
+            touch(gateway: gateway)
+        }
+    }
+    mutating func setHost(_ table: Slot, _ ip: IPAddress, _ vni: VNI, _ isHere: Bool) {
+        guard !ip.isLinkLocal else { return }
+        var list = tables[Int(table)]?.hosts[ip] ?? []
+        list.removeAll { $0 == vni }
+        if isHere {
+            list.append(vni)
+            list.sort()
+        }
+        tables[Int(table)]?.hosts[ip] = list.isEmpty ? nil : list
+        touch(prefix: PrefixEntry.Key(table, host: ip))
+    }
+}

@@ -1,0 +1,190 @@
+// The routers behind L3 VNIs: their MAC addresses in the FDB, and the neighbor entries that stand for their VTEPs. The kernel has
+// room for one MAC address of a VTEP, and for one VTEP of a MAC address, in each L3 VNI.
+
+import BGP
+import NetTypes
+
+extension ControlPlane {
+    /// A way got its first import.
+    mutating func enroll(_ way: Slot) {
+        guard let through = VNI(ways[way].through) else { return }
+        let key = RouterKey(through: through, vtep: ways[way].vtep)
+        if routers[key]?.ways.contains(way) != true { routers[key, default: Router()].ways.append(way) }
+        dirtyRouters.insert(key)
+    }
+
+    /// Chooses among the ways to each router that was touched, and puts its rows into force. Returns the removals, which are to be
+    /// told after the prefixes that may still use those rows.
+    mutating func evaluateRouters() -> [ForwardingChange] {
+        guard !dirtyRouters.isEmpty else { return [] }
+        var keys: [RouterKey] = []
+        // Without order in the set; the tables' numbers differ from run to run too.
+        for key in dirtyRouters { keys.append(key) }
+        dirtyRouters = []
+        keys.sort { ($0.through, vteps[$0.vtep].address) < ($1.through, vteps[$1.vtep].address) }
+        var touched: Set<MACKey> = []
+        for key in keys { choose(key, &touched) }
+        var removed: [ForwardingChange] = []
+        var affected: Set<RouterKey> = Set(keys)
+        for mac in touched.sorted() { settle(router: mac, &affected, &removed) }
+        var flipped: Set<Slot> = []
+        for key in affected.sorted(by: { ($0.through, vteps[$0.vtep].address) < ($1.through, vteps[$1.vtep].address) })
+        {
+            install(router: key, &flipped, &removed)
+        }
+        if !flipped.isEmpty { touchUsers(of: flipped) }
+        return removed
+    }
+
+    /// Which of a router's ways is to stand for it: its own L3 VNI before another, then the lowest MAC address.
+    private mutating func choose(_ key: RouterKey, _ touched: inout Set<MACKey>) {
+        guard var router = routers[key] else { return }
+        let old = router.chosen
+        var best = Slot.none
+        for way in router.ways where ways[way].references > 0 {
+            if !best.exists || isBetter(way: way, than: best, key) { best = way }
+        }
+        router.chosen = best
+        let others = router.ways.filter { ways[$0].references > 0 && $0 != best }
+        let other = others.min { isBetter(way: $0, than: $1, key) }
+        if let other, !router.hasConflict {
+            report(
+                .routersDiffer(
+                    key.through, vtep: vteps[key.vtep].address, used: ways[best].endpoint, unused: ways[other].endpoint)
+            )
+        }
+        router.hasConflict = other != nil
+        routers[key] = router
+        let oldMAC = old.exists ? MACKey(vni: key.through, mac: ways[old].mac) : nil
+        let newMAC = best.exists ? MACKey(vni: key.through, mac: ways[best].mac) : nil
+        if let oldMAC, oldMAC != newMAC {
+            routerMACs[oldMAC]?.vteps.remove(key.vtep)
+            touched.insert(oldMAC)
+        }
+        if let newMAC {
+            routerMACs[newMAC, default: RouterMAC()].vteps.insert(key.vtep)
+            touched.insert(newMAC)
+        }
+    }
+    private func isBetter(way a: Slot, than b: Slot, _ key: RouterKey) -> Bool {
+        let isOwnA = ways[a].label == key.through.rawValue
+        let isOwnB = ways[b].label == key.through.rawValue
+        if isOwnA != isOwnB { return isOwnA }
+        if ways[a].mac != ways[b].mac { return ways[a].mac < ways[b].mac }
+        return ways[a].label < ways[b].label
+    }
+
+    /// Gives a MAC address to the lowest VTEP address that claims it.
+    private mutating func settle(
+        router key: MACKey, _ affected: inout Set<RouterKey>, _ removed: inout [ForwardingChange]
+    ) {
+        guard var record = routerMACs[key] else { return }
+        for vtep in record.vteps { affected.insert(RouterKey(through: key.vni, vtep: vtep)) }
+        let winner = winner(of: key)
+        let wanted = winner.flatMap { vtep in
+            chosenWay(RouterKey(through: key.vni, vtep: vtep)).flatMap { VNI(ways[$0].label) }.map {
+                RemoteMAC(vtep: vteps[vtep].address, vni: $0)
+            }
+        }
+        let hasConflict = record.vteps.count > 1
+        if hasConflict, !record.hasConflict, let winner {
+            let losers = record.vteps.filter { $0 != winner }.map { vteps[$0].address }.sorted()
+            if let loser = losers.first {
+                report(.conflict(key, winner: .remote(vtep: vteps[winner].address), loser: .remote(vtep: loser)))
+            }
+        }
+        record.hasConflict = hasConflict
+        if wanted != record.installed {
+            if let wanted {
+                output.forwarding.append(.mac(key, wanted))
+            } else {
+                removed.append(.mac(key, nil))
+            }
+            record.installed = wanted
+        }
+        routerMACs[key] = record.vteps.isEmpty ? nil : record
+    }
+
+    /// Of the VTEPs that claim a router's MAC address the one with the lowest address.
+    private func winner(of key: MACKey) -> Slot? {
+        routerMACs[key]?.vteps.min { vteps[$0].address < vteps[$1].address }
+    }
+    private func chosenWay(_ key: RouterKey) -> Slot? {
+        routers[key].flatMap { $0.chosen.exists ? $0.chosen : nil }
+    }
+
+    private mutating func install(
+        router key: RouterKey, _ flipped: inout Set<Slot>, _ removed: inout [ForwardingChange]
+    ) {
+        guard var router = routers[key] else { return }
+        var usable = router.chosen
+        if usable.exists, winner(of: MACKey(vni: key.through, mac: ways[usable].mac)) != key.vtep { usable = .none }
+        let mac = usable.exists ? ways[usable].mac : nil
+        if mac != router.neighbor {
+            for ip in RouterNeighbor.addresses(of: vteps[key.vtep].address) {
+                let neighbor = NeighborKey(vni: key.through, ip: ip)
+                if let mac {
+                    output.forwarding.append(.neighbor(neighbor, RemoteNeighbor(mac: mac, isRouter: true)))
+                } else {
+                    removed.append(.neighbor(neighbor, nil))
+                }
+            }
+            if (mac == nil) != (router.neighbor == nil) { vteps[key.vtep].routers += mac == nil ? -1 : 1 }
+            router.neighbor = mac
+        }
+        for way in router.ways {
+            if ways[way].isUsable != (way == usable) {
+                ways[way].isUsable = way == usable
+                // The imports of a new one have been touched by their linking.
+                if !ways[way].isNew { flipped.insert(way) }
+            }
+            ways[way].isNew = false
+        }
+        // Nobody uses them any more.
+        for way in router.ways where ways[way].references == 0 {
+            flipped.remove(way)
+            if ways[way].group.exists { release(group: ways[way].group) }
+            ways.remove(way)
+            release(vtep: key.vtep)
+        }
+        router.ways.removeAll { $0 >= ways.end || ways[$0].isVacant }
+        routers[key] = router.ways.isEmpty ? nil : router
+    }
+
+    /// Has the prefixes looked at whose way can be used now, or cannot any more.
+    private mutating func touchUsers(of flipped: Set<Slot>) {
+        let mustSearch = flipped.contains { ways[$0].references > 0 }
+        guard mustSearch else { return }
+        for link in routedImports.slots {
+            let item = routedImports[link]
+            guard item.route.exists, !item.isThroughGateway, flipped.contains(item.way) else { continue }
+            touch(prefix: item.entry)
+        }
+    }
+
+    // MARK: Next hop groups
+
+    mutating func retain(group nexthops: [RoutedNexthop]) -> Slot {
+        if let slot = groupSlots[nexthops] {
+            groups[slot].references += 1
+            return slot
+        }
+        let slot = groups.insert(NexthopGroup(nexthops: nexthops, references: 1))
+        groupSlots[nexthops] = slot
+        return slot
+    }
+    mutating func release(group slot: Slot) {
+        groups[slot].references -= 1
+        guard groups[slot].references == 0 else { return }
+        groupSlots[groups[slot].nexthops] = nil
+        groups.remove(slot)
+    }
+    /// The group of one way alone.
+    mutating func group(of way: Slot) -> Slot {
+        if ways[way].group.exists { return ways[way].group }
+        guard let through = VNI(ways[way].through) else { return .none }
+        let group = retain(group: [.router(vtep: vteps[ways[way].vtep].address, through: through)])
+        ways[way].group = group
+        return group
+    }
+}

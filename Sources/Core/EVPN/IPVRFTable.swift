@@ -1,0 +1,83 @@
+// One IP-VRF on this host: its configuration and everything local to it.
+
+import BGP
+import NetTypes
+
+struct IPVRFTable {
+    let name: String
+    /// Nil: not configured, but the dataplane has reported something of it.
+    var vrf: IPVRF?
+    /// Routes of its table that are not evpnd's.
+    var locals: [IPPrefix: LocalPrefix] = [:]
+    /// The MAC-VRFs whose layer-3 interfaces are in it, by VNI.
+    var macVRFs: [Slot] = []
+    /// Addresses that this host holds in those MAC-VRFs, with the VNIs, ascending.
+    var hosts: [IPAddress: [VNI]] = [:]
+    /// Whose routes are visible here, and who sees those of this one, without this one itself.
+    var sources: [LeakSource] = []
+    var takers: [Slot] = []
+    /// The type 5 routes that are announced.
+    var announced: Set<IPPrefix> = []
+    /// Their attributes.
+    var attributeCache: [Origin: AttributeSet] = [:]
+    /// Rows in force.
+    var remotePrefixes = 0
+
+    init(name: String) { self.name = name }
+
+    var isUnused: Bool {
+        vrf == nil && locals.isEmpty && macVRFs.isEmpty && remotePrefixes == 0
+    }
+    var vni: VNI? { vrf?.vni }
+    /// Whether an address lies in a subnet of this host here.
+    func hasSubnet(with ip: IPAddress) -> Bool {
+        for length in stride(from: ip.bitWidth, through: 0, by: -1) {
+            if let prefix = IPPrefix(ip, length: length), locals[prefix]?.isConnected == true { return true }
+        }
+        return false
+    }
+}
+
+/// A table whose routes are visible in another one.
+struct LeakSource {
+    var table: Slot
+    /// Nil: by route target, and only what the source announces.
+    var leak: RouteLeak?
+    func takes(_ prefix: IPPrefix) -> Bool {
+        guard let leak else { return true }
+        return leak.prefixes.isEmpty || leak.prefixes.contains { $0.contains(prefix) }
+    }
+}
+
+extension ImportTargets {
+    /// Whether one of `targets` is imported.
+    func matches(_ targets: [RouteTarget]) -> Bool {
+        switch self {
+        case .automatic(let vni): targets.contains { $0.automaticVNI == vni }
+        case .explicit(let own): targets.contains { own.contains($0) }
+        }
+    }
+}
+
+extension AnnouncedPrefixes {
+    /// Whether a route of the VRF's table is announced.
+    func selects(_ local: LocalPrefix) -> Bool {
+        if local.isConnected { return connected.contains { globMatches($0, local.interface) } }
+        return protocols.contains(local.proto)
+    }
+}
+
+extension IPPrefix {
+    /// Addresses that are never routed: link-local, loopback and multicast ones.
+    var isRoutable: Bool {
+        if length == 0 { return true }
+        switch address {
+        case .v4(let first):
+            return !(first.isLoopback && length >= 8) && !(first.rawValue >> 24 >= 224 && length >= 4)
+                && !(first.isLinkLocal && length >= 16)
+        case .v6(let first):
+            return !(first.high == 0 && first.low <= 1 && length == 128) && !(first.isMulticast && length >= 8)
+                && !(first.isLinkLocal && length >= 10)
+        }
+    }
+}
