@@ -16,6 +16,7 @@ final class KernelLab {
     let loop = EventLoop()
     let directory: String
     private(set) var lines: [String] = []
+    private var namespaces: Set<String> = []
 
     private init() {
         var template = Array("/tmp/evpnd-test-XXXXXX".utf8CString)
@@ -42,7 +43,8 @@ final class KernelLab {
                 } catch {
                     text = "\(error)\n" + lab.lines.joined(separator: "\n")
                 }
-                unlink(lab.directory + "/flood")
+                for name in lab.namespaces { _ = try? lab.sh("ip netns del \(name)") }
+                _ = try? lab.sh("cd \(lab.directory) && rm -rf flood netns")
                 rmdir(lab.directory)
             }
             pointer.pointee.withLock { $0 = text }
@@ -58,6 +60,15 @@ final class KernelLab {
         let log = Log(level: .debug) { [weak self] in self?.lines.append($0) }
         let subject = Subject(
             try LinuxDataplane(loop: loop, log: log, metrics: MetricRegistry(), stateDirectory: directory))
+        subject.dataplane.onLocalChanges = { [weak subject] in subject?.record($0) }
+        return subject
+    }
+
+    /// The same for all namespaces of a host.
+    func dataplanes() throws -> HostSubject {
+        let log = Log(level: .debug) { [weak self] in self?.lines.append($0) }
+        let subject = HostSubject(
+            try LinuxDataplanes(loop: loop, log: log, metrics: MetricRegistry(), stateDirectory: directory))
         subject.dataplane.onLocalChanges = { [weak subject] in subject?.record($0) }
         return subject
     }
@@ -120,6 +131,12 @@ final class KernelLab {
         if status != 0 { throw LabFailure("line \(line): \(command): status \(status): \(text)") }
         return text
     }
+    /// The full name of another namespace of this test, which is removed at its end; names are the same for the whole machine.
+    func namespace(_ name: String) -> String {
+        let full = "evt\(getpid())-\(directory.suffix(6))-\(name)"
+        namespaces.insert(full)
+        return full
+    }
     /// Lines of `bridge fdb show` with `mac`, spaces trimmed, sorted.
     func fdb(_ mac: String, device: String = "") throws -> [String] {
         try sh("bridge fdb show \(device.isEmpty ? "" : "dev \(device)")").split(separator: "\n")
@@ -134,9 +151,23 @@ struct LabFailure: Error, CustomStringConvertible {
 }
 
 /// A dataplane and what it has told.
-final class Subject {
+final class Subject: LocalFacts {
     let dataplane: LinuxDataplane
     init(_ dataplane: LinuxDataplane) { self.dataplane = dataplane }
+    var requests: Int { dataplane.statistics.requests }
+}
+final class HostSubject: LocalFacts {
+    let dataplane: LinuxDataplanes
+    init(_ dataplane: LinuxDataplanes) { self.dataplane = dataplane }
+    /// Everything that is wanted is in the kernel.
+    var isDone: Bool {
+        let now = dataplane.statistics
+        return now.pending + now.failed + now.waiting == 0
+    }
+}
+
+/// What a dataplane has told.
+class LocalFacts {
     var domains: [VNI: LocalDomain] = [:]
     var macs: [MACKey: LocalMAC] = [:]
     var neighbors: [NeighborKey: LocalNeighbor] = [:]
@@ -154,7 +185,6 @@ final class Subject {
             }
         }
     }
-    var requests: Int { dataplane.statistics.requests }
 }
 
 /// Of a constant in a test; a wrong one ends the test run.

@@ -26,7 +26,7 @@ extension LinuxDataplane {
     }
     private func touch(_ link: Link) {
         touched.formUnion(namedBy[link.name] ?? [])
-        if let mark = DeviceMark(link.alias) {
+        if let mark = DeviceMark(link) {
             touch(mark.owner)
             mustRemoveUnconfigured = true
         }
@@ -54,8 +54,9 @@ extension LinuxDataplane {
     /// Managed devices take their MTU from the underlay: when that has changed, all of them are looked at.
     func touchUnderlay() {
         var isSame = true
-        for (vtep, mtu) in underlayMTUs where links.underlayMTU(of: vtep) != mtu { isSame = false }
+        for (vtep, mtu) in underlayMTUs where underlayLinks.underlayMTU(of: vtep) != mtu { isSame = false }
         if !isSame { touchAll() }
+        onUnderlay?()
     }
     func touchAll() {
         touched.formUnion(domainsByVNI.keys)
@@ -118,7 +119,7 @@ extension LinuxDataplane {
         let vnis = touched.sorted()
         touched = []
         noteOperatorVNIs(vnis)
-        underlayMTUs = underlayMTUs.filter { links.underlayMTU(of: $0.key) == $0.value }
+        underlayMTUs = underlayMTUs.filter { underlayLinks.underlayMTU(of: $0.key) == $0.value }
         for vni in vnis {
             guard let domain = domainsByVNI[vni] else { continue }
             evaluations += 1
@@ -126,7 +127,7 @@ extension LinuxDataplane {
             switch domain.configuration?.device {
             case .managed, .managedVLAN:
                 guard let vtep = domain.plan?.vtep, underlayMTUs[vtep] == nil else { continue }
-                underlayMTUs[vtep] = links.underlayMTU(of: vtep)
+                underlayMTUs[vtep] = underlayLinks.underlayMTU(of: vtep)
             default: break
             }
         }

@@ -2,7 +2,7 @@
 
 import AsyncIO
 import EVPN
-public import NetTypes
+import NetTypes
 import Netlink
 
 extension LinuxDataplane {
@@ -11,19 +11,21 @@ extension LinuxDataplane {
     public func cleanup() -> [String] {
         let vnis = Set(domainsByVNI.keys)
         close()
-        return (try? LinuxDataplane.cleanup(stateDirectory: stateDirectory, vnis: vnis)) ?? []
+        return (try? LinuxDataplane.cleanup(stateDirectory: stateDirectory, vnis: vnis, namespace: namespace)) ?? []
     }
 
     /// The same without a daemon. `vnis`: only entries of these VNIs' devices; nil: of all VXLAN devices. Devices that carry our
     /// mark are removed in any case. Another control plane's `extern_learn` entries look like ours: do not run it where one is.
-    public static func cleanup(stateDirectory: String, vnis: Set<VNI>?) throws(DataplaneError) -> [String] {
+    static func cleanup(
+        stateDirectory: String, vnis: Set<VNI>?, namespace: NetworkNamespace? = nil
+    ) throws(DataplaneError) -> [String] {
         do throws(NetlinkFailure) {
-            let socket = try NetlinkSocket()
+            let socket = try NetlinkSocket(in: namespace)
             let links = try Observation.links(socket)
-            let record = FloodRecord(directory: stateDirectory)
+            let record = FloodRecord(directory: stateDirectory, cookie: namespace?.cookie ?? 0)
             var lines: [String] = []
             for link in links.sorted {
-                guard let vxlan = link.vxlan, DeviceMark(link.alias) == nil else { continue }
+                guard let vxlan = link.vxlan, DeviceMark(link) == nil else { continue }
                 if !vxlan.collectsMetadata, VNI(vxlan.vni).map({ vnis?.contains($0) != false }) != true { continue }
                 let operations = try marked(link, vxlan, vnis, links, record, socket)
                 let outcome = ApplyOutcome(operations, socket)
@@ -43,10 +45,11 @@ extension LinuxDataplane {
                             target: FloodTarget(vtep: operation.address, vni: vni))
                     })
             }
-            let devices = links.sorted.filter { DeviceMark($0.alias) != nil }
+            let devices = links.sorted.filter { DeviceMark($0) != nil }
             for link in devices.filter({ !$0.isBridge }) + devices.filter(\.isBridge) {
                 let operation = LinkOperation.delete(interface: link.interface, name: link.name)
-                lines.append(perform([operation], socket).failure.map { "# \($0)" } ?? operation.description)
+                lines.append(
+                    perform([operation], DeviceSockets(own: socket)).failure.map { "# \($0)" } ?? operation.description)
                 record.removeAll(of: link.interface)
             }
             return lines

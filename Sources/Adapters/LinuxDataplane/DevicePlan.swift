@@ -42,18 +42,21 @@ struct DevicePlan: Equatable, Sendable {
     var bridge: Link?
     var vtep: IPAddress?
 
-    /// `shared`: what has become of the bridge for many VNIs. `routed`: what there is to know for its layer-3 interface.
+    /// `shared`: what has become of the bridge for many VNIs. `routed`: what there is to know for its layer-3 interface. `tenant`: for a
+    /// namespace whose VXLAN packets travel in another one.
     init(
         _ domain: BroadcastDomain, defaultVTEP: IPAddress?, links: LinkTable, shared: SharedPlan? = nil,
-        routed: RoutedView = RoutedView()
+        routed: RoutedView = RoutedView(), tenant: Tenant? = nil
     ) {
         switch domain.device {
         case .adopted(let name):
             adopt(domain, name: name, defaultVTEP: defaultVTEP, links: links)
             checkRouted(domain, routed, links)
         case .managed(let device):
-            manage(domain, device, vtep: domain.vtep ?? defaultVTEP, links: links)
+            manage(domain, device, vtep: domain.vtep ?? defaultVTEP, links: links, tenant: tenant)
             route(domain, routed, links)
+        case .managedVLAN where tenant != nil:
+            problem = "a bridge for many VNIs cannot be in a network namespace: give the VNI devices of its own"
         case .managedVLAN:
             place(domain, shared, links: links)
             route(domain, routed, links)
@@ -142,7 +145,7 @@ struct DevicePlan: Equatable, Sendable {
     }
 
     private mutating func manage(
-        _ domain: BroadcastDomain, _ device: ManagedDevice, vtep: IPAddress?, links: LinkTable
+        _ domain: BroadcastDomain, _ device: ManagedDevice, vtep: IPAddress?, links: LinkTable, tenant: Tenant?
     ) {
         self.vtep = vtep
         let ours = links.sorted(links.marked[.vni(domain.vni)])
@@ -151,7 +154,7 @@ struct DevicePlan: Equatable, Sendable {
         self.bridge = bridge
         self.vxlan = vxlan
         guard let vtep else { return problem = "no VTEP address" }
-        let mtu = DevicePlan.mtu(device.mtu, vtep, links)
+        let mtu = DevicePlan.mtu(device.mtu, vtep, tenant?.underlay ?? links)
         let newMark = DeviceMark(.vni(domain.vni), isNew: true).alias
 
         if bridge == nil {
@@ -170,9 +173,12 @@ struct DevicePlan: Equatable, Sendable {
             self.vxlan = nil
         }
         if self.vxlan == nil {
+            // Made through another namespace, a device is at first without its mark: its name stands for it.
+            let name = tenant == nil ? device.vxlanName : DeviceMark.provisionalName(domain.vni)
             operations.append(
                 .addVXLAN(
-                    name: device.vxlanName, vni: domain.vni, local: vtep, port: device.port, mtu: mtu, mark: newMark))
+                    name: name, namespace: tenant?.namespace, vni: domain.vni, local: vtep, port: device.port, mtu: mtu,
+                    mark: newMark))
         }
         if let bridge {
             correct(bridge, name: device.bridgeName, vni: domain.vni)
@@ -219,7 +225,7 @@ struct DevicePlan: Equatable, Sendable {
         if let mode = link.addressGenerationMode, mode != 1 {
             operations.append(.noAddressGeneration(interface: link.interface, name: name))
         }
-        if link.isBridge, DeviceMark(link.alias)?.isNew == true {
+        if link.isBridge, DeviceMark(link)?.isNew == true {
             let mark = DeviceMark(.vni(vni), isNew: false).alias
             operations.append(.activate(interface: link.interface, name: name, mark: mark))
         }
@@ -228,6 +234,10 @@ struct DevicePlan: Equatable, Sendable {
         _ link: Link, _ device: ManagedDevice, bridge: Link, vtep: IPAddress, mtu: UInt32, _ domain: BroadcastDomain
     ) {
         let (index, name) = (link.interface, device.vxlanName)
+        if link.alias.isEmpty {
+            operations.append(
+                .mark(interface: index, name: link.name, mark: DeviceMark(.vni(domain.vni), isNew: true).alias))
+        }
         correct(link, name: name, vni: domain.vni)
         if link.mtu != mtu { operations.append(.setMTU(interface: index, name: name, mtu: mtu)) }
         if link.vxlan?.local != vtep { operations.append(.setLocal(interface: index, name: name, local: vtep)) }
@@ -246,7 +256,7 @@ struct DevicePlan: Equatable, Sendable {
         }
         // Last, so that no packet passes before the port is right. Only once: a device that the operator sets down stays
         // down.
-        if DeviceMark(link.alias)?.isNew == true {
+        if DeviceMark(link)?.isNew == true {
             operations.append(
                 .activate(interface: index, name: name, mark: DeviceMark(.vni(domain.vni), isNew: false).alias))
         }

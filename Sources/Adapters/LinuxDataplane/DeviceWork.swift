@@ -75,18 +75,16 @@ extension LinuxDataplane {
         work.mayRetry = false
         let me = OnLoop(self)
         let owner = work.owner
-        worker.submit { [socket, handle = loop.handle] in
-            let outcome = LinuxDataplane.perform(operations, socket)
+        worker.submit { [deviceSockets, handle = loop.handle] in
+            let outcome = LinuxDataplane.perform(operations, deviceSockets)
             handle.post { me { $0.changed(owner, outcome) } }
         }
     }
     /// Does the operations in order. The first failure ends it, except that one VLAN's failure does not concern the others.
-    static func perform(_ operations: [LinkOperation], _ socket: NetlinkSocket) -> DeviceOutcome {
+    static func perform(_ operations: [LinkOperation], _ sockets: DeviceSockets) -> DeviceOutcome {
         var outcome = DeviceOutcome()
         for operation in operations {
-            let refused = socket.transact(operation.requestCount) { batch, index, sequence in
-                operation.encode(&batch, request: index, sequence: sequence)
-            }
+            let refused = sockets.transact(operation)
             guard let first = refused.first else {
                 if case .addAddress(_, _, let address) = operation { outcome.addedAddresses.insert(address) }
                 continue
@@ -102,7 +100,7 @@ extension LinuxDataplane {
             if case .mapVLAN(_, _, _, let vni) = operation { outcome.failures[vni] = text }
         }
         // Of a device that is down the kernel tells no change of its alias: the devices are asked for.
-        outcome.links = read(Set(operations.compactMap(\.deviceName)).sorted(), socket)
+        outcome.links = read(Set(operations.compactMap(\.deviceName)).sorted(), sockets.own)
         return outcome
     }
     private static func read(_ names: [String], _ socket: NetlinkSocket) -> [Link] {

@@ -32,7 +32,8 @@ extension LinuxDataplane {
         view.previousVRF = domain.previousVRF
         view.setAddresses = domain.setAddresses
         return DevicePlan(
-            configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan, routed: view)
+            configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan, routed: view,
+            tenant: namespace.map { Tenant(namespace: $0.name, underlay: underlayLinks) })
     }
     /// Whether the bridge takes frames to the address of its VLAN device, when it is another than its own, for the host's.
     private func isLocalMAC(_ domain: Domain, _ routed: RoutedInterface) -> Bool {
@@ -135,7 +136,7 @@ extension LinuxDataplane {
         if let master = links[link.master], master.vrfTable != 0, master.isUp {
             // One that is configured and cannot be used is none.
             if vrfs[master.name].map({ $0.binding != nil }) ?? true { local.vrf = master.name }
-        } else if link.master == 0, let name = routed?.vrf, vrfs[name]?.binding == .underlay {
+        } else if link.master == 0, let name = routed?.vrf, vrfs[name]?.binding == .mainTable {
             local.vrf = name
         }
         if local.vrf != nil || routed != nil { local.routerMAC = link.address }
@@ -238,8 +239,8 @@ extension LinuxDataplane {
         }
         log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
         let me = OnLoop(self)
-        worker.submit { [socket, operations, found, handle = loop.handle] in
-            let failures = operations.compactMap { LinuxDataplane.perform([$0], socket).failure }
+        worker.submit { [deviceSockets, operations, found, handle = loop.handle] in
+            let failures = operations.compactMap { LinuxDataplane.perform([$0], deviceSockets).failure }
             handle.post {
                 me { dataplane in
                     for failure in failures { dataplane.log.warning("dataplane.device.refused", ["reason": failure]) }

@@ -4,8 +4,8 @@ import CLinux
 import Glibc
 import NetTypes
 
-/// An append-only log, `+ INTERFACE VTEP VNI [SRC_VNI]` or `- …` a line, in a directory that does not survive a reboot (and neither do the
-/// entries). A line is written before its entry is programmed, so a crash leaves no entry that we would not know as ours.
+/// An append-only log, `+ INTERFACE VTEP VNI [SRC_VNI]` or `- …` a line, after `= COOKIE` for another network namespace than that of the
+/// process, in a directory that does not survive a reboot (and neither do the entries). A line is written before its entry is programmed, so a crash leaves no entry that we would not know as ours.
 /// The interface index tells a device that was made again, which starts without our entries.
 final class FloodRecord {
     struct Entry: Hashable, Sendable {
@@ -18,13 +18,17 @@ final class FloodRecord {
     }
     private(set) var entries: Set<Entry> = []
     private let path: String
+    private let header: String
     private var descriptor: Int32 = -1
     private var lines = 0
     /// Why the file cannot be written; the entries are then only remembered by this process.
     private(set) var problem: String?
 
-    init(directory: String) {
+    /// `cookie`: of the network namespace that the entries are in, because another one of the same name has other entries; 0: that of
+    /// the process.
+    init(directory: String, cookie: UInt64 = 0) {
         path = directory + "/flood"
+        header = cookie == 0 ? "" : "= \(cookie)\n"
         mkdir(directory, 0o755)
         read()
         rewrite()
@@ -66,6 +70,7 @@ final class FloodRecord {
             guard count > 0 else { break }
             bytes += chunk[..<count]
         }
+        guard header.isEmpty || bytes.starts(with: header.utf8) else { return }
         for line in bytes.split(separator: 0x0a) {
             let words = line.split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
             guard words.count == 4 || words.count == 5, let interface = Int32(words[1]),
@@ -82,7 +87,7 @@ final class FloodRecord {
         let temporary = path + ".new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0o600)
         guard file >= 0 else { return fail() }
-        var text = ""
+        var text = header
         for entry in entries.sorted(by: {
             ($0.place.interface, $0.place.number, $0.target) < ($1.place.interface, $1.place.number, $1.target)
         }) {

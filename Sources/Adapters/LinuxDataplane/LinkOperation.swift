@@ -31,6 +31,17 @@ struct DeviceMark: Equatable, Sendable {
         self.owner = owner
         self.isNew = isNew
     }
+    /// The name under which the VXLAN device of a VNI is made in another namespace than that of its packets.
+    static func provisionalName(_ vni: VNI) -> String { "evpnd.\(vni)" }
+    init?(_ link: Link) {
+        if link.alias.isEmpty, let vni = link.vxlan.flatMap({ VNI($0.vni) }),
+            link.name == DeviceMark.provisionalName(vni)
+        {
+            self.init(.vni(vni), isNew: true)
+        } else {
+            self.init(link.alias)
+        }
+    }
     /// Nil for an alias that is not ours.
     init?(_ alias: String) {
         guard alias.hasPrefix("evpnd:") else { return nil }
@@ -53,8 +64,11 @@ struct DeviceMark: Equatable, Sendable {
 enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// With an address of its own: one that follows the ports makes the kernel flush the neighbors at every change.
     case addBridge(name: String, mac: MACAddress, filtersVLANs: Bool, mark: String)
-    /// Without a VNI: `external`.
-    case addVXLAN(name: String, vni: VNI?, local: IPAddress, port: UInt16, mtu: UInt32, mark: String)
+    /// Without a VNI: `external`. `namespace`: where it is made, when that is another than the one of its packets.
+    case addVXLAN(
+        name: String, namespace: String? = nil, vni: VNI?, local: IPAddress, port: UInt16, mtu: UInt32, mark: String)
+    /// For a device whose name stood for the mark.
+    case mark(interface: Int32, name: String, mark: String)
     case delete(interface: Int32, name: String)
     case rename(interface: Int32, from: String, to: String)
     case setMTU(interface: Int32, name: String, mtu: UInt32)
@@ -89,8 +103,9 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .addBridge(let name, let mac, let filtersVLANs, let mark):
             "ip link add \(name) address \(mac) type bridge\(filtersVLANs ? " vlan_filtering 1 vlan_default_pvid 0" : ""); ip link set \(name) alias \(mark)"
-        case .addVXLAN(let name, let vni, let local, let port, let mtu, let mark):
-            "ip link add \(name) mtu \(mtu) type vxlan \(vni.map { "id \($0)" } ?? "external") local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
+        case .addVXLAN(let name, let namespace, let vni, let local, let port, let mtu, let mark):
+            "ip link add \(name)\(namespace.map { " netns \($0)" } ?? "") mtu \(mtu) type vxlan \(vni.map { "id \($0)" } ?? "external") local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
+        case .mark(_, let name, let mark): "ip link set \(name) alias \(mark)"
         case .delete(_, let name): "ip link del \(name)"
         case .rename(_, let from, let to): "ip link set \(from) name \(to)"
         case .setMTU(_, let name, let mtu): "ip link set \(name) mtu \(mtu)"
@@ -120,19 +135,21 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .activate(_, let name, let mark): "ip link set \(name) up alias \(mark)"
         }
     }
-    /// The requests, to be sent together so that a crash leaves no device without its mark.
-    func encode(_ batch: inout NetlinkBatch, request: Int, sequence: UInt32) {
+    /// The requests, to be sent together so that a crash leaves no device without its mark. `namespace`: the one that `addVXLAN` names.
+    func encode(_ batch: inout NetlinkBatch, request: Int, sequence: UInt32, namespace: NetworkNamespace? = nil) {
         switch self {
         case .addBridge(let name, let mac, let filtersVLANs, let mark):
             request == 0
                 ? batch.addBridge(sequence: sequence, name: name, mac: mac, filtersVLANs: filtersVLANs)
                 : batch.setLink(sequence: sequence, byName: name, alias: mark)
-        case .addVXLAN(let name, let vni, let local, let port, let mtu, let mark):
+        case .addVXLAN(let name, _, let vni, let local, let port, let mtu, let mark):
             request == 0
                 ? batch.addVXLAN(
                     sequence: sequence, name: name, vni: vni?.rawValue, local: local, port: port, ttl: DevicePlan.ttl,
-                    mtu: mtu)
+                    mtu: mtu, namespace: namespace)
                 : batch.setLink(sequence: sequence, byName: name, alias: mark)
+        case .mark(let interface, _, let mark):
+            batch.setLink(sequence: sequence, interface: interface, alias: mark)
         case .delete(let interface, _): batch.deleteLink(sequence: sequence, interface: interface)
         case .rename(let interface, _, let name):
             batch.setLink(sequence: sequence, interface: interface, rename: name)
@@ -188,7 +205,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// The device's name once it is done; nil: gone.
     var deviceName: String? {
         switch self {
-        case .addBridge(let name, _, _, _), .addVXLAN(let name, _, _, _, _, _), .rename(_, _, let name),
+        case .addBridge(let name, _, _, _), .addVXLAN(let name, _, _, _, _, _, _), .rename(_, _, let name),
+            .mark(_, let name, _),
             .setMTU(_, let name, _), .setLocal(_, let name, _), .setNoLearning(_, let name),
             .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name, _, _),
             .filterVLANs(_, let name), .activate(_, let name, _), .addVLANDevice(let name, _, _, _, _, _),

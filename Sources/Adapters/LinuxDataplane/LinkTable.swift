@@ -36,7 +36,7 @@ struct LinkTable: Equatable, Sendable {
         if let old { removeFromIndices(old) }
         indices[link.name] = link.interface
         if let vxlan = link.vxlan, !vxlan.collectsMetadata { vxlans[vxlan.vni, default: []].insert(link.interface) }
-        if let mark = DeviceMark(link.alias) {
+        if let mark = DeviceMark(link) {
             marks[link.interface] = mark
             marked[mark.owner, default: []].insert(link.interface)
         }

@@ -32,7 +32,8 @@ public final class LinuxDataplane {
     }
     let loop: EventLoop
     let log: Log
-    let worker = Worker()
+    /// One for all namespaces: what one of them lets go of another may make at once.
+    let worker: Worker
     /// For the worker's thread.
     let socket: NetlinkSocket
     /// For short questions on the loop's thread.
@@ -42,6 +43,13 @@ public final class LinuxDataplane {
     let takesOver: Bool
     let vteps = VTEPTable()
     let stateDirectory: String
+    let metrics: MetricRegistry
+    /// The namespace that is served, and the dataplane of the one in which its VXLAN packets travel; nil: both are that of the
+    /// process.
+    let namespace: NetworkNamespace?
+    let underlay: LinuxDataplane?
+    /// Called after something has changed that the MTU of VXLAN devices may depend on.
+    var onUnderlay: (() -> Void)?
 
     var links = LinkTable()
     var domainsByVNI: [VNI: Domain] = [:]
@@ -106,14 +114,33 @@ public final class LinuxDataplane {
     /// `stateDirectory` (by default `/run/evpnd`) holds the record of our flood entries, which the kernel cannot mark. With
     /// `takesOver`, flood entries that are wanted and that another program has left become ours; those that are not wanted
     /// stay as they are in any case.
-    public init(
+    public convenience init(
         loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String = "/run/evpnd",
         takesOver: Bool = false
+    ) throws(DataplaneError) {
+        try self.init(
+            loop: loop, log: log, metrics: metrics, stateDirectory: stateDirectory, takesOver: takesOver,
+            namespace: nil, underlay: nil)
+    }
+    /// The same for a namespace of tenants, whose VXLAN packets travel in that of `underlay`.
+    convenience init(_ namespace: NetworkNamespace, underlay: LinuxDataplane) throws(DataplaneError) {
+        try self.init(
+            loop: underlay.loop, log: Log(underlay.log, ["netns": namespace.name]), metrics: underlay.metrics,
+            stateDirectory: NamespaceRecord(underlay.stateDirectory).directory(of: namespace.name),
+            takesOver: underlay.takesOver, namespace: namespace, underlay: underlay)
+    }
+    private init(
+        loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String, takesOver: Bool,
+        namespace: NetworkNamespace?, underlay: LinuxDataplane?
     ) throws(DataplaneError) {
         self.takesOver = takesOver
         self.loop = loop
         self.log = log
+        self.metrics = metrics
         self.stateDirectory = stateDirectory
+        self.namespace = namespace
+        self.underlay = underlay
+        worker = underlay?.worker ?? Worker()
         healed = metrics.counter(
             "evpnd_dataplane_healed_total", "Kernel entries and devices put right after somebody else changed them.")
         requests = metrics.counter("evpnd_dataplane_requests_total", "Requests for kernel entries.")
@@ -122,14 +149,14 @@ public final class LinuxDataplane {
             "evpnd_dataplane_overruns_total", "Times that the kernel dropped notifications and tables were read again.")
         do throws(NetlinkFailure) {
             // Subscribed before anything is read: what changes in between is told.
-            notifications = try NotificationSocket()
-            socket = try NetlinkSocket()
-            asking = try NetlinkSocket()
+            notifications = try NotificationSocket(in: namespace)
+            socket = try NetlinkSocket(in: namespace)
+            asking = try NetlinkSocket(in: namespace)
             links = try Observation.links(asking)
         } catch {
             throw DataplaneError("netlink: \(error)")
         }
-        floodRecord = FloodRecord(directory: stateDirectory)
+        floodRecord = FloodRecord(directory: stateDirectory, cookie: namespace?.cookie ?? 0)
         floodRecord.keep(links.links.keys)
         operatorVNIs = Set(links.vxlans.keys.compactMap { VNI($0) }.filter { links.hasOperatorDevice($0) })
         if let problem = floodRecord.problem { log.warning("dataplane.state", ["problem": problem]) }
@@ -172,6 +199,7 @@ public final class LinuxDataplane {
     }
     private func collectPlaces() {
         var places: [VNI: ManagedVLAN] = [:]
+        guard namespace == nil else { return }
         for (vni, domain) in domainsByVNI {
             if case .managedVLAN(let place) = domain.configuration?.device { places[vni] = place }
         }
@@ -189,7 +217,7 @@ public final class LinuxDataplane {
         return domain
     }
     /// Takes our entries out of the domain's device, which is the operator's; devices of ours go as a whole.
-    private func retire(_ domain: Domain) {
+    func retire(_ domain: Domain) {
         let wasManaged = if case .managed = domain.configuration?.device { true } else { false }
         domain.configuration = nil
         domain.plan = nil
@@ -268,7 +296,7 @@ public final class LinuxDataplane {
         isClosed = true
         loop.unwatch(notifications.descriptor)
         if let retryTimer { loop.cancel(retryTimer) }
-        worker.stop()
+        if underlay == nil { worker.stop() }
     }
 }
 

@@ -8,11 +8,12 @@ public import Telemetry
 
 /// The forwarding tables of this host, whatever network namespaces they are in: that of the process has the underlay, and every
 /// broadcast domain and IP-VRF that the configuration puts nowhere else. Confined to the loop's thread.
+///
+/// An IP-VRF that is a namespace of `/run/netns` has all its broadcast domains there. Namespaces may come, go and come again: what
+/// is wanted in one that is not there is remembered, and its domains are told to be down.
 public final class LinuxDataplanes {
     /// Called on the loop with batches of local facts, in the order they happened.
-    public var onLocalChanges: (([LocalChange]) -> Void)? {
-        didSet { host.onLocalChanges = onLocalChanges }
-    }
+    public var onLocalChanges: (([LocalChange]) -> Void)?
     /// Called on the loop after `operatorVNIs` has changed.
     public var onOperatorVNIs: (() -> Void)? {
         didSet { host.onOperatorVNIs = onOperatorVNIs }
@@ -23,6 +24,13 @@ public final class LinuxDataplanes {
 
     /// That of the namespace in which the process runs.
     let host: LinuxDataplane
+    /// By name, those included that are to be left.
+    private(set) var tenants: [String: TenantNamespace] = [:]
+    private var homes = Homes()
+    private let record: NamespaceRecord
+    private var mayPrune = false
+    private var isClosed = false
+    private var isWatching = false
 
     /// Opens the netlink sockets of the calling thread's network namespace and reads its devices; see `LinuxDataplane`.
     public init(
@@ -31,6 +39,11 @@ public final class LinuxDataplanes {
     ) throws(DataplaneError) {
         host = try LinuxDataplane(
             loop: loop, log: log, metrics: metrics, stateDirectory: stateDirectory, takesOver: takesOver)
+        record = NamespaceRecord(stateDirectory)
+        // What an earlier process left in a namespace that is not configured any more is found and, in time, removed.
+        for name in record.names { tenants[name] = TenantNamespace(name) }
+        host.onLocalChanges = { [weak self] in self?.onLocalChanges?($0) }
+        host.onUnderlay = { [weak self] in self?.underlayChanged() }
         let (rows, states) = (
             "evpnd_dataplane_entries", "Forwarding entries wanted in the kernel, by how far they have come."
         )
@@ -50,35 +63,216 @@ public final class LinuxDataplanes {
     public func configure(
         _ domains: [BroadcastDomain], vrfs: [IPVRF] = [], hosts: [VNI: [StaticMAC]] = [:], defaultVTEP: IPAddress?
     ) {
-        host.configure(domains, vrfs: vrfs, hosts: hosts, defaultVTEP: defaultVTEP)
+        let old = homes
+        homes = Homes(domains, vrfs)
+        // Rows go where their domain goes.
+        var rows: [ForwardingChange] = []
+        for vni in Set(old.vnis.keys).union(homes.vnis.keys) where old.vnis[vni] != homes.vnis[vni] {
+            rows += old.vnis[vni].map { tenants[$0]?.rows(of: vni) ?? [] } ?? host.rows(of: vni)
+        }
+        for name in homes.namespaces where tenants[name] == nil { tenants[name] = TenantNamespace(name) }
+        func configuration(of namespace: String?) -> DataplaneConfiguration {
+            DataplaneConfiguration(
+                domains: domains.filter { homes.vnis[$0.vni] == namespace },
+                vrfs: vrfs.filter { homes.vrfs[$0.name] == namespace },
+                hosts: hosts.filter { homes.vnis[$0.key] == namespace }, defaultVTEP: defaultVTEP,
+                elsewhere: Set(
+                    (domains.map(\.vni) + vrfs.compactMap(\.vni)).filter { homes.vnis[$0] != namespace }))
+        }
+        // All let go of what others get before any of these makes it.
+        let own = configuration(of: nil)
+        host.release(own.elsewhere)
+        for (name, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
+            tenant.configuration = configuration(of: name)
+            tenant.release(tenant.configuration.elsewhere)
+        }
+        host.configure(own.domains, vrfs: own.vrfs, hosts: own.hosts, defaultVTEP: defaultVTEP)
+        for (_, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
+            if tenant.dataplane == nil { open(tenant) } else { tenant.configure() }
+        }
+        apply(rows)
+        watch()
     }
+
     /// Rows to set or remove. Rows of domains that are not configured are remembered until they are.
-    public func apply(_ changes: [ForwardingChange]) { host.apply(changes) }
+    public func apply(_ changes: [ForwardingChange]) {
+        guard !homes.isEmpty else { return host.apply(changes) }
+        var parts: [String?: [ForwardingChange]] = [:]
+        for change in changes { parts[homes.namespace(of: change), default: []].append(change) }
+        for (name, part) in parts {
+            if let name { tenants[name]?.apply(part) } else { host.apply(part) }
+        }
+    }
     /// Entries and devices of ours that were found at start and that nobody has asked for may be removed from now on.
-    public func allowPruning() { host.allowPruning() }
+    public func allowPruning() {
+        mayPrune = true
+        host.allowPruning()
+        for tenant in tenants.values { tenant.dataplane?.allowPruning() }
+    }
     /// Every configured domain has been looked at: it is usable, or it is known why not.
-    public var isReady: Bool { host.isReady }
+    public var isReady: Bool { host.isReady && tenants.values.allSatisfy { $0.dataplane?.isReady != false } }
     /// Stops observing and closes the sockets; forwarding stays in the kernel. What is already on its way to the kernel is still
     /// done.
-    public func close() { host.close() }
+    public func close() {
+        isClosed = true
+        for tenant in tenants.values { tenant.dataplane?.close() }
+        host.close()
+    }
+
+    // MARK: Namespaces
+
+    /// Looks every second whether the names lead where they did: a mount tells nobody of itself.
+    private func watch() {
+        guard !isWatching, !tenants.isEmpty, !isClosed else { return }
+        isWatching = true
+        host.loop.schedule(after: .seconds(1)) { [weak self] in
+            guard let self, !isClosed else { return }
+            isWatching = false
+            for (_, tenant) in tenants.sorted(by: { $0.key < $1.key }) { check(tenant) }
+            watch()
+        }
+    }
+    private func check(_ tenant: TenantNamespace) {
+        if let namespace = tenant.namespace, NetworkNamespace.identity(of: tenant.name) != namespace.identity {
+            host.log.warning("netns.gone", ["netns": tenant.name])
+            tenant.abandon()
+        }
+        if tenant.dataplane == nil { open(tenant) }
+        // Nothing is wanted there any more, and nothing is left.
+        guard tenant.configuration.isEmpty, tenant.dataplane?.isEmpty != false else { return }
+        let hasEntries = tenant.dataplane?.floodRecord.entries.isEmpty == false
+        tenant.dataplane?.close()
+        tenants[tenant.name] = nil
+        if !hasEntries { record.remove(tenant.name) }
+    }
+    private func open(_ tenant: TenantNamespace) {
+        do throws(DataplaneError) {
+            try tenant.open(underlay: host, record: record)
+        } catch {
+            let problem = "\(error)"
+            if tenant.problem != problem, !tenant.configuration.isEmpty {
+                host.log.warning("netns.waiting", ["netns": tenant.name, "reason": problem])
+            }
+            tenant.problem = problem
+            return
+        }
+        host.log.info("netns.open", ["netns": tenant.name])
+        tenant.dataplane?.onLocalChanges = { [weak self] in self?.onLocalChanges?($0) }
+        tenant.start(mayPrune: mayPrune)
+    }
+    private func underlayChanged() {
+        for tenant in tenants.values { tenant.dataplane?.underlayChanged() }
+    }
+
+    // MARK: What it tells about itself
 
     /// How far one row has come.
-    public func status(of key: ForwardingKey) -> EntryStatus { host.status(of: key) }
+    public func status(of key: ForwardingKey) -> EntryStatus {
+        guard let name = homes.namespace(of: key) else { return host.status(of: key) }
+        return tenants[name]?.status(of: key) ?? .absent
+    }
     /// What the kernel has for a key now: asked for MACs and neighbors, from the mirror for flood members. Nil: nothing.
-    public func kernelEntry(of key: ForwardingKey) -> KernelEntry? { host.kernelEntry(of: key) }
+    public func kernelEntry(of key: ForwardingKey) -> KernelEntry? {
+        guard let name = homes.namespace(of: key) else { return host.kernelEntry(of: key) }
+        return tenants[name]?.dataplane?.kernelEntry(of: key)
+    }
     /// What would be changed now, as commands; empty when the kernel is as wanted.
-    public func plan() -> [String] { host.plan() }
-    public var statistics: DataplaneStatistics { host.statistics }
+    public func plan() -> [String] {
+        host.plan()
+            + tenants.sorted { $0.key < $1.key }.flatMap { name, tenant in
+                (tenant.dataplane?.plan() ?? []).map { inNamespace(name, $0) }
+            }
+    }
+    /// Totals over all namespaces.
+    public var statistics: DataplaneStatistics {
+        var total = host.statistics
+        for tenant in tenants.values { total.addRows(of: tenant.statistics) }
+        return total
+    }
     /// The configured domains, sorted by VNI.
-    public func domains() -> [DomainStatus] { host.domains() }
+    public func domains() -> [DomainStatus] {
+        (host.domains() + tenants.values.flatMap { $0.domains() }).sorted { $0.vni < $1.vni }
+    }
+
     /// The configured IP-VRFs, sorted by name.
-    public func vrfStatus() -> [VRFStatus] { host.vrfStatus() }
+    public func vrfStatus() -> [VRFStatus] {
+        (host.vrfStatus() + tenants.values.flatMap { $0.vrfStatus() }).sorted { $0.name < $1.name }
+    }
+
+    // MARK: Cleanup
 
     /// Removes every entry and device of ours, blocking; returns what was done, as commands, each refusal with the kernel's
     /// reason. The dataplanes are closed first: they would put everything back.
-    public func cleanup() -> [String] { host.cleanup() }
-    /// The same without a daemon; see `LinuxDataplane.cleanup`.
-    public static func cleanup(stateDirectory: String, vnis: Set<VNI>?) throws(DataplaneError) -> [String] {
-        try LinuxDataplane.cleanup(stateDirectory: stateDirectory, vnis: vnis)
+    public func cleanup() -> [String] {
+        var lines: [String] = []
+        for (name, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
+            lines += (tenant.dataplane?.cleanup() ?? []).map { inNamespace(name, $0) }
+            record.remove(name)
+        }
+        isClosed = true
+        return lines + host.cleanup()
+    }
+    /// The same without a daemon, in the namespace of the process, in `namespaces` and in those in which there has been anything of
+    /// ours; see `LinuxDataplane.cleanup`.
+    public static func cleanup(
+        stateDirectory: String, vnis: Set<VNI>?, namespaces: Set<String> = []
+    ) throws(DataplaneError) -> [String] {
+        let record = NamespaceRecord(stateDirectory)
+        var lines: [String] = []
+        for name in namespaces.union(record.names).sorted() {
+            // One that does not exist has nothing of ours.
+            if NetworkNamespace.identity(of: name) != nil {
+                let namespace = try TenantNamespace.find(name)
+                lines += try LinuxDataplane.cleanup(
+                    stateDirectory: record.directory(of: name), vnis: vnis, namespace: namespace
+                ).map { inNamespace(name, $0) }
+            }
+            record.remove(name)
+        }
+        return try lines + LinuxDataplane.cleanup(stateDirectory: stateDirectory, vnis: vnis)
+    }
+}
+
+/// The commands of one line, as they are typed outside of the namespace.
+private func inNamespace(_ name: String, _ line: String) -> String {
+    var commands: [String] = []
+    var rest = line[...]
+    while let end = rest.firstRange(of: "; ") {
+        commands.append(String(rest[..<end.lowerBound]))
+        rest = rest[end.upperBound...]
+    }
+    commands.append(String(rest))
+    return commands.map { command in
+        let isOutside =
+            command.hasPrefix("#") || command.hasPrefix("ip link add ") && command.contains(" netns \(name) ")
+        return isOutside ? command : "ip netns exec \(name) \(command)"
+    }.joined(separator: "; ")
+}
+
+/// Which namespace domains and VRFs live in; those that are not named live in that of the process.
+private struct Homes: Equatable {
+    var vnis: [VNI: String] = [:]
+    var vrfs: [String: String] = [:]
+
+    init() {}
+    init(_ domains: [BroadcastDomain], _ configurations: [IPVRF]) {
+        for vrf in configurations {
+            guard let name = vrf.namespace else { continue }
+            vrfs[vrf.name] = name
+            if let vni = vrf.vni { vnis[vni] = name }
+        }
+        for domain in domains {
+            if let vrf = domain.routed?.vrf, let name = vrfs[vrf] { vnis[domain.vni] = name }
+        }
+    }
+    var isEmpty: Bool { vrfs.isEmpty }
+    var namespaces: Set<String> { Set(vrfs.values) }
+    func namespace(of change: ForwardingChange) -> String? {
+        if case .prefix(let key, _) = change { return vrfs[key.vrf] }
+        return change.place.flatMap { vnis[$0.vni] }
+    }
+    func namespace(of key: ForwardingKey) -> String? {
+        if case .prefix(let key) = key { return vrfs[key.vrf] }
+        return key.vni.flatMap { vnis[$0] }
     }
 }

@@ -105,7 +105,7 @@ struct SharedPlan: Equatable, Sendable {
     }
     /// Only once: a device that the operator sets down stays down.
     private mutating func activate(_ link: Link, _ name: String) {
-        guard DeviceMark(link.alias)?.isNew == true else { return }
+        guard DeviceMark(link)?.isNew == true else { return }
         operations.append(
             .activate(interface: link.interface, name: name, mark: DeviceMark(.shared, isNew: false).alias))
     }

@@ -226,10 +226,10 @@ extension LinuxDataplane {
     public func domains() -> [DomainStatus] {
         domainsByVNI.values.sorted { $0.vni < $1.vni }.compactMap { domain in
             guard let configuration = domain.configuration else { return nil }
-            let isManaged = if case .adopted = configuration.device { false } else { true }
             let plan = domain.plan
             return DomainStatus(
-                vni: domain.vni, device: plan?.vxlan?.name, bridge: plan?.bridge?.name, isManaged: isManaged,
+                vni: domain.vni, device: plan?.vxlan?.name, bridge: plan?.bridge?.name,
+                isManaged: configuration.isManaged,
                 state: plan?.state ?? .waiting, vtep: plan?.vtep, problem: domain.problem)
         }
     }

@@ -8,12 +8,12 @@ import Telemetry
 
 /// Where an IP-VRF is in the kernel now.
 struct VRFBinding: Equatable, Sendable {
-    /// The VRF device; 0 for the underlay, whose table is the main one and which has no device.
+    /// The VRF device; 0 for the underlay and for a network namespace, whose table is the main one and which have no device.
     var interface: Int32
     /// The routing table's number.
     var table: UInt32
 
-    static let underlay = VRFBinding(interface: 0, table: RouteTable.main)
+    static let mainTable = VRFBinding(interface: 0, table: RouteTable.main)
 }
 
 final class VRF {
@@ -93,7 +93,6 @@ extension LinuxDataplane {
         for name in names { if let vrf = vrfs[name] { evaluate(vrf) } }
     }
     private func evaluate(_ vrf: VRF) {
-        if case .namespace = vrf.configuration.place { return }
         let plan = vrfPlan(vrf)
         vrf.plan = plan
         if plan.operations.isEmpty {

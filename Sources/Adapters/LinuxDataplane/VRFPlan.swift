@@ -22,9 +22,8 @@ struct VRFPlan: Equatable, Sendable {
     /// table, in words; nil: nothing. It is asked for few tables, and only when a device is to be made.
     init(_ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], inUse: (UInt32) -> String? = { _ in nil }) {
         switch vrf.place {
-        case .underlay:
-            (binding, state, table) = (.underlay, .up, VRFBinding.underlay.table)
-        case .namespace: break
+        case .underlay, .namespace:
+            (binding, state, table) = (.mainTable, .up, VRFBinding.mainTable.table)
         case .device(let table):
             if vrf.isManaged {
                 manage(vrf.name, table, links, claimed, inUse)
@@ -90,7 +89,7 @@ struct VRFPlan: Equatable, Sendable {
         if link.name != name { operations.append(.rename(interface: link.interface, from: link.name, to: name)) }
         if link.forwardsIPv4 == false { operations.append(.forwardIPv4(interface: link.interface, name: name)) }
         // Only once: a device that the operator sets down stays down.
-        if DeviceMark(link.alias)?.isNew == true {
+        if DeviceMark(link)?.isNew == true {
             let mark = DeviceMark(.vrf(name), isNew: false).alias
             operations.append(.activate(interface: link.interface, name: name, mark: mark))
             return problem = "the device is being made"

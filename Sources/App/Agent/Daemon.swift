@@ -74,9 +74,13 @@ private func cleanUp(_ options: Options, _ configuration: Configuration?) -> Int
         return 1
     }
     // With discovery every VXLAN device may have been served.
-    let vnis = configuration?.discovery == nil ? Set(configuration?.overlay.evis.map(\.vni) ?? []) : nil
+    let overlay = configuration?.overlay
+    let vrfs = overlay?.vrfs ?? []
+    let vnis = Set((overlay?.evis.map(\.vni) ?? []) + vrfs.compactMap(\.vni))
     do throws(DataplaneError) {
-        let commands = try LinuxDataplanes.cleanup(stateDirectory: options.stateDirectory, vnis: vnis)
+        let commands = try LinuxDataplanes.cleanup(
+            stateDirectory: options.stateDirectory, vnis: configuration?.discovery == nil ? vnis : nil,
+            namespaces: Set(vrfs.compactMap(\.namespace)))
         RunRecord.forget(stateDirectory: options.stateDirectory)
         for command in commands { print(command) }
         print("\(commands.count) removed")

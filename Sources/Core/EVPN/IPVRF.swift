@@ -34,6 +34,8 @@ public struct IPVRF: Equatable, Sendable {
 
     /// The L3 VNI.
     public var vni: VNI? { domain?.vni }
+    /// The name of the network namespace that it is, if it is one.
+    public var namespace: String? { if case .namespace(let name) = place { name } else { nil } }
 
     public init(
         name: String, isManaged: Bool = false, place: Place = .device(table: nil), domain: BroadcastDomain? = nil,

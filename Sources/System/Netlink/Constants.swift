@@ -104,6 +104,8 @@ enum LinkAttribute {
     static let info: UInt16 = 18
     static let alias: UInt16 = 20
     static let families: UInt16 = 26
+    /// IFLA_NET_NS_FD.
+    static let namespace: UInt16 = 28
     static let extendedMask: UInt16 = 29
 
     static let infoKind: UInt16 = 1

@@ -32,7 +32,7 @@ public struct RefusedRequest: Hashable, Sendable {
     }
 }
 
-/// A NETLINK_ROUTE socket in the network namespace of the thread that makes it.
+/// A NETLINK_ROUTE socket in one network namespace.
 ///
 /// `@unchecked`: the buffers are only touched with `lock` held.
 public final class NetlinkSocket: @unchecked Sendable {
@@ -48,8 +48,9 @@ public final class NetlinkSocket: @unchecked Sendable {
     private let lock = Mutex(())
     private var state = State()
 
-    public init() throws(NetlinkFailure) {
-        descriptor = try openSocket(receiveBufferBytes: 4 << 20)
+    /// In `namespace`; nil: that of the calling thread.
+    public init(in namespace: NetworkNamespace? = nil) throws(NetlinkFailure) {
+        descriptor = try openSocket(receiveBufferBytes: 4 << 20, in: namespace)
         // Without it the kernel ignores the filters of a dump.
         setOption(descriptor, netlinkLevel, NETLINK_GET_STRICT_CHK, 1)
     }
@@ -222,7 +223,12 @@ func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: In
     setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
 }
 
-func openSocket(receiveBufferBytes: Int32) throws(NetlinkFailure) -> Int32 {
+func openSocket(receiveBufferBytes: Int32, in namespace: NetworkNamespace?) throws(NetlinkFailure) -> Int32 {
+    if let namespace {
+        return try namespace.inside { () throws(NetlinkFailure) in
+            try openSocket(receiveBufferBytes: receiveBufferBytes, in: nil)
+        }
+    }
     let descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
     guard descriptor >= 0 else { throw NetlinkFailure(code: errno, text: "netlink socket") }
     // First the polite way, which the system's limit may cut; then the way that needs CAP_NET_ADMIN.

@@ -37,8 +37,10 @@ public final class NotificationSocket {
     }
 
     /// `receiveBufferBytes` is a limit, not memory in use: the kernel accounts about 800 octets for each notification.
-    public init(_ subject: Subject = .devices, receiveBufferBytes: Int32 = 256 << 20) throws(NetlinkFailure) {
-        descriptor = try openSocket(receiveBufferBytes: receiveBufferBytes)
+    public init(
+        _ subject: Subject = .devices, in namespace: NetworkNamespace? = nil, receiveBufferBytes: Int32 = 256 << 20
+    ) throws(NetlinkFailure) {
+        descriptor = try openSocket(receiveBufferBytes: receiveBufferBytes, in: namespace)
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
         var address = sockaddr_nl()
         address.nl_family = UInt16(AF_NETLINK)

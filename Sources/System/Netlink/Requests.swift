@@ -147,13 +147,16 @@ extension NetlinkBatch {
         #endif
     }
 
-    /// `ip link add NAME type vxlan id VNI local VTEP dstport PORT ttl TTL nolearning`, with MTU; without a VNI `external` instead
-    /// of `id`: one device for all.
+    /// `ip link add NAME [netns NS] type vxlan id VNI local VTEP dstport PORT ttl TTL nolearning`, with MTU; without a VNI
+    /// `external` instead of `id`: one device for all. In another `namespace` than the socket's the device still sends and receives
+    /// its packets in the socket's.
     public mutating func addVXLAN(
-        sequence: UInt32, name: String, vni: UInt32?, local: IPAddress, port: UInt16, ttl: UInt8, mtu: UInt32
+        sequence: UInt32, name: String, vni: UInt32?, local: IPAddress, port: UInt16, ttl: UInt8, mtu: UInt32,
+        namespace: NetworkNamespace? = nil
     ) {
         message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
         linkHeader()
+        if let namespace { attribute(LinkAttribute.namespace, UInt32(bitPattern: namespace.descriptor)) }
         attribute(LinkAttribute.name, name)
         attribute(LinkAttribute.mtu, mtu)
         nest(LinkAttribute.info) { info in

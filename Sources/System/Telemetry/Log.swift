@@ -27,13 +27,29 @@ public enum LogLevel: Int, Comparable, Sendable, CaseIterable {
 
 /// Writes log lines. Confined to the loop's thread.
 public final class Log {
-    public var level: LogLevel
+    public var level: LogLevel {
+        get { parent?.level ?? ownLevel }
+        set { if let parent { parent.level = newValue } else { ownLevel = newValue } }
+    }
+    private var ownLevel: LogLevel
     private let sink: (String) -> Void
+    private let parent: Log?
+    /// At the end of every line.
+    private let context: [(key: String, value: String)]
 
     /// `sink` gets each line without its newline.
     public init(level: LogLevel = .info, sink: @escaping (String) -> Void) {
-        self.level = level
+        ownLevel = level
         self.sink = sink
+        parent = nil
+        context = []
+    }
+    /// The same log, with the same level, for a part whose lines all end in these fields.
+    public init(_ parent: Log, _ context: KeyValuePairs<String, String>) {
+        ownLevel = parent.level
+        sink = parent.sink
+        self.parent = parent
+        self.context = parent.context + context.map { ($0.key, $0.value) }
     }
 
     /// `event` is a stable dotted word (`session.established`); values with spaces or quotes are quoted.
@@ -45,7 +61,7 @@ public final class Log {
     public func write(_ level: LogLevel, _ event: String, fields: [(key: String, value: String)]) {
         guard level >= self.level else { return }
         var line = "level=\(level.name) event=\(event)"
-        for (key, value) in fields { line += " \(key)=\(Log.quoted(value))" }
+        for (key, value) in fields + context { line += " \(key)=\(Log.quoted(value))" }
         sink(line)
     }
     public func debug(_ event: String, _ fields: KeyValuePairs<String, String> = [:]) { write(.debug, event, fields) }

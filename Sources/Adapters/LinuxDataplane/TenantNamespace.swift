@@ -1,0 +1,159 @@
+// One network namespace that an IP-VRF lives in, whether it exists now or not.
+
+import AsyncIO
+import EVPN
+import NetTypes
+import Netlink
+import Telemetry
+
+/// What one dataplane is asked to serve.
+struct DataplaneConfiguration {
+    var domains: [BroadcastDomain] = []
+    var vrfs: [IPVRF] = []
+    /// Declared hosts.
+    var hosts: [VNI: [StaticMAC]] = [:]
+    var defaultVTEP: IPAddress?
+    /// VNIs that other namespaces serve.
+    var elsewhere: Set<VNI> = []
+    var isEmpty: Bool { domains.isEmpty && vrfs.isEmpty }
+}
+
+final class TenantNamespace {
+    let name: String
+    var configuration = DataplaneConfiguration()
+    /// Held open for as long as there is a dataplane.
+    private(set) var namespace: NetworkNamespace?
+    private(set) var dataplane: LinuxDataplane?
+    /// Why there is none.
+    var problem: String?
+    /// Wanted rows, while there is no dataplane.
+    private var waiting: [ForwardingKey: ForwardingChange] = [:]
+
+    init(_ name: String) { self.name = name }
+
+    static func find(_ name: String) throws(DataplaneError) -> NetworkNamespace {
+        do throws(NetlinkFailure) {
+            return try NetworkNamespace(name)
+        } catch {
+            if error.isAbsence { throw DataplaneError("no network namespace \(name) (ip netns add \(name))") }
+            throw DataplaneError("\(error); evpnd needs CAP_SYS_ADMIN to work in a network namespace")
+        }
+    }
+    func open(underlay: LinuxDataplane, record: NamespaceRecord) throws(DataplaneError) {
+        let found = try TenantNamespace.find(name)
+        record.insert(name)
+        dataplane = try LinuxDataplane(found, underlay: underlay)
+        namespace = found
+        problem = nil
+    }
+    /// Has the dataplane serve the configuration. A managed VRF routes: its namespace is made to.
+    func configure() {
+        guard let dataplane, let namespace else { return }
+        if configuration.vrfs.contains(where: \.isManaged) {
+            for key in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+                do throws(NetlinkFailure) {
+                    if try namespace.setSysctl(key, "1") {
+                        dataplane.log.info("netns.sysctl", ["command": "sysctl -w net/\(key)=1"])
+                    }
+                } catch {
+                    dataplane.log.warning(
+                        "netns.sysctl.failed", ["command": "sysctl -w net/\(key)=1", "reason": "\(error)"])
+                }
+            }
+        }
+        dataplane.configure(
+            configuration.domains, vrfs: configuration.vrfs, hosts: configuration.hosts,
+            defaultVTEP: configuration.defaultVTEP)
+    }
+    /// Gives a dataplane that was just opened everything that is wanted.
+    func start(mayPrune: Bool) {
+        guard let dataplane else { return }
+        dataplane.release(configuration.elsewhere)
+        configure()
+        dataplane.apply(waiting.sorted { $0.key < $1.key }.map(\.value))
+        waiting = [:]
+        if mayPrune { dataplane.allowPruning() }
+    }
+    /// The namespace is gone. What is wanted is kept for the next one of this name.
+    func abandon() {
+        guard let dataplane else { return }
+        for row in dataplane.allRows { remember(row) }
+        dataplane.abandon()
+        self.dataplane = nil
+        namespace = nil
+    }
+
+    func release(_ vnis: Set<VNI>) {
+        dataplane?.release(vnis)
+        waiting = waiting.filter { $0.key.vni.map { !vnis.contains($0) } ?? true }
+    }
+    func apply(_ changes: [ForwardingChange]) {
+        if let dataplane { return dataplane.apply(changes) }
+        for change in changes { remember(change) }
+    }
+    private func remember(_ change: ForwardingChange) {
+        switch change {
+        case .mac(let key, let value): waiting[.mac(key)] = value.map { .mac(key, $0) }
+        case .flood(let key, let value): waiting[.flood(key)] = value.map { .flood(key, $0) }
+        case .neighbor(let key, let value): waiting[.neighbor(key)] = value.map { .neighbor(key, $0) }
+        case .prefix(let key, let value): waiting[.prefix(key)] = value.map { .prefix(key, $0) }
+        }
+    }
+    func rows(of vni: VNI) -> [ForwardingChange] {
+        dataplane?.rows(of: vni) ?? waiting.filter { $0.key.vni == vni }.map(\.value)
+    }
+
+    func status(of key: ForwardingKey) -> EntryStatus {
+        if let dataplane { return dataplane.status(of: key) }
+        return waiting[key] == nil ? .absent : .waiting(reason: problem ?? "starting")
+    }
+    var statistics: DataplaneStatistics {
+        if let dataplane { return dataplane.statistics }
+        var all = DataplaneStatistics()
+        all.desired = waiting.count
+        all.waiting = waiting.count
+        return all
+    }
+    func vrfStatus() -> [VRFStatus] {
+        if let dataplane { return dataplane.vrfStatus() }
+        return configuration.vrfs.map { vrf in
+            VRFStatus(
+                name: vrf.name, device: nil, table: nil, isManaged: vrf.isManaged, state: .waiting, problem: problem)
+        }
+    }
+    func domains() -> [DomainStatus] {
+        if let dataplane { return dataplane.domains() }
+        return (configuration.domains + configuration.vrfs.compactMap(\.transitDomain)).map { domain in
+            DomainStatus(
+                vni: domain.vni, device: nil, bridge: nil, isManaged: domain.isManaged, state: .waiting,
+                vtep: domain.vtep ?? configuration.defaultVTEP, problem: problem)
+        }
+    }
+}
+
+extension LinuxDataplane {
+    /// There is nothing of ours, and nothing is to be done.
+    var isEmpty: Bool { domainsByVNI.isEmpty && links.marked.isEmpty && removing.isEmpty }
+    /// Everything that is wanted.
+    var allRows: [ForwardingChange] { domainsByVNI.keys.sorted().flatMap { rows(of: $0) } }
+    func underlayChanged() {
+        touchUnderlay()
+        scheduleEvaluation()
+    }
+}
+
+extension BroadcastDomain {
+    var isManaged: Bool { if case .adopted = device { false } else { true } }
+}
+
+extension DataplaneStatistics {
+    /// Adds what is counted by row; the metrics count for all namespaces together.
+    mutating func addRows(of other: DataplaneStatistics) {
+        desired += other.desired
+        pending += other.pending
+        failed += other.failed
+        waiting += other.waiting
+        localMACs += other.localMACs
+        localNeighbors += other.localNeighbors
+    }
+}

@@ -1,0 +1,242 @@
+// Tenants in network namespaces against the real kernel (root): VXLAN devices there, their packets in the lab's own namespace.
+
+import BGP
+import EVPN
+import Glibc
+import NetTypes
+import Netlink
+import Testing
+
+@testable import LinuxDataplane
+
+/// A VRF that is the namespace `name`, with L3 VNI 500, and VNI 101 in it with the gateway 10.50.0.1.
+private struct TenantConfiguration {
+    var vrf: IPVRF
+    var domain: BroadcastDomain
+
+    init(_ name: String, vrf vrfName: String = "red", vni number: UInt32 = 101, transit: UInt32 = 500) throws {
+        var routed = RoutedInterface(vrf: vrfName)
+        routed.addresses = [try #require(SubnetAddress(ip("10.50.0.1"), length: 24))]
+        domain = TenantConfiguration.domain(number)
+        domain.routed = routed
+        vrf = IPVRF(
+            name: vrfName, isManaged: true, place: .namespace(name), domain: TenantConfiguration.domain(transit),
+            rd: RouteDistinguisher(rawValue: 1), importTargets: .explicit([]), exportTargets: [])
+    }
+    static func domain(_ number: UInt32) -> BroadcastDomain {
+        BroadcastDomain(
+            vni: vni(number),
+            device: .managed(ManagedDevice(vxlanName: "vxlan\(number)", bridgeName: "br\(number)")))
+    }
+    func apply(_ subject: HostSubject) {
+        subject.dataplane.configure([domain], vrfs: [vrf], defaultVTEP: ip("192.0.2.1"))
+    }
+}
+
+@Suite(.serialized) struct NamespaceTests {
+    private static let underlay = """
+        ip link set lo up
+        ip link add u0 type veth peer name u1
+        ip addr add 192.0.2.1/24 dev u0
+        ip link set u0 up
+        ip link set u1 up
+        """
+    private static let rows: [ForwardingChange] = [
+        .flood(FloodKey(vni: vni(101), vtep: ip("192.0.2.2")), FloodMember(vni: vni(101))),
+        .mac(macKey(101, macA), remote("192.0.2.2", vni: 101)),
+        .neighbor(NeighborKey(vni: vni(101), ip: ip("10.50.0.9")), RemoteNeighbor(mac: mac(macA))),
+        .mac(macKey(500, macA), remote("192.0.2.2", vni: 500)),
+    ]
+    private static func isUp(_ subject: HostSubject) -> Bool {
+        subject.domains[vni(101)] != nil && subject.domains[vni(500)] != nil && subject.isDone
+    }
+    /// `ip -n`, one line.
+    private static func link(_ lab: KernelLab, _ namespace: String, _ device: String) throws -> String {
+        try lab.sh("ip -n \(namespace) -d -o link show dev \(device) 2>&1 || true")
+    }
+
+    @Test func servesATenantAndAdoptsAfterARestart() throws {
+        try KernelLab.run { lab in
+            let (red, peer, peerTenant) = (lab.namespace("red"), lab.namespace("u2"), lab.namespace("t2"))
+            try lab.sh(
+                """
+                ip netns add \(red); ip netns add \(peer); ip netns add \(peerTenant)
+                ip -n \(red) link set lo up
+                ip link add u0 type veth peer name u1 netns \(peer)
+                ip addr add 192.0.2.1/24 dev u0; ip link set u0 up mtu 1400
+                ip -n \(peer) addr add 192.0.2.2/24 dev u1; ip -n \(peer) link set u1 up mtu 1400
+                ip -n \(peer) link add vx netns \(peerTenant) type vxlan id 101 local 192.0.2.2 dstport 4789
+                ip -n \(peerTenant) addr add 10.50.0.2/24 dev vx
+                ip -n \(peerTenant) link set vx up
+                bridge -n \(peerTenant) fdb append 00:00:00:00:00:00 dev vx dst 192.0.2.1
+                """)
+            var subject = try lab.dataplanes()
+            try TenantConfiguration(red).apply(subject)
+            subject.dataplane.apply(NamespaceTests.rows)
+            try lab.wait("up") { NamespaceTests.isUp(subject) }
+            #expect(subject.domains[vni(101)]?.vrf == "red" && subject.domains[vni(500)]?.vrf == "red")
+            #expect(subject.domains[vni(101)]?.device == "vxlan101 in br101")
+            let vxlan = try NamespaceTests.link(lab, red, "vxlan101")
+            #expect(vxlan.contains("vxlan id 101 local 192.0.2.1") && vxlan.contains("master br101"), "\(vxlan)")
+            #expect(vxlan.contains("alias evpnd:vni=101") && !vxlan.contains(":new"), "\(vxlan)")
+            #expect(vxlan.contains("mtu 1350"), "the MTU follows the underlay: \(vxlan)")
+            #expect(try !lab.sh("ip link").contains("vxlan"))
+            #expect(
+                try lab.sh("bridge -n \(red) fdb show dev vxlan101").contains("\(macA) dst 192.0.2.2 ")
+            )
+            #expect(try lab.sh("ip -n \(red) neigh show dev br101").contains("10.50.0.9 lladdr \(macA) extern_learn"))
+            #expect(
+                try lab.sh("ip netns exec \(red) sysctl -n net.ipv4.ip_forward net.ipv6.conf.all.forwarding")
+                    == "1\n1\n")
+            // The packets leave from, and arrive in, the underlay.
+            try lab.sh("ip netns exec \(red) ping -c1 -W3 10.50.0.2")
+            #expect(subject.dataplane.plan().isEmpty)
+            #expect(subject.dataplane.status(of: .mac(macKey(500, macA))) == .done)
+            #expect(subject.dataplane.kernelEntry(of: .mac(macKey(101, macA)))?.isOurs == true)
+            #expect(subject.dataplane.domains().map(\.vni) == [vni(101), vni(500)])
+
+            // The MTU of the underlay changes: seen from the tenant's namespace.
+            try lab.sh("ip link set u0 mtu 1300; ip -n \(peer) link set u1 mtu 1300")
+            try lab.wait("MTU") { (try? NamespaceTests.link(lab, red, "vxlan101").contains("mtu 1250")) == true }
+
+            // Killed and started again.
+            let before = try lab.sh("ip -n \(red) -o link | cut -d: -f1,2")
+            subject.dataplane.close()
+            subject = try lab.dataplanes()
+            try TenantConfiguration(red).apply(subject)
+            try lab.wait("adopted") { subject.domains[vni(101)] != nil && subject.domains[vni(500)] != nil }
+            #expect(try lab.sh("bridge -n \(red) fdb show dev vxlan101").contains(macA))
+            subject.dataplane.apply(NamespaceTests.rows)
+            subject.dataplane.allowPruning()
+            try lab.wait("as before") { NamespaceTests.isUp(subject) }
+            #expect(try lab.sh("ip -n \(red) -o link | cut -d: -f1,2") == before)
+            #expect(try lab.sh("bridge -n \(red) fdb show dev vxlan101").contains("00:00:00:00:00:00 dst 192.0.2.2"))
+            // Its flood entry is known as ours: it goes when it is not wanted.
+            subject.dataplane.apply([.flood(FloodKey(vni: vni(101), vtep: ip("192.0.2.2")), nil)])
+            try lab.wait("flood entry removed") {
+                (try? lab.sh("bridge -n \(red) fdb show dev vxlan101").contains("00:00:00:00:00:00")) == false
+            }
+
+            // Nothing is wanted there any more.
+            subject.dataplane.configure([], defaultVTEP: ip("192.0.2.1"))
+            try lab.wait("left") { subject.dataplane.tenants.isEmpty }
+            #expect(try lab.sh("ip -n \(red) -o link").split(separator: "\n").count == 1)
+            #expect(try lab.sh("ls \(lab.directory)").split(separator: "\n") == ["flood"])
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func waitsForANamespaceThatComesAndGoes() throws {
+        try KernelLab.run { lab in
+            let red = lab.namespace("red")
+            try lab.sh(NamespaceTests.underlay)
+            let subject = try lab.dataplanes()
+            let configuration = try TenantConfiguration(red)
+            let own = TenantConfiguration.domain(7)
+            subject.dataplane.configure(
+                [own, configuration.domain], vrfs: [configuration.vrf], defaultVTEP: ip("192.0.2.1"))
+            subject.dataplane.apply(NamespaceTests.rows)
+            subject.dataplane.allowPruning()
+            // The others do not wait.
+            try lab.wait("vni 7") { subject.domains[vni(7)] != nil && subject.dataplane.isReady }
+            let reason = "no network namespace \(red) (ip netns add \(red))"
+            #expect(subject.dataplane.domains().first { $0.vni == vni(101) }?.problem == reason)
+            #expect(subject.dataplane.vrfStatus().map(\.problem) == [reason])
+            #expect(subject.dataplane.status(of: .mac(macKey(101, macA))) == .waiting(reason: reason))
+            #expect(subject.dataplane.statistics.waiting == 4)
+
+            try lab.sh("ip netns add \(red)")
+            try lab.wait("made") { NamespaceTests.isUp(subject) }
+            let first = try lab.sh("bridge -n \(red) fdb show")
+            #expect(first.contains("\(macA) dev vxlan101 dst 192.0.2.2"), "\(first)")
+
+            // While it is gone, what is wanted changes.
+            try lab.sh("ip netns del \(red)")
+            try lab.wait("gone") { subject.domains[vni(101)] == nil && subject.domains[vni(500)] == nil }
+            subject.dataplane.apply([.mac(macKey(101, "02:00:00:00:00:0b"), remote("192.0.2.3", vni: 101))])
+            subject.dataplane.apply([.mac(macKey(101, macA), nil)])
+            #expect(subject.dataplane.statistics.waiting == 4)
+            try lab.sh("ip netns add \(red)")
+            try lab.wait("made again") { NamespaceTests.isUp(subject) }
+            let second = try lab.sh("bridge -n \(red) fdb show dev vxlan101")
+            #expect(second.contains("02:00:00:00:00:0b dst 192.0.2.3") && !second.contains(macA), "\(second)")
+            #expect(second.contains("00:00:00:00:00:00 dst 192.0.2.2"), "\(second)")
+
+            // Another one in its place within the same second.
+            try lab.sh("ip netns del \(red); ip netns add \(red)")
+            try lab.wait("replaced") { (try? lab.sh("ip -n \(red) link").contains("vxlan101")) == true }
+            try lab.wait("replaced") { NamespaceTests.isUp(subject) }
+            let commands = subject.dataplane.cleanup()
+            #expect(commands.contains("ip netns exec \(red) ip link del vxlan101"), "\(commands)")
+            #expect(try lab.sh("ip -n \(red) -o link").split(separator: "\n").count == 1)
+            #expect(try !lab.sh("ip link").contains("vxlan"))
+        }
+    }
+
+    /// The kernel refuses a second VXLAN device with the same VNI for one underlay, wherever it is.
+    @Test func movesADomainBetweenNamespaces() throws {
+        try KernelLab.run { lab in
+            let (red, blue) = (lab.namespace("red"), lab.namespace("blue"))
+            try lab.sh("\(NamespaceTests.underlay)\nip netns add \(red); ip netns add \(blue)")
+            let subject = try lab.dataplanes()
+            let (inRed, inBlue) = (try TenantConfiguration(red), try TenantConfiguration(blue))
+            subject.dataplane.configure([TenantConfiguration.domain(101)], defaultVTEP: ip("192.0.2.1"))
+            // L3 rows before their VRF is there.
+            subject.dataplane.apply(NamespaceTests.rows)
+            try lab.wait("at home") { subject.domains[vni(101)] != nil }
+            #expect(try lab.fdb(macA, device: "vxlan101").count == 2)
+
+            for (configuration, namespace, other) in [(inRed, red, blue), (inBlue, blue, red), (inRed, red, blue)] {
+                subject.changes = []
+                configuration.apply(subject)
+                try lab.wait("in \(namespace)") {
+                    NamespaceTests.isUp(subject)
+                        && (try? lab.sh("bridge -n \(namespace) fdb show dev vxlan101").contains(macA)) == true
+                }
+                #expect(subject.changes.first == .domain(vni(101), nil), "told to be down before it is up")
+                #expect(try !NamespaceTests.link(lab, other, "vxlan101").contains("vxlan id"))
+                #expect(try !lab.sh("ip link").contains("vxlan"))
+            }
+            subject.dataplane.configure([TenantConfiguration.domain(101)], defaultVTEP: ip("192.0.2.1"))
+            try lab.wait("at home again") {
+                subject.domains[vni(101)] != nil && (try? lab.fdb(macA, device: "vxlan101").count) == 2
+            }
+            try lab.wait("the namespaces are left") { subject.dataplane.tenants.isEmpty }
+            #expect(!lab.lines.contains { $0.contains("refused") }, "\(lab.lines)")
+            subject.dataplane.close()
+        }
+    }
+
+    @Test func findsWhatAnEarlierProcessLeft() throws {
+        try KernelLab.run { lab in
+            let red = lab.namespace("red")
+            try lab.sh("\(NamespaceTests.underlay)\nip netns add \(red)")
+            var subject = try lab.dataplanes()
+            try TenantConfiguration(red).apply(subject)
+            subject.dataplane.apply(NamespaceTests.rows)
+            try lab.wait("up") { NamespaceTests.isUp(subject) }
+            subject.dataplane.close()
+            // The VRF left the configuration meanwhile; VNI 101 is at home now, and does not wait for the others.
+            subject = try lab.dataplanes()
+            subject.dataplane.configure([TenantConfiguration.domain(101)], defaultVTEP: ip("192.0.2.1"))
+            try lab.wait("at home") { subject.domains[vni(101)] != nil }
+            #expect(
+                try NamespaceTests.link(lab, red, "vxlan500").contains("vxlan id 500"), "not before pruning is allowed")
+            subject.dataplane.allowPruning()
+            try lab.wait("left") { subject.dataplane.tenants.isEmpty }
+            #expect(try lab.sh("ip -n \(red) -o link").split(separator: "\n").count == 1)
+            subject.dataplane.close()
+
+            // And without a daemon.
+            subject = try lab.dataplanes()
+            try TenantConfiguration(red).apply(subject)
+            try lab.wait("up") { subject.domains[vni(101)] != nil && subject.domains[vni(500)] != nil }
+            subject.dataplane.close()
+            // A device that was interrupted between its creation and its mark is ours by its name.
+            try lab.sh("ip -n \(red) link set vxlan101 down; ip -n \(red) link set vxlan101 name evpnd.101 alias ''")
+            let commands = try LinuxDataplanes.cleanup(stateDirectory: lab.directory, vnis: nil)
+            #expect(commands.contains("ip netns exec \(red) ip link del evpnd.101"), "\(commands)")
+            #expect(try lab.sh("ip -n \(red) -o link").split(separator: "\n").count == 1)
+        }
+    }
+}
