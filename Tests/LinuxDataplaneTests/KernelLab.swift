@@ -188,7 +188,7 @@ class LocalFacts {
 }
 
 /// Of a constant in a test; a wrong one ends the test run.
-private func constant<T>(_ value: T?) -> T {
+func constant<T>(_ value: T?) -> T {
     guard let value else { preconditionFailure("a test's constant cannot be read") }
     return value
 }

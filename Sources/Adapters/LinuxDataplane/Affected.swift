@@ -16,6 +16,7 @@ extension LinuxDataplane {
             links.remove(interface)
         }
         for link in [old, link] { if let link { touch(link) } }
+        if link?.vxlan?.hasVNIFilter == true, old == nil { staleFilters.insert(interface) }
         if old?.master != link?.master { staleVLANs.insert(interface) }
         if old?.hasVLANFiltering != link?.hasVLANFiltering {
             staleVLANs.formUnion(links.ports[interface] ?? [])
@@ -86,7 +87,7 @@ extension LinuxDataplane {
     func scheduleEvaluation() {
         guard !isEvaluationScheduled,
             !touched.isEmpty || !touchedVRFs.isEmpty || mustRemoveUnconfigured || mustEvaluateShared
-                || !staleVLANs.isEmpty
+                || !staleVLANs.isEmpty || !staleFilters.isEmpty
         else { return }
         isEvaluationScheduled = true
         loop.afterRound { [weak self] in
@@ -114,6 +115,7 @@ extension LinuxDataplane {
     private func evaluateTouched() {
         isEvaluationScheduled = false
         readVLANs()
+        readFilters()
         evaluateVRFs()
         if mustEvaluateShared { evaluateShared() }
         let vnis = touched.sorted()
@@ -132,6 +134,21 @@ extension LinuxDataplane {
             }
         }
         if mustRemoveUnconfigured { removeUnconfigured() }
+        if !vnis.isEmpty { evaluateIPv6Forwarding() }
+    }
+    /// Reads the filters of VNIs that have changed, and touches the domains that they concern.
+    private func readFilters() {
+        let interfaces = staleFilters
+        staleFilters = []
+        for interface in interfaces.sorted() {
+            guard links[interface]?.vxlan?.hasVNIFilter == true else { continue }
+            let new = Observation.filters(interface, asking)?[interface] ?? []
+            for number in new.symmetricDifference(links.filters[interface] ?? []) {
+                if let vni = VNI(number) { touched.insert(vni) }
+            }
+            links.filters[interface] = new
+            if case .shared? = links.marks[interface]?.owner { mustEvaluateShared = true }
+        }
     }
     /// Reads the VLANs of ports that have changed, and touches the domains that they concern.
     private func readVLANs() {

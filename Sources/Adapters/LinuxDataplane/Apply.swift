@@ -194,7 +194,7 @@ extension LinuxDataplane {
         case .setMAC, .setSticky, .clearSticky, .deleteMAC, .verifyMAC:
             .mac(MACKey(vni: domain.vni, mac: operation.mac))
         case .addFlood, .deleteFlood: .flood(FloodKey(vni: domain.vni, vtep: operation.address))
-        case .setNeighbor, .deleteNeighbor, .verifyNeighbor:
+        case .setNeighbor, .declareNeighbor, .deleteNeighbor, .verifyNeighbor:
             .neighbor(NeighborKey(vni: domain.vni, ip: operation.address))
         }
     }

@@ -97,7 +97,10 @@ extension LinuxDataplane {
             }
             outcome.failure = outcome.failure ?? text
             guard operation.isAlone else { break }
-            if case .mapVLAN(_, _, _, let vni) = operation { outcome.failures[vni] = text }
+            switch operation {
+            case .mapVLAN(_, _, _, let vni), .filterVNI(_, _, let vni): outcome.failures[vni] = text
+            default: break
+            }
         }
         // Of a device that is down the kernel tells no change of its alias: the devices are asked for.
         outcome.links = read(Set(operations.compactMap(\.deviceName)).sorted(), sockets.own)

@@ -65,7 +65,8 @@ extension LinuxDataplane {
         var plan = SharedPlan(
             sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
             links: links,
-            previous: sharedPlan?.vlans ?? [:], mayRemove: { mayPrune || released.contains($0) })
+            previous: sharedPlan?.vlans ?? [:], kernelFilters: { Observation.filters(0, asking) != nil },
+            mayRemove: { mayPrune || released.contains($0) })
         if plan.operations.isEmpty {
             sharedWork.finish(isSettled: plan.problem == nil)
         } else {
@@ -181,6 +182,7 @@ extension LinuxDataplane {
         let neighbors = Set(domain.localNeighbors.keys).union(domain.ownNeighbors.keys).sorted()
         domain.localMACs = [:]
         domain.localNeighbors = [:]
+        domain.neighborsByMAC = [:]
         domain.ownMACs = [:]
         domain.ownNeighbors = [:]
         for key in failures.keys where key.vni == domain.vni { failures[key] = nil }

@@ -23,6 +23,8 @@ final class Domain {
     var reported: LocalDomain?
     var localMACs: [MACAddress: LocalPort] = [:]
     var localNeighbors: [IPAddress: LocalNeighbor] = [:]
+    /// The addresses of `localNeighbors` by their MAC.
+    var neighborsByMAC: [MACAddress: Set<IPAddress>] = [:]
     /// Facts were left out because there were too many; said once.
     var isFull = false
     /// Of the layer-3 interface: addresses that this process has set, and the VRF that it was configured to be in before.

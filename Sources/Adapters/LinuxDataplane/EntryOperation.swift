@@ -17,6 +17,8 @@ struct EntryOperation: Hashable, Sendable {
         case addFlood
         case deleteFlood
         case setNeighbor
+        /// Of a host that is declared to live here.
+        case declareNeighbor
         case deleteNeighbor
         case verifyNeighbor
     }
@@ -35,6 +37,8 @@ struct EntryOperation: Hashable, Sendable {
     var sourceVNI: UInt32 = 0
     var vlan: UInt16 = 0
     var mac: MACAddress = .zero
+    /// The kernel may ask a declared host whether it is there (`extern_valid`); otherwise the entry is permanent.
+    var isValidated = false
     /// The VTEP, or a neighbor's IP address.
     var address: IPAddress = .v4(.any)
 
@@ -79,6 +83,10 @@ struct EntryOperation: Hashable, Sendable {
             batch.setNeighbor(
                 sequence: sequence, interface: interface, ip: address, mac: mac, state: .noARP,
                 flags: flags.union(.externallyLearned), proto: neighborProtocol)
+        case .declareNeighbor:
+            batch.declareNeighbor(
+                sequence: sequence, interface: interface, ip: address, mac: mac, isValidated: isValidated,
+                proto: neighborProtocol)
         case .deleteNeighbor:
             batch.deleteNeighbor(sequence: sequence, interface: interface, ip: address)
         case .verifyNeighbor:
@@ -106,6 +114,10 @@ struct EntryOperation: Hashable, Sendable {
             let router = flags.contains(.router) ? " router" : ""
             return
                 "ip neigh replace \(address) lladdr \(mac) dev \(device) nud noarp extern_learn protocol \(neighborProtocol)\(router)"
+        case .declareNeighbor:
+            let state = isValidated ? "stale extern_valid" : "permanent"
+            return
+                "ip neigh replace \(address) lladdr \(mac) dev \(device) nud \(state) protocol \(neighborProtocol)"
         case .deleteNeighbor: return "ip neigh del \(address) dev \(device)"
         case .verifyNeighbor: return "ip neigh get \(address) dev \(device)"
         }

@@ -34,7 +34,8 @@ extension EntryTable {
                 }
             }
             return isReported
-        case .setNeighbor, .deleteNeighbor, .verifyNeighbor:
+        case .setNeighbor, .declareNeighbor, .deleteNeighbor, .verifyNeighbor:
+            if operation.isValidated, failure != nil { canValidate = false }
             var isReported = false
             update(neighbor: operation.address) { row in
                 row.marks.remove(.inFlight)
@@ -44,7 +45,12 @@ extension EntryTable {
                 case .setNeighbor where failure == nil:
                     row.have = NeighborRow.Binding(operation.mac, isRouter: operation.flags.contains(.router))
                     row.marks.insert(.settled)
-                case .setNeighbor,
+                case .declareNeighbor where failure == nil:
+                    row.have = NeighborRow.Binding(operation.mac, isRouter: false, isDeclared: true)
+                    row.marks.insert(.settled)
+                // A kernel that does not know the flag: again without it.
+                case .declareNeighbor where operation.isValidated: break
+                case .setNeighbor, .declareNeighbor,
                     .deleteNeighbor where failure?.isAbsence == false:
                     isReported = true
                     row.marks.insert(.failed)
@@ -204,15 +210,23 @@ extension EntryTable {
         }
         floods[target] = row
     }
+    /// An entry of ours as a row has it; nil: it can age, because the kernel does not know what was asked for.
+    func binding(_ entry: NeighborEntry, _ mac: MACAddress) -> NeighborRow.Binding? {
+        if entry.flags.contains(.externallyLearned) {
+            return NeighborRow.Binding(mac, isRouter: entry.flags.contains(.router))
+        }
+        guard entry.state.contains(.permanent) || entry.extendedFlags.contains(.externallyValidated) else { return nil }
+        return NeighborRow.Binding(mac, isRouter: false, isDeclared: true)
+    }
     mutating func observed(neighbor entry: NeighborEntry) {
         let isMarked = entry.flags.contains(.externallyLearned)
-        let isOurs = isMarked && entry.proto == neighborProtocol
+        let isOurs = entry.proto == neighborProtocol
         guard isOurs || isMarked || entry.state.contains(.permanent) || neighbors[entry.ip] != nil else { return }
         var row = neighbors[entry.ip] ?? NeighborRow()
         row.have = nil
         row.isForeign = false
         if isOurs, let mac = entry.mac {
-            row.have = NeighborRow.Binding(mac, isRouter: entry.flags.contains(.router))
+            row.have = binding(entry, mac)
         } else {
             row.isForeign = isMarked || entry.state.contains(.permanent)
         }

@@ -27,6 +27,11 @@ struct EntryTable {
     /// The VNI wanted for each flood member.
     var floodVNIs: [IPAddress: UInt32] = [:]
     var neighbors: [IPAddress: NeighborRow] = [:]
+    /// Hosts that are declared to live here, and the remote neighbors that are wanted for the same addresses.
+    private(set) var declared: [IPAddress: MACAddress] = [:]
+    private var shadowed: [IPAddress: RemoteNeighbor] = [:]
+    /// The kernel has not refused `extern_valid`.
+    var canValidate = true
 
     /// Rows to look at.
     private(set) var queuedMACs: [MACAddress] = []
@@ -73,9 +78,27 @@ struct EntryTable {
         floods[target] = row
     }
     mutating func want(neighbor ip: IPAddress, _ remote: RemoteNeighbor?) {
+        guard declared[ip] == nil else { return shadowed[ip] = remote }
         guard remote != nil || neighbors[ip] != nil else { return }
+        want(ip, remote.map { NeighborRow.Binding($0.mac, isRouter: $0.isRouter) })
+    }
+    /// The neighbors of hosts that are declared to live here; replaces the earlier list.
+    mutating func declare(_ new: [IPAddress: MACAddress]) {
+        for ip in declared.keys.sorted() where new[ip] == nil {
+            declared[ip] = nil
+            want(ip, shadowed.removeValue(forKey: ip).map { NeighborRow.Binding($0.mac, isRouter: $0.isRouter) })
+        }
+        for (ip, mac) in new.sorted(by: { $0.key < $1.key }) where declared[ip] != mac {
+            if declared[ip] == nil, let remote = neighbors[ip]?.want {
+                shadowed[ip] = RemoteNeighbor(mac: remote.mac, isRouter: remote.isRouter)
+            }
+            declared[ip] = mac
+            want(ip, NeighborRow.Binding(mac, isRouter: false, isDeclared: true))
+        }
+    }
+    private mutating func want(_ ip: IPAddress, _ binding: NeighborRow.Binding?) {
         var row = neighbors[ip] ?? NeighborRow()
-        row.want = remote.map { NeighborRow.Binding($0.mac, isRouter: $0.isRouter) }
+        row.want = binding
         row.marks.subtract([.adopted, .failed, .settled])
         enqueue(ip, &row)
         neighbors[ip] = row
@@ -342,7 +365,8 @@ struct EntryTable {
         if row.marks.contains(.suspicious) { return change }
         guard row.want != row.have, !row.isForeign, !row.marks.contains(.failed) else { return nil }
         if let want = row.want {
-            change.kind = .setNeighbor
+            change.kind = want.isDeclared ? .declareNeighbor : .setNeighbor
+            change.isValidated = want.isDeclared && canValidate
             change.mac = want.mac
             change.flags = want.isRouter ? .router : []
         } else {

@@ -49,6 +49,7 @@ extension LinuxDataplane {
             let master = links[link.interface]?.master
             update(link.interface, link)
             if let master, master != link.master { portLeft(link.interface, bridge: master) }
+            if link.master != 0, !link.isUp || !link.hasCarrier { portIsSilent(link.interface) }
         case MessageType.deleteLink:
             guard message.payload.first == 0, let link = Link(decoding: message.payload) else { return }
             // The domains are found by their devices, which they have until `linkRemoved`.
@@ -59,6 +60,12 @@ extension LinuxDataplane {
             guard let interface = PortVLANs.interface(message.payload), links[interface] != nil else { return }
             staleVLANs.insert(interface)
             scheduleEvaluation()
+        case MessageType.newTunnel, MessageType.deleteTunnel:
+            guard let interface = FilteredVNIs.interface(message.payload), links[interface] != nil else { return }
+            staleFilters.insert(interface)
+            scheduleEvaluation()
+        case MessageType.newSettings:
+            if let setting = ForwardingSetting(decoding: message.payload) { changed(setting) }
         case MessageType.newAddress:
             if let address = InterfaceAddress(decoding: message.payload), links.insert(address) { changed(address) }
         case MessageType.deleteAddress:
@@ -160,6 +167,7 @@ extension LinuxDataplane {
         guard isLocal(entry) else { return }
         if isNew {
             let port = localPort(entry)
+            probes.remove(.mac(MACKey(vni: domain.vni, mac: entry.mac)))
             if domain.localMACs[entry.mac] != port { setLocal(entry.mac, port, in: domain) }
             guard let row = domain.table.macs[entry.mac], row.isWanted else { return }
             if row.marks.contains(.inFlight) {
@@ -170,7 +178,8 @@ extension LinuxDataplane {
                 domain.table.macs[entry.mac]?.have.flags.subtract([.inBridge, .sticky])
                 domain.table.macs[entry.mac]?.marks.insert(.yielded)
             }
-        } else if domain.localMACs[entry.mac]?.interface == entry.interface {
+        } else if let port = domain.localMACs[entry.mac], port.interface == entry.interface {
+            if mayBeSilent(entry.mac, port, domain) { return probe(.mac(MACKey(vni: domain.vni, mac: entry.mac))) }
             setLocal(entry.mac, nil, in: domain)
             if domain.table.macs[entry.mac]?.marks.contains(.yielded) == true {
                 domain.table.update(entry.mac) { $0.marks.remove(.yielded) }
@@ -222,15 +231,20 @@ extension LinuxDataplane {
         guard let domain = byNeighbor[entry.interface] else { return }
         if domain.isObserving { domain.touchedNeighbors.insert(entry.ip) }
         let local = isNew ? localNeighbor(entry) : nil
-        if domain.localNeighbors[entry.ip] != local { setLocal(entry.ip, local, in: domain) }
+        if domain.localNeighbors[entry.ip] != local {
+            if !isNew || !keepsNeighbor(entry, domain) { setLocal(entry.ip, local, in: domain) }
+        } else if local != nil, !entry.state.isDisjoint(with: [.reachable, .permanent]) {
+            probes.remove(.neighbor(NeighborKey(vni: domain.vni, ip: entry.ip)))
+        }
         guard domain.table.binding != nil, domain.table.canHoldNeighbors else { return }
         guard let row = domain.table.neighbors[entry.ip] else {
             if isNew, entry.proto != neighborProtocol { domain.table.observed(neighbor: entry) }
             return
         }
-        let isOurs = entry.flags.contains(.externallyLearned) && entry.proto == neighborProtocol
-        let now =
-            isNew && isOurs ? entry.mac.map { NeighborRow.Binding($0, isRouter: entry.flags.contains(.router)) } : nil
+        let isOurs = entry.proto == neighborProtocol
+        let now = isNew && isOurs ? entry.mac.flatMap { domain.table.binding(entry, $0) } : nil
+        // An older kernel takes what it does not know for nothing: such an entry would age.
+        if isNew, isOurs, now == nil, row.want?.isDeclared == true { domain.table.canValidate = false }
         if row.marks.contains(.inFlight), now == row.want { return }
         // A resolution that failed is as good as none.
         if now == row.have, !row.isForeign { return }
@@ -240,6 +254,7 @@ extension LinuxDataplane {
     /// Nil: not a neighbor that lives here, or not resolved.
     func localNeighbor(_ entry: NeighborEntry) -> LocalNeighbor? {
         guard let mac = entry.mac, mac.isUsableByHost, !entry.flags.contains(.externallyLearned),
+            entry.proto != neighborProtocol,
             !entry.state.isDisjoint(with: [.reachable, .stale, .delay, .probe, .permanent]), !entry.ip.isMulticast
         else { return nil }
         return LocalNeighbor(mac: mac, isRouter: entry.flags.contains(.router))
@@ -261,6 +276,7 @@ extension LinuxDataplane {
         guard !domain.isTransit else { return }
         if port != nil, domain.localMACs[mac] == nil, isFull(domain, domain.localMACs.count) { return }
         domain.localMACs[mac] = port
+        if port == nil { probes.remove(.mac(MACKey(vni: domain.vni, mac: mac))) }
         if port?.isStatic == true {
             domain.table.localStatics.insert(mac)
         } else if domain.table.localStatics.remove(mac) != nil, domain.table.macs[mac] != nil {
@@ -272,7 +288,16 @@ extension LinuxDataplane {
     func setLocal(_ ip: IPAddress, _ neighbor: LocalNeighbor?, in domain: Domain) {
         guard !domain.isTransit else { return }
         if neighbor != nil, domain.localNeighbors[ip] == nil, isFull(domain, domain.localNeighbors.count) { return }
+        probes.remove(.neighbor(NeighborKey(vni: domain.vni, ip: ip)))
+        let old = domain.localNeighbors[ip]
         domain.localNeighbors[ip] = neighbor
+        if old?.mac != neighbor?.mac {
+            if let mac = old?.mac {
+                domain.neighborsByMAC[mac]?.remove(ip)
+                if domain.neighborsByMAC[mac]?.isEmpty == true { domain.neighborsByMAC[mac] = nil }
+            }
+            if let mac = neighbor?.mac { domain.neighborsByMAC[mac, default: []].insert(ip) }
+        }
         if domain.isUp {
             emit(.neighbor(NeighborKey(vni: domain.vni, ip: ip), neighbor ?? domain.ownNeighbors[ip]))
         }

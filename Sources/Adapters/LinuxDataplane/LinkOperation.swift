@@ -64,9 +64,11 @@ struct DeviceMark: Equatable, Sendable {
 enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// With an address of its own: one that follows the ports makes the kernel flush the neighbors at every change.
     case addBridge(name: String, mac: MACAddress, filtersVLANs: Bool, mark: String)
-    /// Without a VNI: `external`. `namespace`: where it is made, when that is another than the one of its packets.
+    /// Without a VNI: `external`, and `vnifilter` when asked for. `namespace`: where it is made, when that is another than the one of
+    /// its packets.
     case addVXLAN(
-        name: String, namespace: String? = nil, vni: VNI?, local: IPAddress, port: UInt16, mtu: UInt32, mark: String)
+        name: String, namespace: String? = nil, vni: VNI?, local: IPAddress, port: UInt16, mtu: UInt32,
+        filtersVNIs: Bool = false, mark: String)
     /// For a device whose name stood for the mark.
     case mark(interface: Int32, name: String, mark: String)
     case delete(interface: Int32, name: String)
@@ -80,6 +82,9 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     case filterVLANs(interface: Int32, name: String)
     /// The VLAN, and its mapping to the VNI.
     case mapVLAN(interface: Int32, name: String, vlan: UInt16, vni: VNI)
+    /// Into and out of the filter of a VXLAN device for many VNIs.
+    case filterVNI(interface: Int32, name: String, vni: VNI)
+    case leaveVNI(interface: Int32, name: String, vni: UInt32)
     /// The VLAN of untagged frames.
     case joinVLAN(interface: Int32, name: String, vlan: UInt16)
     case leaveVLAN(interface: Int32, name: String, vlan: UInt16)
@@ -103,8 +108,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .addBridge(let name, let mac, let filtersVLANs, let mark):
             "ip link add \(name) address \(mac) type bridge\(filtersVLANs ? " vlan_filtering 1 vlan_default_pvid 0" : ""); ip link set \(name) alias \(mark)"
-        case .addVXLAN(let name, let namespace, let vni, let local, let port, let mtu, let mark):
-            "ip link add \(name)\(namespace.map { " netns \($0)" } ?? "") mtu \(mtu) type vxlan \(vni.map { "id \($0)" } ?? "external") local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
+        case .addVXLAN(let name, let namespace, let vni, let local, let port, let mtu, let filtersVNIs, let mark):
+            "ip link add \(name)\(namespace.map { " netns \($0)" } ?? "") mtu \(mtu) type vxlan \(vni.map { "id \($0)" } ?? "external\(filtersVNIs ? " vnifilter" : "")") local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
         case .mark(_, let name, let mark): "ip link set \(name) alias \(mark)"
         case .delete(_, let name): "ip link del \(name)"
         case .rename(_, let from, let to): "ip link set \(from) name \(to)"
@@ -118,6 +123,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .filterVLANs(_, let name): "ip link set \(name) type bridge vlan_filtering 1 vlan_default_pvid 0"
         case .mapVLAN(_, let name, let vlan, let vni):
             "bridge vlan add dev \(name) vid \(vlan); bridge vlan add dev \(name) vid \(vlan) tunnel_info id \(vni)"
+        case .filterVNI(_, let name, let vni): "bridge vni add vni \(vni) dev \(name)"
+        case .leaveVNI(_, let name, let vni): "bridge vni del vni \(vni) dev \(name)"
         case .joinVLAN(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) pvid untagged"
         case .leaveVLAN(_, let name, let vlan): "bridge vlan del dev \(name) vid \(vlan)"
         case .joinSelf(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) self"
@@ -142,11 +149,11 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             request == 0
                 ? batch.addBridge(sequence: sequence, name: name, mac: mac, filtersVLANs: filtersVLANs)
                 : batch.setLink(sequence: sequence, byName: name, alias: mark)
-        case .addVXLAN(let name, _, let vni, let local, let port, let mtu, let mark):
+        case .addVXLAN(let name, _, let vni, let local, let port, let mtu, let filtersVNIs, let mark):
             request == 0
                 ? batch.addVXLAN(
                     sequence: sequence, name: name, vni: vni?.rawValue, local: local, port: port, ttl: DevicePlan.ttl,
-                    mtu: mtu, namespace: namespace)
+                    mtu: mtu, filtersVNIs: filtersVNIs, namespace: namespace)
                 : batch.setLink(sequence: sequence, byName: name, alias: mark)
         case .mark(let interface, _, let mark):
             batch.setLink(sequence: sequence, interface: interface, alias: mark)
@@ -170,6 +177,10 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .filterVLANs(let interface, _): batch.filterVLANs(sequence: sequence, interface: interface)
         case .mapVLAN(let interface, _, let vlan, let vni):
             batch.addVLAN(sequence: sequence, interface: interface, vlan: vlan, vni: vni.rawValue)
+        case .filterVNI(let interface, _, let vni):
+            batch.addFilteredVNI(sequence: sequence, interface: interface, vni: vni.rawValue)
+        case .leaveVNI(let interface, _, let vni):
+            batch.deleteFilteredVNI(sequence: sequence, interface: interface, vni: vni)
         case .joinVLAN(let interface, _, let vlan):
             batch.addVLAN(sequence: sequence, interface: interface, vlan: vlan, isAccess: true)
         case .leaveVLAN(let interface, _, let vlan):
@@ -205,20 +216,22 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// The device's name once it is done; nil: gone.
     var deviceName: String? {
         switch self {
-        case .addBridge(let name, _, _, _), .addVXLAN(let name, _, _, _, _, _, _), .rename(_, _, let name),
+        case .addBridge(let name, _, _, _), .addVXLAN(let name, _, _, _, _, _, _, _), .rename(_, _, let name),
             .mark(_, let name, _),
             .setMTU(_, let name, _), .setLocal(_, let name, _), .setNoLearning(_, let name),
             .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name, _, _),
             .filterVLANs(_, let name), .activate(_, let name, _), .addVLANDevice(let name, _, _, _, _, _),
             .addVRF(let name, _, _), .release(_, let name), .setMAC(_, let name, _), .forwardIPv4(_, let name):
             name
-        case .delete, .mapVLAN, .joinVLAN, .leaveVLAN, .joinSelf, .addLocalMAC, .addAddress, .deleteAddress: nil
+        case .delete, .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .joinSelf, .addLocalMAC, .addAddress,
+            .deleteAddress:
+            nil
         }
     }
     /// A failure concerns one VLAN, one member or one address: the others are done all the same.
     var isAlone: Bool {
         switch self {
-        case .mapVLAN, .joinVLAN, .leaveVLAN, .addAddress, .deleteAddress: true
+        case .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .addAddress, .deleteAddress: true
         default: false
         }
     }

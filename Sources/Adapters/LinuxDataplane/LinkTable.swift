@@ -22,6 +22,8 @@ struct LinkTable: Equatable, Sendable {
     /// VLANs of the ports of bridges that filter VLANs, and where a VNI is mapped to a VLAN.
     private(set) var vlans: [Int32: VLANTable] = [:]
     private(set) var tunnels: [UInt32: Set<DeviceNumber>] = [:]
+    /// VNIs in the filters of VXLAN devices that have one.
+    var filters: [Int32: Set<UInt32>] = [:]
 
     subscript(interface: Int32) -> Link? { links[interface] }
     subscript(name: String) -> Link? { indices[name].flatMap { links[$0] } }
@@ -49,6 +51,7 @@ struct LinkTable: Equatable, Sendable {
         guard let old = links.removeValue(forKey: interface) else { return }
         removeFromIndices(old)
         addresses[interface] = nil
+        filters[interface] = nil
         setVLANs(interface, nil)
     }
     private mutating func removeFromIndices(_ old: Link) {

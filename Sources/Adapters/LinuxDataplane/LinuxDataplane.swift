@@ -66,8 +66,14 @@ public final class LinuxDataplane {
     let sharedWork = DeviceWork(.shared)
     var mustEvaluateShared = false
     var isSharedReleased = false
+    var ipv6Forwarding = IPv6Forwarding()
+    /// Local hosts that are asked whether they are still there.
+    var probes = HostProbes()
+    var probeTimer: (at: Instant, id: TimerID)?
     /// Ports whose VLANs have to be read.
     var staleVLANs: Set<Int32> = []
+    /// VXLAN devices whose filters of VNIs have to be read.
+    var staleFilters: Set<Int32> = []
     /// Domains that wait for their tables to be read.
     var toObserve: Set<VNI> = []
     var defaultVTEP: IPAddress?
@@ -108,6 +114,7 @@ public final class LinuxDataplane {
     let requests: Metric
     let refused: Metric
     let overruns: Metric
+    let probed: Metric
 
     /// Opens the netlink sockets of the calling thread's network namespace and reads its devices.
     ///
@@ -147,6 +154,8 @@ public final class LinuxDataplane {
         refused = metrics.counter("evpnd_dataplane_refused_total", "Requests that the kernel refused.")
         overruns = metrics.counter(
             "evpnd_dataplane_overruns_total", "Times that the kernel dropped notifications and tables were read again.")
+        probed = metrics.counter(
+            "evpnd_dataplane_probes_total", "Silent local hosts that were asked whether they are still there.")
         do throws(NetlinkFailure) {
             // Subscribed before anything is read: what changes in between is told.
             notifications = try NotificationSocket(in: namespace)
@@ -193,9 +202,18 @@ public final class LinuxDataplane {
             domain.configuration = configuration
             domain.work.reset()
         }
+        for (vni, domain) in domainsByVNI where domain.configuration != nil { declare(hosts[vni] ?? [], in: domain) }
         collectPlaces()
         indexNames()
         evaluateAll()
+    }
+    /// Addresses that several hosts claim are those of the last one.
+    private func declare(_ hosts: [StaticMAC], in domain: Domain) {
+        var neighbors: [IPAddress: MACAddress] = [:]
+        for host in hosts { for ip in host.addresses { neighbors[ip] = host.mac } }
+        guard neighbors != domain.table.declared else { return }
+        domain.table.declare(neighbors)
+        due(domain)
     }
     private func collectPlaces() {
         var places: [VNI: ManagedVLAN] = [:]
@@ -229,6 +247,7 @@ public final class LinuxDataplane {
         }
         for mac in Array(domain.table.macs.keys) { domain.table.want(mac, nil) }
         for vtep in domain.table.floodVNIs.keys.sorted() { domain.table.want(flood: vtep, nil) }
+        domain.table.declare([:])
         for ip in Array(domain.table.neighbors.keys) { domain.table.want(neighbor: ip, nil) }
         domain.table.mayPrune = true
         domain.table.enqueueAll()
@@ -296,6 +315,7 @@ public final class LinuxDataplane {
         isClosed = true
         loop.unwatch(notifications.descriptor)
         if let retryTimer { loop.cancel(retryTimer) }
+        if let probeTimer { loop.cancel(probeTimer.id) }
         if underlay == nil { worker.stop() }
     }
 }

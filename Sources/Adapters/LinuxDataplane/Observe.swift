@@ -112,7 +112,28 @@ struct Observation: Sendable {
             })
         for address in addresses { _ = table.insert(address) }
         for (interface, vlans) in Observation.vlans(0, socket) { table.setVLANs(interface, vlans) }
+        if table.links.values.contains(where: { $0.vxlan?.hasVNIFilter == true }) {
+            for (interface, vnis) in Observation.filters(0, socket) ?? [:] { table.filters[interface] = vnis }
+        }
         return table
+    }
+    /// The filters of one VXLAN device or, with 0, of all; nil: the kernel has no such thing.
+    static func filters(_ interface: Int32, _ socket: NetlinkSocket) -> [Int32: Set<UInt32>]? {
+        var found: [Int32: Set<UInt32>] = [:]
+        do throws(NetlinkFailure) {
+            try socket.dump(
+                restart: { found = [:] }, { $0.dumpVNIFilter(sequence: $1, interface: interface) },
+                { message in
+                    guard message.type == MessageType.newTunnel else { return }
+                    for range in FilteredVNIs.decode(message.payload) {
+                        found[range.interface, default: []].formUnion(range.vnis)
+                    }
+                })
+        } catch {
+            // EOPNOTSUPP: no handler for the question.
+            return error.code == 95 ? nil : found
+        }
+        return found
     }
     /// VLANs of one port or, with 0, of all. Empty when the kernel's bridges cannot filter VLANs, or it is no port.
     static func vlans(_ interface: Int32, _ socket: NetlinkSocket) -> [Int32: VLANTable] {
@@ -252,7 +273,10 @@ extension LinuxDataplane {
         for entry in observation.local where isLocal(entry) && !domain.touchedMACs.contains(entry.mac) {
             local[entry.mac] = localPort(entry)
         }
-        for (mac, _) in domain.localMACs where local[mac] == nil && !domain.touchedMACs.contains(mac) {
+        for (mac, _) in domain.localMACs
+        where local[mac] == nil && !domain.touchedMACs.contains(mac)
+            && !probes.contains(.mac(MACKey(vni: domain.vni, mac: mac)))
+        {
             setLocal(mac, nil, in: domain)
         }
         for (mac, port) in local {

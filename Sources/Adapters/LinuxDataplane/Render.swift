@@ -136,7 +136,7 @@ struct FloodRow: Hashable, Sendable {
 }
 
 struct NeighborRow: Hashable, Sendable {
-    /// MAC, router bit above it; nil: none.
+    /// MAC, router bit and declared bit above it; nil: none.
     var want: Binding?
     var have: Binding?
     /// A permanent entry of somebody else holds the key.
@@ -145,8 +145,12 @@ struct NeighborRow: Hashable, Sendable {
 
     struct Binding: Hashable, Sendable {
         private var bits: UInt64
-        init(_ mac: MACAddress, isRouter: Bool) { bits = mac.rawValue | (isRouter ? 1 << 48 : 0) }
-        var mac: MACAddress { MACAddress(rawValue: bits) }
+        init(_ mac: MACAddress, isRouter: Bool, isDeclared: Bool = false) {
+            bits = mac.rawValue | (isRouter ? 1 << 48 : 0) | (isDeclared ? 1 << 49 : 0)
+        }
+        var mac: MACAddress { MACAddress(rawValue: bits & 0xffff_ffff_ffff) }
+        /// Of a host that is declared to live here: not a remote one.
+        var isDeclared: Bool { bits >> 49 & 1 == 1 }
         var isRouter: Bool { bits >> 48 & 1 == 1 }
     }
 }

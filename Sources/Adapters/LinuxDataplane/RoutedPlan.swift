@@ -94,10 +94,9 @@ extension DevicePlan {
         var isOurPlace = view.previousVRF == links.name(of: link.master)
         if case .vrf = mark { isOurPlace = true }
         guard let name = routed?.vrf else {
-            if link.master != 0, routed == nil, isOurPlace {
-                operations.append(.release(interface: link.interface, name: link.name))
-            }
-            return true
+            guard link.master != 0, isOurPlace else { return true }
+            operations.append(.release(interface: link.interface, name: link.name))
+            return false
         }
         guard let vrf = view.vrf else {
             problem = problem ?? "VRF \(name): \(view.vrfProblem ?? "not configured")"

@@ -18,18 +18,18 @@ struct SharedPlan: Equatable, Sendable {
     var problems: [VNI: String] = [:]
 
     /// `places`: the configured VNIs, all in one bridge. `previous`: the VLANs chosen so far. `mayRemove`: whether the mapping of a VNI
-    /// that is not among them goes.
+    /// that is not among them goes. `kernelFilters`: whether the kernel has filters of VNIs; asked for only when it matters.
     init(
         _ places: [VNI: ManagedVLAN], _ device: SharedBridge, vtep: IPAddress?, links: LinkTable,
-        previous: [VNI: UInt16] = [:], mayRemove: (VNI) -> Bool
+        previous: [VNI: UInt16] = [:], kernelFilters: () -> Bool = { true }, mayRemove: (VNI) -> Bool
     ) {
         self.vtep = vtep
         vlans = previous.filter { places[$0.key] != nil }
-        plan(places, device, links, previous, mayRemove)
+        plan(places, device, links, previous, kernelFilters, mayRemove)
     }
     private mutating func plan(
         _ places: [VNI: ManagedVLAN], _ device: SharedBridge, _ links: LinkTable, _ previous: [VNI: UInt16],
-        _ mayRemove: (VNI) -> Bool
+        _ kernelFilters: () -> Bool, _ mayRemove: (VNI) -> Bool
     ) {
         let ours = links.sorted(links.marked[.shared])
         guard let bridge = resolve(device.bridgeName, ours.first { $0.isBridge }, links),
@@ -38,7 +38,7 @@ struct SharedPlan: Equatable, Sendable {
         self.bridge = bridge
         self.vxlan = vxlan
         guard let vtep else { return problem = "no VTEP address" }
-        makeDevices(device, vtep: vtep, links)
+        makeDevices(device, vtep: vtep, links, kernelFilters)
         chooseVLANs(places, links, previous)
         guard operations.isEmpty, let bridge, let vxlan = self.vxlan else { return }
         guard bridge.hasVLANFiltering else { return problem = "the kernel's bridges cannot filter VLANs" }
@@ -54,7 +54,9 @@ struct SharedPlan: Equatable, Sendable {
         return nil
     }
 
-    private mutating func makeDevices(_ device: SharedBridge, vtep: IPAddress, _ links: LinkTable) {
+    private mutating func makeDevices(
+        _ device: SharedBridge, vtep: IPAddress, _ links: LinkTable, _ kernelFilters: () -> Bool
+    ) {
         let mtu = DevicePlan.mtu(device.mtu, vtep, links)
         let newMark = DeviceMark(.shared, isNew: true).alias
         if bridge == nil {
@@ -63,7 +65,9 @@ struct SharedPlan: Equatable, Sendable {
                     name: device.bridgeName, mac: DevicePlan.bridgeAddress(vtep, 0), filtersVLANs: true, mark: newMark))
         }
         if let link = vxlan, let now = link.vxlan,
-            now.port != device.port || !now.collectsMetadata || (now.local.map { $0.isV6 != vtep.isV6 } ?? true)
+            now.port != device.port || !now.collectsMetadata
+                || now.hasVNIFilter != device.filtersVNIs && (now.hasVNIFilter || kernelFilters())
+                || (now.local.map { $0.isV6 != vtep.isV6 } ?? true)
         {
             operations.append(.delete(interface: link.interface, name: link.name))
             vxlan = nil
@@ -71,7 +75,8 @@ struct SharedPlan: Equatable, Sendable {
         if vxlan == nil {
             operations.append(
                 .addVXLAN(
-                    name: device.vxlanName, vni: nil, local: vtep, port: device.port, mtu: mtu, mark: newMark))
+                    name: device.vxlanName, vni: nil, local: vtep, port: device.port, mtu: mtu,
+                    filtersVNIs: device.filtersVNIs, mark: newMark))
         }
         guard let bridge else { return }
         correct(bridge, device.bridgeName)
@@ -161,6 +166,16 @@ struct SharedPlan: Equatable, Sendable {
                 continue
             }
             operations.append(.leaveVLAN(interface: index, name: name, vlan: vlan))
+        }
+        if vxlan.vxlan?.hasVNIFilter == true {
+            let present = links.filters[index] ?? []
+            for number in present.sorted() {
+                guard let vni = VNI(number), vlans[vni] == nil, mayRemove(vni) else { continue }
+                operations.append(.leaveVNI(interface: index, name: name, vni: number))
+            }
+            for vni in vlans.keys.sorted() where !present.contains(vni.rawValue) {
+                operations.append(.filterVNI(interface: index, name: name, vni: vni))
+            }
         }
         for (vlan, vni) in wanted.sorted(by: { $0.key < $1.key }) where table.tunnels[vlan] != vni.rawValue {
             operations.append(.mapVLAN(interface: index, name: name, vlan: vlan, vni: vni))

@@ -173,7 +173,8 @@ extension LinuxDataplane {
             lines += SharedPlan(
                 sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
                 links: links,
-                previous: sharedPlan?.vlans ?? [:], mayRemove: { mayPrune || released.contains($0) }
+                previous: sharedPlan?.vlans ?? [:], kernelFilters: { Observation.filters(0, asking) != nil },
+                mayRemove: { mayPrune || released.contains($0) }
             ).operations.map(\.description)
         }
         for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) {
@@ -227,10 +228,11 @@ extension LinuxDataplane {
         domainsByVNI.values.sorted { $0.vni < $1.vni }.compactMap { domain in
             guard let configuration = domain.configuration else { return nil }
             let plan = domain.plan
+            let hasIPv6 = configuration.isManaged && configuration.routed?.addresses.contains { $0.ip.isV6 } == true
             return DomainStatus(
                 vni: domain.vni, device: plan?.vxlan?.name, bridge: plan?.bridge?.name,
-                isManaged: configuration.isManaged,
-                state: plan?.state ?? .waiting, vtep: plan?.vtep, problem: domain.problem)
+                isManaged: configuration.isManaged, state: plan?.state ?? .waiting, vtep: plan?.vtep,
+                problem: domain.problem ?? (hasIPv6 ? ipv6Forwarding.problem : nil))
         }
     }
 }

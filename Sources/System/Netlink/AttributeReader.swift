@@ -23,6 +23,7 @@ public struct Attribute {
     public var u8: UInt8? { integer(UInt8.self) }
     public var u16: UInt16? { integer(UInt16.self) }
     public var u32: UInt32? { integer(UInt32.self) }
+    public var u64: UInt64? { integer(UInt64.self) }
     public var i32: Int32? { integer(Int32.self) }
     /// Two octets in network order (a UDP port).
     public var networkU16: UInt16? { integer(UInt16.self).map(UInt16.init(bigEndian:)) }

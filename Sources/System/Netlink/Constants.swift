@@ -24,6 +24,10 @@ public enum MessageType {
     public static let newVLAN: UInt16 = 112
     public static let deleteVLAN: UInt16 = 113
     public static let getVLAN: UInt16 = 114
+    public static let newSettings: UInt16 = 80
+    public static let newTunnel: UInt16 = 120
+    public static let deleteTunnel: UInt16 = 121
+    public static let getTunnel: UInt16 = 122
 }
 
 /// Flags of the message header (NLM_F_…).
@@ -66,6 +70,18 @@ public struct NeighborFlags: OptionSet, Hashable, Sendable {
     public static let router = NeighborFlags(rawValue: 0x80)
 }
 
+/// Extended flags of neighbors and FDB entries (NTF_EXT_…, NDA_FLAGS_EXT).
+public struct ExtendedNeighborFlags: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// The kernel keeps it resolved.
+    public static let managed = ExtendedNeighborFlags(rawValue: 1)
+    /// Learned on a port that is locked (802.1X): not admitted yet.
+    public static let locked = ExtendedNeighborFlags(rawValue: 2)
+    /// The kernel may ask the host, but never removes the entry or declares it failed (from 6.18 on).
+    public static let externallyValidated = ExtendedNeighborFlags(rawValue: 4)
+}
+
 /// States of neighbors and FDB entries (NUD_…).
 public struct NeighborState: OptionSet, Hashable, Sendable {
     public let rawValue: UInt16
@@ -103,6 +119,7 @@ enum LinkAttribute {
     static let protocolInfo: UInt16 = 12
     static let info: UInt16 = 18
     static let alias: UInt16 = 20
+    static let counters: UInt16 = 23
     static let families: UInt16 = 26
     /// IFLA_NET_NS_FD.
     static let namespace: UInt16 = 28

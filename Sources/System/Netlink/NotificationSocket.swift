@@ -22,14 +22,14 @@ public final class NotificationSocket {
 
     /// What a socket listens to: RTNLGRP_… of <linux/rtnetlink.h>.
     public enum Subject: Sendable {
-        /// Links, neighbors with FDB entries, addresses, VLANs of bridge ports.
+        /// Links, neighbors with FDB entries, addresses, VLANs of bridge ports, VNIs of filters, forwarding settings.
         case devices
         /// IPv4 and IPv6 routes of all tables, and nexthop objects.
         case routes
         var groups: [Int32] {
             switch self {
-            // LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR, BRVLAN
-            case .devices: [1, 3, 5, 9, 33]
+            // LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF, BRVLAN, TUNNEL
+            case .devices: [1, 3, 5, 9, 24, 25, 33, 35]
             // IPV4_ROUTE, IPV6_ROUTE, NEXTHOP
             case .routes: [7, 11, 32]
             }

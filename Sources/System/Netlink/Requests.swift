@@ -68,6 +68,29 @@ extension NetlinkBatch {
         attribute(NeighborAttribute.linkAddress, mac)
         attribute(NeighborAttribute.proto, proto)
     }
+    /// `ip neigh replace IP lladdr MAC dev DEV nud STATE [extern_valid] protocol N`: a host that is known not to move.
+    public mutating func declareNeighbor(
+        sequence: UInt32, interface: Int32, ip: IPAddress, mac: MACAddress, isValidated: Bool, proto: UInt8
+    ) {
+        message(MessageType.newNeighbor, [.create, .replace], sequence: sequence)
+        neighborHeader(
+            family: ip.isV6 ? Family.ipv6 : Family.ipv4, interface: interface,
+            state: isValidated ? .stale : .permanent)
+        attribute(NeighborAttribute.destination, ip)
+        attribute(NeighborAttribute.linkAddress, mac)
+        attribute(NeighborAttribute.proto, proto)
+        if isValidated {
+            attribute(NeighborAttribute.extendedFlags, ExtendedNeighborFlags.externallyValidated.rawValue)
+        }
+    }
+    /// `ip neigh change IP lladdr MAC dev DEV nud probe`: the kernel asks an existing neighbor whether it is there, three times
+    /// within three seconds.
+    public mutating func probeNeighbor(sequence: UInt32, interface: Int32, ip: IPAddress, mac: MACAddress) {
+        message(MessageType.newNeighbor, .replace, sequence: sequence)
+        neighborHeader(family: ip.isV6 ? Family.ipv6 : Family.ipv4, interface: interface, state: .probe)
+        attribute(NeighborAttribute.destination, ip)
+        attribute(NeighborAttribute.linkAddress, mac)
+    }
     /// `ip neigh del IP dev DEV`.
     public mutating func deleteNeighbor(sequence: UInt32, interface: Int32, ip: IPAddress) {
         message(MessageType.deleteNeighbor, [], sequence: sequence)
@@ -148,11 +171,11 @@ extension NetlinkBatch {
     }
 
     /// `ip link add NAME [netns NS] type vxlan id VNI local VTEP dstport PORT ttl TTL nolearning`, with MTU; without a VNI
-    /// `external` instead of `id`: one device for all. In another `namespace` than the socket's the device still sends and receives
-    /// its packets in the socket's.
+    /// `external [vnifilter]` instead of `id`: one device for all. In another `namespace` than the socket's the device still sends
+    /// and receives its packets in the socket's.
     public mutating func addVXLAN(
         sequence: UInt32, name: String, vni: UInt32?, local: IPAddress, port: UInt16, ttl: UInt8, mtu: UInt32,
-        namespace: NetworkNamespace? = nil
+        filtersVNIs: Bool = false, namespace: NetworkNamespace? = nil
     ) {
         message(MessageType.newLink, [.create, .exclusive], sequence: sequence)
         linkHeader()
@@ -166,6 +189,7 @@ extension NetlinkBatch {
                     data.attribute(LinkAttribute.vxlanID, vni)
                 } else {
                     data.attribute(LinkAttribute.vxlanCollectMetadata, UInt8(1))
+                    if filtersVNIs { data.attribute(LinkAttribute.vxlanVNIFilter, UInt8(1)) }
                 }
                 data.attribute(local.isV6 ? LinkAttribute.vxlanLocal6 : LinkAttribute.vxlanLocal, local)
                 data.attribute(LinkAttribute.vxlanTTL, ttl)

@@ -206,8 +206,8 @@ public struct FDBEntry: Hashable, Sendable {
             case NeighborAttribute.destination: destination = attribute.ip
             case NeighborAttribute.vni: vni = attribute.u32
             case NeighborAttribute.sourceVNI: sourceVNI = attribute.u32
-            // NTF_EXT_LOCKED
-            case NeighborAttribute.extendedFlags: isLocked = (attribute.u32 ?? 0) & 2 != 0
+            case NeighborAttribute.extendedFlags:
+                isLocked = ExtendedNeighborFlags(rawValue: attribute.u32 ?? 0).contains(.locked)
             case NeighborAttribute.vlan: vlan = attribute.u16 ?? 0
             case NeighborAttribute.master: master = attribute.i32 ?? 0
             case NeighborAttribute.nextHop: usesNextHop = true
@@ -228,6 +228,7 @@ public struct NeighborEntry: Hashable, Sendable {
     public var flags: NeighborFlags
     /// Who made it (NDA_PROTOCOL); 0: nobody said.
     public var proto: UInt8 = 0
+    public var extendedFlags: ExtendedNeighborFlags = []
 
     public init(interface: Int32, ip: IPAddress, mac: MACAddress?, state: NeighborState, flags: NeighborFlags) {
         self.interface = interface
@@ -248,6 +249,8 @@ public struct NeighborEntry: Hashable, Sendable {
             case NeighborAttribute.destination: address = attribute.ip
             case NeighborAttribute.linkAddress: mac = attribute.mac
             case NeighborAttribute.proto: proto = attribute.u8 ?? 0
+            case NeighborAttribute.extendedFlags:
+                extendedFlags = ExtendedNeighborFlags(rawValue: attribute.u32 ?? 0)
             default: break
             }
         }

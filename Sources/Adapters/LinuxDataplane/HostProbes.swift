@@ -1,0 +1,161 @@
+// Local hosts that went silent: before one is withdrawn it is asked whether it is still there.
+
+import AsyncIO
+import EVPN
+import NetTypes
+import Netlink
+import Telemetry
+
+/// Who is asked now, and who waits for his turn: few at a time, because each question is flooded to all ports. Pure.
+struct HostProbes {
+    enum Subject: Hashable, Sendable {
+        /// Aged out of the bridge's table; its neighbors are asked.
+        case mac(MACKey)
+        /// Not reachable any more, says the neighbor table, though its MAC is still there.
+        case neighbor(NeighborKey)
+    }
+    /// The kernel sends three questions, a second apart (`ucast_solicit`, `retrans_time_ms`).
+    var patience: Duration = .seconds(3)
+    var limit = 512
+
+    /// Until when an answer is waited for; nil: not asked yet.
+    private var deadlines: [Subject: Instant?] = [:]
+    private var queue: [Subject] = []
+    private var asked: [Subject] = []
+
+    var isEmpty: Bool { deadlines.isEmpty }
+    func contains(_ subject: Subject) -> Bool { deadlines[subject] != nil }
+    var subjects: [Subject] { Array(deadlines.keys) }
+
+    mutating func add(_ subject: Subject) {
+        guard deadlines[subject] == nil else { return }
+        deadlines[subject] = .some(nil)
+        queue.append(subject)
+    }
+    /// It answered, or nobody is interested any more. Whether it was being asked or waiting.
+    @discardableResult mutating func remove(_ subject: Subject) -> Bool {
+        deadlines.removeValue(forKey: subject) != nil
+    }
+
+    /// Who is to be asked now and who did not answer in time, in the order in which they came; and when to look again.
+    mutating func next(now: Instant) -> (ask: [Subject], gone: [Subject], wake: Instant?) {
+        var gone: [Subject] = []
+        var waiting: [Subject] = []
+        for subject in asked {
+            guard case .some(.some(let deadline)) = deadlines[subject] else { continue }
+            if deadline <= now {
+                deadlines[subject] = nil
+                gone.append(subject)
+            } else {
+                waiting.append(subject)
+            }
+        }
+        var ask: [Subject] = []
+        var taken = 0
+        while taken < queue.count, waiting.count + ask.count < limit {
+            let subject = queue[taken]
+            taken += 1
+            // Removed since, or removed and added again: then a later place in the queue is its own as well.
+            guard case .some(.none) = deadlines[subject] else { continue }
+            deadlines[subject] = now + patience
+            ask.append(subject)
+        }
+        queue.removeFirst(taken)
+        asked = waiting + ask
+        return (ask, gone, asked.compactMap { deadlines[$0] ?? nil }.min())
+    }
+}
+
+extension LinuxDataplane {
+    /// Neighbors of one MAC that are asked at most.
+    private static let questionsPerMAC = 4
+
+    /// Whether the MAC may only have been silent: the port is as it was, and there is somebody to ask.
+    func mayBeSilent(_ mac: MACAddress, _ port: Domain.LocalPort, _ domain: Domain) -> Bool {
+        guard domain.isUp, !port.isStatic, let devices = domain.devices, links[devices.neighborInterface]?.isUp == true,
+            let link = links[port.interface], link.isUp, link.hasCarrier, link.master == devices.bridge,
+            // A remote entry took its place.
+            domain.table.macs[mac]?.isWanted != true
+        else { return false }
+        return domain.neighborsByMAC[mac]?.isEmpty == false
+    }
+    func probe(_ subject: HostProbes.Subject) {
+        probes.add(subject)
+        scheduleProbes(at: loop.now)
+    }
+    private func scheduleProbes(at time: Instant) {
+        if let probeTimer {
+            guard time < probeTimer.at else { return }
+            loop.cancel(probeTimer.id)
+        }
+        let id = loop.schedule(at: time) { [weak self] in
+            guard let self else { return }
+            probeTimer = nil
+            if !isClosed { runProbes() }
+        }
+        probeTimer = (time, id)
+    }
+    private func runProbes() {
+        let (ask, gone, wake) = probes.next(now: loop.now)
+        for subject in gone { giveUp(subject) }
+        var questions: [(interface: Int32, ip: IPAddress, mac: MACAddress)] = []
+        for subject in ask {
+            switch subject {
+            case .mac(let key):
+                guard let domain = domainsByVNI[key.vni], let devices = domain.devices else { continue }
+                for ip in (domain.neighborsByMAC[key.mac] ?? []).sorted().prefix(LinuxDataplane.questionsPerMAC) {
+                    questions.append((devices.neighborInterface, ip, key.mac))
+                }
+            case .neighbor(let key):
+                guard let domain = domainsByVNI[key.vni], let devices = domain.devices,
+                    let mac = domain.localNeighbors[key.ip]?.mac
+                else { continue }
+                questions.append((devices.neighborInterface, key.ip, mac))
+            }
+        }
+        if !questions.isEmpty {
+            probed.increment(by: Double(questions.count))
+            worker.submit { [socket, questions] in
+                // One that is not there any more is not asked, and is given up in time.
+                _ = socket.transact(questions.count) { batch, index, sequence in
+                    let question = questions[index]
+                    batch.probeNeighbor(
+                        sequence: sequence, interface: question.interface, ip: question.ip, mac: question.mac)
+                }
+            }
+        }
+        // A place that becomes free is given to the next one when somebody answers, or at the latest now and then.
+        if let wake { scheduleProbes(at: min(wake, loop.now + .milliseconds(500))) }
+    }
+    private func giveUp(_ subject: HostProbes.Subject) {
+        switch subject {
+        case .mac(let key): if let domain = domainsByVNI[key.vni] { setLocal(key.mac, nil, in: domain) }
+        case .neighbor(let key): if let domain = domainsByVNI[key.vni] { setLocal(key.ip, nil, in: domain) }
+        }
+    }
+    /// A port is set down, or lost its carrier: nobody is there to answer.
+    func portIsSilent(_ interface: Int32) {
+        guard !probes.isEmpty else { return }
+        for subject in probes.subjects {
+            guard case .mac(let key) = subject, let domain = domainsByVNI[key.vni],
+                domain.localMACs[key.mac]?.interface == interface
+            else { continue }
+            setLocal(key.mac, nil, in: domain)
+        }
+    }
+    /// A neighbor is not resolved any more. True: it is being asked once more, and stays as it was until then.
+    func keepsNeighbor(_ entry: NeighborEntry, _ domain: Domain) -> Bool {
+        guard entry.state.contains(.failed), let known = domain.localNeighbors[entry.ip] else { return false }
+        if probes.contains(.mac(MACKey(vni: domain.vni, mac: known.mac))) {
+            // The kernel has asked, and this was the answer.
+            if domain.neighborsByMAC[known.mac] == [entry.ip] { setLocal(known.mac, nil, in: domain) }
+            return false
+        }
+        guard domain.isUp, let port = domain.localMACs[known.mac], links[port.interface]?.hasCarrier == true else {
+            return false
+        }
+        let subject = HostProbes.Subject.neighbor(NeighborKey(vni: domain.vni, ip: entry.ip))
+        if !probes.contains(subject) { probe(subject) }
+        return true
+    }
+}

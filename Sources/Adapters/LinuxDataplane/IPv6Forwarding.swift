@@ -1,0 +1,127 @@
+// Forwarding of packets between interfaces: IPv4 by device, where the plans see to it, IPv6 for the whole network namespace.
+
+import AsyncIO
+import EVPN
+import Glibc
+import NetTypes
+import Netlink
+import Telemetry
+
+/// What has become of `net.ipv6.conf.all.forwarding`, which the managed layer-3 interfaces with IPv6 addresses need.
+struct IPv6Forwarding: Equatable {
+    var isNeeded = false
+    /// It is being looked at, or will be after a pause.
+    var isPending = false
+    /// It was on when it was last looked at, or was switched on.
+    var isOn = false
+    var problem: String?
+}
+
+extension LinuxDataplane {
+    /// A forwarding setting of a device, or (-1) of all, has changed.
+    func changed(_ setting: ForwardingSetting) {
+        if setting.isV6 {
+            guard setting.interface == -1, ipv6Forwarding.isOn != setting.isOn else { return }
+            ipv6Forwarding.isOn = setting.isOn
+            if setting.isOn { ipv6Forwarding.problem = nil }
+            return evaluateIPv6Forwarding()
+        }
+        guard var link = links[setting.interface], link.forwardsIPv4 != setting.isOn else { return }
+        link.forwardsIPv4 = setting.isOn
+        update(setting.interface, link)
+    }
+    /// Sees to it that IPv6 packets are forwarded when a managed VRF has IPv6.
+    func evaluateIPv6Forwarding() {
+        ipv6Forwarding.isNeeded = domainsByVNI.values.contains { domain in
+            guard let routed = domain.configuration?.routed, domain.devices != nil else { return false }
+            if case .adopted = domain.configuration?.device { return false }
+            return routed.addresses.contains { $0.ip.isV6 && !$0.ip.isLinkLocal }
+        }
+        guard ipv6Forwarding.isNeeded, !ipv6Forwarding.isOn, !ipv6Forwarding.isPending else { return }
+        ipv6Forwarding.isPending = true
+        let names = links.sorted.map(\.name)
+        let me = OnLoop(self)
+        worker.submit { [handle = loop.handle] in
+            let outcome = IPv6ForwardingOutcome(interfaces: names)
+            handle.post { me { $0.settled(outcome) } }
+        }
+    }
+    private func settled(_ outcome: IPv6ForwardingOutcome) {
+        guard !isClosed else { return }
+        ipv6Forwarding.isPending = outcome.problem != nil
+        ipv6Forwarding.isOn = outcome.problem == nil
+        if outcome.hasChanged {
+            let deaf = outcome.deaf.joined(separator: ", ")
+            log.warning(
+                "dataplane.ipv6.forwarding",
+                [
+                    "command": "sysctl -w net.ipv6.conf.all.forwarding=1",
+                    "reason": "a managed VRF routes IPv6",
+                    "note": deaf.isEmpty
+                        ? "" : "no router advertisements are accepted any more on \(deaf) (accept_ra=1)",
+                ])
+        }
+        if ipv6Forwarding.problem != outcome.problem {
+            ipv6Forwarding.problem = outcome.problem
+            if let problem = outcome.problem { log.warning("dataplane.ipv6.forwarding", ["problem": problem]) }
+        }
+        guard outcome.problem != nil else { return }
+        loop.schedule(after: .seconds(30)) { [weak self] in
+            guard let self, !isClosed else { return }
+            ipv6Forwarding.isPending = false
+            evaluateIPv6Forwarding()
+        }
+    }
+}
+
+/// What came of switching it on.
+private struct IPv6ForwardingOutcome: Sendable {
+    /// It was off.
+    var hasChanged = false
+    var problem: String?
+    /// Interfaces that took router advertisements and do not any more.
+    var deaf: [String] = []
+
+    /// To be made on the worker's thread, whose network namespace is the dataplane's: `/proc/sys/net` is that of the thread that
+    /// opens it.
+    init(interfaces: [String]) {
+        let settings = "/proc/sys/net/ipv6/conf/"
+        guard let now = KernelSetting.read(settings + "all/forwarding") else {
+            problem = "the kernel has no IPv6"
+            return
+        }
+        guard now == "0" else { return }
+        let listening = interfaces.filter {
+            KernelSetting.read(settings + $0 + "/accept_ra") == "1"
+                && KernelSetting.read(settings + $0 + "/forwarding") == "0"
+        }
+        if let reason = KernelSetting.write(settings + "all/forwarding", "1") {
+            problem = "IPv6 forwarding is off (\(reason)): sysctl -w net.ipv6.conf.all.forwarding=1"
+        } else {
+            hasChanged = true
+            deaf = listening
+        }
+    }
+}
+
+/// Files of `/proc/sys`, in the network namespace of the calling thread.
+enum KernelSetting {
+    /// Without the end of the line; nil: there is no such setting, or it may not be read.
+    static func read(_ path: String) -> String? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var octets = [UInt8](repeating: 0, count: 64)
+        let count = Glibc.read(file, &octets, octets.count)
+        guard count >= 0 else { return nil }
+        return String(decoding: octets[..<count].prefix { $0 != 10 }, as: UTF8.self)
+    }
+    /// Nil: done; otherwise why not.
+    static func write(_ path: String, _ value: String) -> String? {
+        let file = open(path, O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return String(cString: strerror(errno)) }
+        defer { close(file) }
+        let octets = Array(value.utf8)
+        return Glibc.write(file, octets, octets.count) == octets.count ? nil : String(cString: strerror(errno))
+    }
+}

@@ -1,0 +1,165 @@
+// Silent hosts: the machine on virtual time, and the kernel's own questions in a namespace (root).
+
+import EVPN
+import NetTypes
+import Netlink
+import Testing
+
+@testable import LinuxDataplane
+
+@Suite struct HostProbeTests {
+    private func host(_ number: UInt64) -> HostProbes.Subject {
+        .mac(MACKey(vni: vni(100), mac: MACAddress(rawValue: 0x0200_0000_0000 + number)))
+    }
+    private func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
+
+    @Test func asksOnceAndGivesUp() {
+        var probes = HostProbes()
+        probes.add(host(1))
+        probes.add(host(1))
+        var step = probes.next(now: at(0))
+        #expect(step.ask == [host(1)] && step.gone.isEmpty && step.wake == at(3000))
+        probes.add(host(2))
+        step = probes.next(now: at(1000))
+        #expect(step.ask == [host(2)] && step.gone.isEmpty)
+        #expect(probes.remove(host(2)))
+        step = probes.next(now: at(3000))
+        #expect(step.ask.isEmpty && step.gone == [host(1)] && step.wake == nil)
+        #expect(probes.isEmpty && !probes.remove(host(1)))
+    }
+    @Test func asksFewAtATime() {
+        var probes = HostProbes()
+        probes.limit = 10
+        for number in 0..<35 { probes.add(host(UInt64(number))) }
+        #expect(probes.next(now: at(0)).ask == (0..<10).map { host($0) })
+        #expect(probes.next(now: at(1)).ask.isEmpty)
+        // Who answers, or is not of interest any more, makes room for the next ones.
+        for number in 3..<12 { probes.remove(host(UInt64(number))) }
+        #expect(probes.next(now: at(2)).ask == (12..<19).map { host($0) })
+        let step = probes.next(now: at(3000))
+        #expect(step.gone == (0..<3).map { host($0) } && step.ask == (19..<22).map { host($0) })
+        // One that came back and went silent again is asked again, once.
+        probes.remove(host(20))
+        probes.add(host(20))
+        var asked: [HostProbes.Subject] = []
+        var time: Int64 = 3000
+        while !probes.isEmpty, time < 60_000 {
+            time += 500
+            let next = probes.next(now: at(time))
+            #expect(next.ask.count <= 10)
+            asked += next.ask
+        }
+        #expect(asked.filter { $0 == host(20) }.count == 1 && Set(asked).count == asked.count)
+        #expect(probes.isEmpty)
+    }
+}
+
+private let adopted = BroadcastDomain(vni: vni(100), device: .adopted(name: nil))
+private let hosts = """
+    ip link add br0 type bridge ageing_time 200
+    ip link set br0 addrgenmode none
+    ip address add 10.0.0.254/24 dev br0
+    ip link set br0 up
+    ip link add vx type vxlan id 100 local 192.0.2.1 dstport 4789 nolearning
+    ip link set vx master br0
+    ip link set vx addrgenmode none
+    bridge link set dev vx learning off neigh_suppress on
+    ip link set vx up
+    ip netns list >/dev/null
+    """
+
+@Suite(.serialized) struct SilentHostTests {
+    private static let macs = ["02:00:00:00:00:0a", "02:00:00:00:00:0b"]
+    /// Two hosts in namespaces of their own, on the ports p0 and p1; `answers`: the process that keeps the namespace.
+    private static func host(_ number: Int, _ lab: KernelLab) throws -> Int {
+        let text = try lab.sh(
+            """
+            unshare -n sleep 60 >/dev/null 2>&1 &
+            child=$!
+            for try in $(seq 200); do
+                [ "$(readlink /proc/$child/ns/net)" = "$(readlink /proc/$$/ns/net)" ] || break
+            done
+            ip link add p\(number) type veth peer name eth0 netns $child
+            ip link set p\(number) addrgenmode none master br0 up
+            nsenter -t $child -n sh -ec 'ip link set eth0 address \(macs[number]); ip address add 10.0.0.\(number + 1)/24 dev eth0; ip link set eth0 up'
+            echo $child
+            """)
+        return try #require(Int(text.split(separator: "\n").last ?? ""))
+    }
+    private static func key(_ number: Int) -> MACKey { macKey(100, macs[number]) }
+    private static func neighbor(_ number: Int) -> NeighborKey {
+        NeighborKey(vni: vni(100), ip: ip("10.0.0.\(number + 1)"))
+    }
+
+    @Test func asksBeforeAHostIsWithdrawn() throws {
+        try KernelLab.run { lab in
+            try lab.sh(hosts)
+            let processes = try [0, 1].map { try SilentHostTests.host($0, lab) }
+            defer { _ = try? lab.sh("kill -9 \(processes[0]) \(processes[1]); true") }
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("domain") { subject.domains[vni(100)] != nil }
+            for number in [1, 2] { try lab.sh("ping -c 1 -W 2 -q 10.0.0.\(number)") }
+            try lab.wait("both are known") {
+                [0, 1].allSatisfy {
+                    subject.macs[SilentHostTests.key($0)] != nil
+                        && subject.neighbors[SilentHostTests.neighbor($0)] != nil
+                }
+            }
+            // One goes away without a word: its port stays as it is. The other is only silent.
+            try lab.sh("nsenter -t \(processes[1]) -n ip address flush dev eth0")
+            subject.changes = []
+            try lab.wait("the one that does not answer is withdrawn", seconds: 15) {
+                subject.macs[SilentHostTests.key(1)] == nil && subject.neighbors[SilentHostTests.neighbor(1)] == nil
+            }
+            lab.pass(milliseconds: 3000)
+            #expect(subject.macs[SilentHostTests.key(0)] != nil)
+            #expect(
+                !subject.changes.contains(.mac(SilentHostTests.key(0), nil))
+                    && !subject.changes.contains(.neighbor(SilentHostTests.neighbor(0), nil)))
+            #expect(subject.dataplane.probed.value >= 2)
+            // A port that goes down takes its hosts with it at once.
+            let before = lab.loop.now
+            try lab.sh("ip link set p0 down")
+            try lab.wait("withdrawn with its port", seconds: 2) { subject.macs[SilentHostTests.key(0)] == nil }
+            #expect(lab.loop.now - before < .seconds(2))
+            subject.dataplane.close()
+        }
+    }
+    @Test func keepsDeclaredHosts() throws {
+        try KernelLab.run { lab in
+            try lab.sh(hosts)
+            let subject = try lab.dataplane()
+            let declared = StaticMAC(mac: mac(SilentHostTests.macs[0]), addresses: [ip("10.0.0.1"), ip("fd00::1")])
+            func show() -> String { (try? lab.sh("ip neigh show dev br0; ip -6 neigh show dev br0")) ?? "" }
+            func isThere(_ count: Int) -> Bool {
+                show().split(separator: "\n").filter { $0.contains("lladdr \(SilentHostTests.macs[0])") }.count == count
+            }
+            subject.dataplane.configure([adopted], hosts: [vni(100): [declared]], defaultVTEP: nil)
+            try lab.wait("declared") { isThere(2) && subject.dataplane.plan().isEmpty }
+            #expect(show().contains("proto 211"))
+            #expect(subject.neighbors.isEmpty, "the control plane knows it already")
+            try lab.sh("ip neigh flush dev br0 nud all; ip neigh del 10.0.0.1 dev br0 || true")
+            try lab.wait("healed") { isThere(2) && subject.dataplane.plan().isEmpty }
+            // Another MAC, and a remote neighbor for the same address that waits.
+            subject.dataplane.apply([
+                .neighbor(SilentHostTests.neighbor(0), RemoteNeighbor(mac: mac(SilentHostTests.macs[1])))
+            ])
+            subject.dataplane.configure(
+                [adopted], hosts: [vni(100): [StaticMAC(mac: declared.mac, addresses: [ip("10.0.0.1")])]],
+                defaultVTEP: nil)
+            try lab.wait("one left") { isThere(1) && subject.dataplane.plan().isEmpty }
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("the remote one") {
+                isThere(0) && show().contains("10.0.0.1 lladdr \(SilentHostTests.macs[1]) extern_learn")
+            }
+            // A kernel that refuses the flag gets permanent entries.
+            subject.dataplane.domainsByVNI[vni(100)]?.table.canValidate = false
+            subject.dataplane.configure([adopted], hosts: [vni(100): [declared]], defaultVTEP: nil)
+            try lab.wait("permanent") { isThere(2) && show().contains("PERMANENT") && subject.dataplane.plan().isEmpty }
+            subject.dataplane.close()
+            #expect(try LinuxDataplane.cleanup(stateDirectory: lab.directory, vnis: nil).count >= 2)
+            #expect(isThere(0))
+        }
+    }
+}
