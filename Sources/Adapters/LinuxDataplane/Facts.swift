@@ -317,8 +317,10 @@ extension LinuxDataplane {
         {
             let addresses = (links.addresses[link.interface] ?? []).map(\.ip)
             if devices.neighborInterface != devices.vxlan {
-                if addresses.contains(where: { !$0.isLinkLocal }) {
+                // What of it is announced is the control plane's business (`RoutedInterface.announcement`).
+                for ip in addresses where !ip.isLinkLocal {
                     macs[mac] = LocalMAC(port: link.name, isGateway: true)
+                    neighbors[ip] = LocalNeighbor(mac: mac, isRouter: true)
                 }
             } else {
                 macs[mac] = LocalMAC(port: link.name)

@@ -56,6 +56,13 @@ public final class LinuxDataplanes {
             ] {
                 metrics.gauge(rows, states, ["state": state]).value = Double(value)
             }
+            metrics.clear("evpnd_vrf_up")
+            for vrf in vrfStatus() {
+                metrics.gauge(
+                    "evpnd_vrf_up", "Whether the VRF's device is there and can hold routes.", ["vrf": vrf.name]
+                ).value = vrf.state == .up ? 1 : 0
+            }
+            collectTraffic(metrics)
         }
     }
 
@@ -166,6 +173,22 @@ public final class LinuxDataplanes {
 
     // MARK: What it tells about itself
 
+    private func collectTraffic(_ metrics: MetricRegistry) {
+        for name in ["packets", "octets", "drops", "errors"] { metrics.clear("evpnd_vni_\(name)_total") }
+        for counters in vniCounters() {
+            for (direction, now) in [("in", counters.traffic.received), ("out", counters.traffic.sent)] {
+                let labels: KeyValuePairs = ["vni": "\(counters.vni)", "direction": direction]
+                for (name, text, value) in [
+                    ("evpnd_vni_packets_total", "Packets of the VNI, as its VXLAN device counts them.", now.packets),
+                    ("evpnd_vni_octets_total", "Octets of the VNI.", now.octets),
+                    ("evpnd_vni_drops_total", "Packets of the VNI that were dropped.", now.drops),
+                    ("evpnd_vni_errors_total", "Packets of the VNI with errors.", now.errors),
+                ] {
+                    metrics.counter(name, text, labels).value = Double(value)
+                }
+            }
+        }
+    }
     /// How far one row has come.
     public func status(of key: ForwardingKey) -> EntryStatus {
         guard let name = homes.namespace(of: key) else { return host.status(of: key) }
@@ -197,6 +220,10 @@ public final class LinuxDataplanes {
     /// The configured IP-VRFs, sorted by name.
     public func vrfStatus() -> [VRFStatus] {
         (host.vrfStatus() + tenants.values.flatMap { $0.vrfStatus() }).sorted { $0.name < $1.name }
+    }
+    /// Packets and octets of VNIs; see `LinuxDataplane.vniCounters`.
+    public func vniCounters() -> [VNICounters] {
+        (host.vniCounters() + tenants.values.flatMap { $0.dataplane?.vniCounters() ?? [] }).sorted { $0.vni < $1.vni }
     }
 
     // MARK: Cleanup
