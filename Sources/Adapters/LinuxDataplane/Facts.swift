@@ -113,6 +113,11 @@ extension LinuxDataplane {
             if entry.interface == domain.devices?.vxlan {
                 portChanged(entry, isNew, domain)
             } else {
+                // One of the bridge's own, which the VLAN device may need.
+                if !isNew, entry.interface == entry.master {
+                    touched.insert(domain.vni)
+                    scheduleEvaluation()
+                }
                 localChanged(entry, isNew, domain)
             }
         }

@@ -37,7 +37,8 @@ extension LinuxDataplane {
             if case .adopted = domain.configuration?.device { return false }
             return routed.addresses.contains { $0.ip.isV6 && !$0.ip.isLinkLocal }
         }
-        guard ipv6Forwarding.isNeeded, !ipv6Forwarding.isOn, !ipv6Forwarding.isPending else { return }
+        // In a namespace of tenants `TenantNamespace` sees to it.
+        guard namespace == nil, ipv6Forwarding.isNeeded, !ipv6Forwarding.isOn, !ipv6Forwarding.isPending else { return }
         ipv6Forwarding.isPending = true
         let names = links.sorted.map(\.name)
         let me = OnLoop(self)
