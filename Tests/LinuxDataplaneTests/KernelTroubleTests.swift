@@ -170,7 +170,12 @@ extension KernelTests {
                 subject.neighbors[NeighborKey(vni: vni(100), ip: ip("10.0.0.9"))] == LocalNeighbor(mac: mac(macB))
             }
             try lab.sh("ip neigh del 10.0.0.9 dev br0")
-            try lab.wait("neighbor gone") { subject.neighbors.isEmpty }
+            let gone = NeighborKey(vni: vni(100), ip: ip("10.0.0.9"))
+            try lab.wait("neighbor gone") { subject.neighbors[gone] == nil }
+            let gateway = subject.macs.first { $0.value.isGateway }?.key.mac
+            #expect(
+                subject.neighbors.keys.map(\.ip) == [ip("10.0.0.254")] && subject.neighbors.values.first?.mac == gateway
+            )
             // The MAC that we have as remote appears on a local port: reported, and not fought.
             let mover = macA
             try lab.sh("bridge fdb replace \(mover) dev p0 master dynamic")

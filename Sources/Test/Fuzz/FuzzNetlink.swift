@@ -12,6 +12,9 @@ func fuzzNetlink(_ octets: [UInt8]) -> CInt {
             _ = NeighborEntry(decoding: message.payload)
             _ = InterfaceAddress(decoding: message.payload)
             _ = Route(decoding: message.payload)
+            _ = FilteredVNIs.decode(message.payload)
+            _ = ForwardingSetting(decoding: message.payload)
+            _ = TrafficCounters(link: message.payload)
             _ = Nexthop(decoding: message.payload)
             walk(AttributeReader(message.payload), depth: 0)
         }

@@ -1,0 +1,91 @@
+# The devices of layer 3 that evpnd makes: a VRF device, gateways on bridges of their own (v2) and on VLAN devices of one bridge whose
+# VXLAN device filters VNIs (v3), the L3 VNI on both; what is damaged heals, what is counted, what stays after a restart, and what goes.
+. "$(dirname "$0")/../lib.sh"
+core
+modprobe vrf
+for i in 2 3; do
+    node v$i 10.99.0.$i/24
+    host h$i v$i p$i 10.20.1.1$i/24 02:00:00:00:00:0$i
+done
+for i in 2 3; do
+    cat >"$T/v$i.yaml" <<C
+node: {vtep: 10.99.0.$i}
+bgp:
+  global: {asn: 65000}
+  neighbors: [{config: {neighborAddress: 10.99.0.$((5 - i)), peerAsn: 65000}, timers: {config: {connectRetry: 1}}}]
+vlanBridge: {vniFilter: true}
+vrfs:
+  - {name: ten, vni: 500, managed: true$([ $i = 2 ] || echo ', vlan: 50')}
+vnis:
+  - {vni: 101, managed: true, vrf: ten, gateway: [10.20.1.1/24, 'fd00:1::1/64'], gatewayMAC: 00:00:5e:00:01:01, members: [p$i]$([ $i = 2 ] || echo ', vlan: 10')}
+C
+    start_evpnd v$i
+done
+for i in 2 3; do await 30 "v$i has settled" settled v$i; done
+show() { ip -n "$P-$1" "${@:2}"; }
+has() { show "$1" $2 | grep -E "$3"; } # NODE COMMAND PATTERN
+has v2 '-d link show ten' 'vrf table 1000' && has v3 '-d link show ten' 'vrf table 1000' || fail 'no VRF device'
+has v2 'link show br101' 'master ten' && has v2 'link show br500' 'master ten' || fail 'bridges are not in the VRF'
+has v3 'link show br0.10' 'master ten' && has v3 'link show br0.50' 'master ten' || fail 'VLAN devices are not in the VRF'
+has v3 '-d link show vxlan0' 'external vnifilter' || fail 'no filter'
+for device in v2:br101 v3:br0.10; do
+    node=${device%:*} name=${device#*:}
+    for text in 'inet 10.20.1.1/24' 'inet6 fd00:1::1/64' 'inet6 fe80::200:5eff:fe00:101/64' 'link/ether 00:00:5e:00:01:01'; do
+        has $node "address show dev $name" "$text" || fail "$text on $name"
+    done
+    has $node 'route show table 1000' "10.20.1.0/24 dev $name" || fail 'no route of the subnet in the table of the VRF'
+    [ "$(on $node cat /proc/sys/net/ipv6/conf/all/forwarding)" = 1 ] || fail 'IPv6 is not forwarded'
+    [ "$(on $node cat /proc/sys/net/ipv4/conf/$name/forwarding)" = 1 ] || fail 'IPv4 is not forwarded'
+done
+# The gateway answers hosts: also where its MAC is not that of the bridge.
+for i in 2 3; do await 20 "h$i reaches its gateway" pings h$i 10.20.1.1; done
+await 20 'hosts of the subnet reach each other' pings h2 10.20.1.13
+# What the filter of VNIs counts.
+filter() { bridge -n "$P-v3" -s vni show dev vxlan0; }
+filter | grep -E '(^| )101( |$)' && filter | grep -E '(^| )500( |$)' || fail 'a VNI is missing in the filter'
+
+# Damage heals.
+bridge -n "$P-v3" vni del vni 101 dev vxlan0
+back() { filter | grep -E '(^| )101( |$)'; }
+await 5 'the VNI comes back into the filter' back
+show v3 address del 10.20.1.1/24 dev br0.10
+await 5 'the address comes back' has v3 'address show dev br0.10' 'inet 10.20.1.1/24'
+show v3 link set br0.10 nomaster
+await 5 'the VLAN device comes back into the VRF' has v3 'link show br0.10' 'master ten'
+bridge -n "$P-v3" fdb del 00:00:5e:00:01:01 dev br0 vlan 10 self
+local_mac() { bridge -n "$P-v3" fdb show br br0 | grep '00:00:5e:00:01:01 .*vlan 10.*permanent'; }
+await 5 "the gateway's MAC comes back" local_mac
+show v3 link del br0.50
+await 5 'the VLAN device of the L3 VNI comes back' has v3 'link show br0.50' 'master ten'
+show v2 link del ten
+await 10 'the VRF comes back, and its bridges into it' has v2 'link show br101' 'master ten'
+for i in 2 3; do await 20 "v$i has settled again" settled v$i; done
+await 20 'h3 reaches its gateway again' pings h3 10.20.1.1
+await 20 'hosts of the subnet reach each other again' pings h2 10.20.1.13
+
+# kill -9: everything stays, and is found to be right, another table in use or not.
+before=$(show v3 -d link show ten)
+kill -9 "$(cat "$T/v3.pid")"
+rm -f "$T/v3.sock"
+start_evpnd v3
+await 30 'settled after the restart' settled v3
+[ "$before" = "$(show v3 -d link show ten)" ] || fail 'the VRF device was made again'
+
+# A table that somebody else uses: said, and layer 2 goes on.
+show v2 link add other type vrf table 77
+sed -i 's/managed: true}$/managed: true, table: 77}/' "$T/v2.yaml"
+ctl v2 reload
+clash() { ctl v2 show vnis --json | grep 'table 77 is that of VRF ten and of VRF device other'; }
+await 10 'the clash names both users' clash
+await 20 'layer 2 goes on' pings h2 10.20.1.13
+show v2 link del other
+await 10 'the table is free' has v2 '-d link show ten' 'vrf table 77'
+await 20 'settled with the table' settled v2
+
+# Nothing of it is left when it leaves the configuration.
+for i in 2 3; do
+    sed -i '/^vlanBridge\|^vrfs\|^vnis\|^  - {name: ten\|^  - {vni/d' "$T/v$i.yaml"
+    ctl v$i reload
+done
+gone() { ! show "$1" -o link | grep -E ' (ten|br101|br500|br0|vxlan)'; }
+for i in 2 3; do await 20 "devices of v$i are gone" gone v$i; done
