@@ -45,7 +45,7 @@ filter() { bridge -n "$P-v3" -s vni show dev vxlan0; }
 filter | grep -E '(^| )101( |$)' && filter | grep -E '(^| )500( |$)' || fail 'a VNI is missing in the filter'
 
 # Damage heals.
-bridge -n "$P-v3" vni del vni 101 dev vxlan0
+bridge -n "$P-v3" vni delete vni 101 dev vxlan0
 back() { filter | grep -E '(^| )101( |$)'; }
 await 5 'the VNI comes back into the filter' back
 show v3 address del 10.20.1.1/24 dev br0.10
