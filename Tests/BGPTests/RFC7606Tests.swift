@@ -279,4 +279,46 @@ private let nextHops: [(family: [UInt8], lengths: Set<Int>)] = [
         #expect(update.attributes.med == 9)
         #expect(update.announced.first?.routes.count == 1)
     }
+
+    /// Type 5 routes that are wrong in themselves (RFC 9136 §3.1) spoil their UPDATE and nothing else.
+    @Test func prefixRoutes() throws {
+        let rd = "0001c000020201f4"
+        let noESI = "00000000000000000000"
+        let someESI = "00010203040506070809"
+        func route(_ esi: String, length: String, _ address: String, gateway: String) -> [UInt8] {
+            let value = hex(rd + esi + "00000000" + length + address + gateway + "0001f4")
+            return [5, UInt8(value.count)] + value
+        }
+        func answer(_ routes: [UInt8]...) throws -> Update {
+            let reach = attribute(0x80, 14, hex("0019 46 04 c0000201 00") + routes.flatMap { $0 })
+            return try #require(decodeUpdate(update([reach, good.0, good.1])))
+        }
+        let six = "20010db8000000000000000000000001"
+        let none = String(repeating: "0", count: 32)
+        let fine = route(noESI, length: "18", "0a140100", gateway: "00000000")
+        #expect(try answer(fine).consequence == .accept)
+        for (name, bad) in [
+            ("IPv4 length 33", route(noESI, length: "21", "0a140100", gateway: "00000000")),
+            ("IPv6 length 129", route(noESI, length: "81", six, gateway: none)),
+            ("length 255", route(noESI, length: "ff", "0a140100", gateway: "00000000")),
+        ] {
+            let update = try answer(fine, bad)
+            #expect(update.consequence == .treatAsWithdraw, "\(name)")
+            #expect(update.announced.isEmpty, "\(name)")
+            #expect(update.withdrawn.first?.routes.map(\.key.length) == [24], "\(name)")
+            // Alone it leaves nothing to withdraw, and the session up.
+            #expect(try answer(bad).withdrawn.isEmpty, "\(name)")
+        }
+        let both = try answer(route(someESI, length: "18", "0a140100", gateway: "0a140105"))
+        #expect(both.consequence == .treatAsWithdraw)
+        #expect(both.withdrawn.first?.routes.map(\.key.prefix) == [IPPrefix("10.20.1.0/24")])
+        // Host bits do not matter: they are the same route.
+        let masked = try answer(route(noESI, length: "18", "0a1401ff", gateway: "00000000"))
+        #expect(masked.announced.first?.routes.map(\.key) == (try answer(fine).announced.first?.routes.map(\.key)))
+        // Withdrawing what cannot be announced is no reason to end anything.
+        let unreach = hex("0019 46") + route(noESI, length: "21", "0a140100", gateway: "00000000") + fine
+        let withdrawal = try #require(decodeUpdate(update([attribute(0x80, 15, unreach)])))
+        #expect(withdrawal.consequence == .attributeDiscard)
+        #expect(withdrawal.withdrawn.first?.routes.count == 1)
+    }
 }

@@ -39,9 +39,11 @@ private struct Samples {
             guard let prefix = prefix(address) else { return nil }
             let gateway: IPAddress =
                 address.isV6 ? .v6(random.chance(2) ? .any : v6()) : .v4(random.chance(2) ? .any : v4())
+            // Never both overlay indexes.
             return .ipPrefix(
                 IPPrefixRoute(
-                    rd: rd(), esi: esi(), ethernetTag: number(), prefix: prefix, gateway: gateway, label: label()))
+                    rd: rd(), esi: gateway.isUnspecified ? esi() : .zero, ethernetTag: number(), prefix: prefix,
+                    gateway: gateway, label: label()))
         }
     }
     mutating func entries(_ family: Family, pathIDs: Bool) -> [RouteEntry] {

@@ -37,6 +37,62 @@ private func overlay(_ evis: [EVI]) -> Overlay {
     return overlay
 }
 
+/// 500 and 501 have an L3 VNI, the third one has not; each sees something of another one.
+private func vrfs() -> [IPVRF] {
+    func targets(_ numbers: Int...) -> [RouteTarget] { numbers.map { .automatic(asn: 65000, vni: vni($0)) } }
+    func vrf(_ name: String, _ number: Int?) -> IPVRF {
+        var domain = number.map { BroadcastDomain(vni: vni($0), device: .adopted(name: nil)) }
+        domain?.isTransit = true
+        return IPVRF(
+            name: name, domain: domain, rd: RouteDistinguisher(IPv4Address(rawValue: 0xc000_0205), UInt16(number ?? 9)),
+            importTargets: number.map { .automatic(vni($0)) } ?? .explicit(targets(500, 501)),
+            exportTargets: targets(number ?? 9),
+            announced: AnnouncedPrefixes(connected: ["br*"], protocols: [4], usesGateway: true), maximumPaths: 3)
+    }
+    var result = [vrf("blue", 501), vrf("green", nil), vrf("red", 500)]
+    result[0].importTargets = .explicit(targets(501, 500))
+    result[1].leaks = [RouteLeak(source: "red")]
+    result[2].leaks = [RouteLeak(source: "green"), RouteLeak(source: "blue")]
+    return result
+}
+private func interface(_ number: Int) -> RoutedInterface {
+    RoutedInterface(
+        vrf: number == 102 ? "blue" : "red", addresses: [SubnetAddress(ip(5), length: 24)].compactMap { $0 },
+        mac: mac(5), announcement: number == 100 ? .gateway : number == 101 ? .host : .none)
+}
+/// Few prefixes, hosts among them.
+private func prefix(_ random: inout Random) -> IPPrefix {
+    let length = random.chance(50) ? 32 : random.chance(50) ? 24 : 30
+    guard let prefix = IPPrefix(ip(random.below(6)), length: length) else { preconditionFailure("the length fits") }
+    return prefix
+}
+private func randomPrefix(_ random: inout Random) -> RouteChange {
+    let host = random.below(10) + 1
+    var attributes = PathAttributes()
+    attributes.nextHop = random.chance(3) ? nil : vtep(host)
+    attributes.extendedCommunities = [RouteTarget.automatic(asn: 65000, vni: vni(500 + random.below(3))).community]
+    if random.chance(90) { attributes.extendedCommunities.append(.routerMAC(routerMAC(host, &random))) }
+    if random.chance(30) { attributes.localPreference = UInt32(100 + random.below(2)) }
+    if random.chance(30) { attributes.med = UInt32(random.below(2)) }
+    if random.chance(30) { attributes.asPath = ASPath().prepending(1, count: random.below(3)) }
+    let rd = RouteDistinguisher(IPv4Address(rawValue: UInt32(host)), UInt16(500 + random.below(2)))
+    let route = EVPNRoute.ipPrefix(
+        IPPrefixRoute(
+            rd: rd, esi: random.chance(3) ? EthernetSegmentID(high: 1, low: 0) : .zero, prefix: prefix(&random),
+            gateway: random.chance(30) ? ip(random.below(6)) : .v4(.any), label: routedLabel(&random)))
+    return RouteChange(
+        key: RouteKey(route),
+        path: RemotePath(payload: RoutePayload(route), attributes: AttributeSet(attributes), neighbor: vtep(1)))
+}
+/// Mostly the host's own, sometimes another one or another host's.
+private func routerMAC(_ host: Int, _ random: inout Random) -> MACAddress {
+    MACAddress(rawValue: 0x0200_0000_0500 + UInt64(random.chance(85) ? host : random.below(4)))
+}
+private func routedLabel(_ random: inout Random) -> UInt32 {
+    random.chance(70)
+        ? UInt32(500 + random.below(2)) : UInt32([0, 100, 101, 999, 777].randomElement(using: &random) ?? 0)
+}
+
 /// A host route of some host, ours among them, with the communities of some VNIs.
 private func randomHost(_ random: inout Random) -> RouteChange {
     var attributes = PathAttributes()
@@ -55,6 +111,7 @@ private func randomHost(_ random: inout Random) -> RouteChange {
 /// A route of some remote host, good or bad; few keys, so that they meet.
 private func randomRoute(_ random: inout Random) -> RouteChange {
     if random.chance(20) { return randomHost(&random) }
+    if random.chance(30) { return randomPrefix(&random) }
     let host = random.below(10) + 1
     let number = 100 + random.below(3)
     var attributes = PathAttributes()
@@ -71,6 +128,12 @@ private func randomRoute(_ random: inout Random) -> RouteChange {
     if random.chance(5) { attributes.extendedCommunities.append(.defaultGateway) }
     if random.chance(5) { attributes.extendedCommunities.append(.encapsulation(random.chance(50) ? 8 : 9)) }
     if random.chance(20) { attributes.extendedCommunities.append(.neighborDiscovery(flags: .router)) }
+    let isRouted = random.chance(50)
+    if isRouted {
+        attributes.extendedCommunities.append(
+            RouteTarget.automatic(asn: 65000, vni: vni(500 + random.below(2))).community)
+        attributes.extendedCommunities.append(.routerMAC(routerMAC(host, &random)))
+    }
     let rd = RouteDistinguisher(IPv4Address(rawValue: UInt32(host)), UInt16(number + random.below(2)))
     let label = UInt32(random.chance(3) ? 0 : random.chance(10) ? 999 : number)
     let route: EVPNRoute
@@ -80,7 +143,8 @@ private func randomRoute(_ random: inout Random) -> RouteChange {
     } else {
         route = .macIP(
             MACIPRoute(
-                rd: rd, mac: mac(random.below(6)), ip: random.chance(50) ? ip(random.below(6)) : nil, label1: label))
+                rd: rd, mac: mac(random.below(6)), ip: random.chance(50) ? ip(random.below(6)) : nil, label1: label,
+                label2: isRouted ? routedLabel(&random) : nil))
     }
     return RouteChange(
         key: RouteKey(route),
@@ -100,6 +164,46 @@ private func feed(
     }
 }
 
+/// One that is connected, one that is behind a host.
+private let prefixes: (IPPrefix, IPPrefix) = {
+    guard let a = IPPrefix(ip(0), length: 30), let b = IPPrefix(ip(0), length: 24) else {
+        preconditionFailure("the lengths fit")
+    }
+    return (a, b)
+}()
+/// Everything that people may ask must have an answer at any time, and its rows must agree with the tables.
+private func describe(_ plane: ControlPlane) {
+    let state = plane.forwardingState()
+    for row in plane.vrfRows() {
+        let rows = plane.prefixRows(vrf: row.name)
+        let inForce = rows.filter { !$0.nexthops.isEmpty }
+        #expect(inForce.count == row.remotePrefixes)
+        for row in inForce {
+            #expect(state.contains(.prefix(row.key, RemotePrefix(nexthops: row.nexthops))))
+            let explanation = plane.explain(row.key)
+            #expect(explanation.row == row)
+            let chosen = explanation.candidates.filter { $0.outcome == .chosen }.map(\.route)
+            #expect(row.routes.isEmpty || !chosen.isEmpty && Set(chosen).isSubset(of: row.routes))
+            #expect(plane.explain(ip: row.key.prefix.address, vrf: row.key.vrf) != nil)
+        }
+    }
+    // Packets to a router need its neighbor entry, and that the MAC behind it.
+    for case .prefix(_, let row?) in state {
+        for case .router(let vtep, let through) in row.nexthops {
+            let key = NeighborKey(vni: through, ip: RouterNeighbor.gateway(vtep, isV6: false))
+            guard case .neighbor(_, let neighbor?)? = plane.wanted(.neighbor(key)) else {
+                Issue.record("no neighbor \(key)")
+                continue
+            }
+            guard case .mac(_, let mac?)? = plane.wanted(.mac(MACKey(vni: through, mac: neighbor.mac))) else {
+                Issue.record("no MAC behind \(key)")
+                continue
+            }
+            #expect(mac.vtep == vtep)
+        }
+    }
+}
+
 @Suite struct PropertyTests {
     /// Any interleaving of the same final routes, with detours through other routes, gives the same tables.
     @Test(arguments: 0..<12)
@@ -116,7 +220,23 @@ private func feed(
         for attempt in 0..<4 {
             var plane = ControlPlane()
             var mirror = Mirror()
-            let start = overlay([evi(100), evi(101), evi(102)])
+            var start = overlay([evi(100), evi(101), evi(102)])
+            start.vrfs = vrfs()
+            for index in start.evis.indices where index != 1 {
+                start.evis[index].domain.routed = interface(100 + index)
+            }
+            // Facts that stay: a subnet, a static route, what the L3 VNIs need to announce.
+            let facts: [LocalChange] = [
+                .domain(vni(500), LocalDomain(vtep: vtep(5), device: "l3", routerMAC: mac(50))),
+                .domain(vni(501), LocalDomain(vtep: vtep(5), device: "l3", routerMAC: mac(51))),
+                .prefix(
+                    PrefixKey(vrf: "red", prefix: prefixes.0),
+                    LocalPrefix(proto: 2, isConnected: true, interface: "br1")),
+                .prefix(
+                    PrefixKey(vrf: "green", prefix: prefixes.1),
+                    LocalPrefix(proto: 4, isConnected: false, interface: "eth0", gateway: ip(3))),
+            ]
+            if attempt < 2 { mirror.apply(plane.handle(.local(facts.shuffled(using: &random)), now: .zero)) }
             if attempt % 2 == 0 { mirror.apply(plane.handle(.overlay(start), now: .zero)) }
             // Detours: other paths for the same keys, and routes that are withdrawn later.
             var detours = (0..<40).map { _ in randomRoute(&random) }
@@ -125,6 +245,7 @@ private func feed(
             if attempt % 2 == 1 { mirror.apply(plane.handle(.overlay(start), now: .zero)) }
             let withdrawn = detours.filter { final[$0.key] == nil }.map { RouteChange(key: $0.key, path: nil) }
             feed(&plane, &mirror, (sorted + withdrawn).shuffled(using: &random), &random)
+            if attempt >= 2 { mirror.apply(plane.handle(.local(facts.shuffled(using: &random)), now: .zero)) }
             #expect(mirror.differences(from: plane) == [], "EVPND_SEED=\(seed)")
             if let expected {
                 #expect(plane.forwardingState().map(\.text) == expected.map(\.text), "EVPND_SEED=\(seed)")
@@ -151,9 +272,10 @@ private func feed(
         for _ in 0..<300 {
             now = now + .milliseconds(random.below(20_000))
             if let deadline = plane.nextDeadline, deadline <= now { step(.deadlineReached) }
+            if random.chance(10) { describe(plane) }
             let key = MACKey(vni: vni(100 + random.below(3)), mac: mac(random.below(6)))
             let address = NeighborKey(vni: key.vni, ip: ip(random.below(6)))
-            switch random.below(20) {
+            switch random.below(26) {
             case 0..<8:
                 let changes = (0...random.below(5)).map { _ in randomRoute(&random) }
                 for change in changes { known.insert(change.key) }
@@ -165,7 +287,9 @@ private func feed(
                 let neighbor = LocalNeighbor(mac: mac(random.below(6)), isRouter: random.chance(30))
                 step(.local([.neighbor(address, random.chance(70) ? neighbor : nil)]))
             case 15..<17:
-                let domain = LocalDomain(vtep: vtep(random.chance(80) ? 5 : 6), device: "vxlan")
+                let domain = LocalDomain(
+                    vtep: vtep(random.chance(80) ? 5 : 6), device: "vxlan", vrf: random.chance(30) ? "green" : nil,
+                    routerMAC: random.chance(30) ? mac(5) : nil)
                 step(.local([.domain(key.vni, random.chance(75) ? domain : nil)]))
             case 17:
                 var settings = overlay((100..<103).filter { _ in random.chance(75) }.map { evi($0) })
@@ -191,8 +315,31 @@ private func feed(
                 for index in settings.evis.indices where random.chance(20) {
                     settings.evis[index].rd = RouteDistinguisher(IPv4Address(rawValue: 1), UInt16(index))
                 }
+                settings.vrfs = vrfs().filter { _ in random.chance(75) }
+                for index in settings.vrfs.indices where random.chance(30) {
+                    settings.vrfs[index].rd = RouteDistinguisher(IPv4Address(rawValue: 2), UInt16(index))
+                    settings.vrfs[index].maximumPaths = 1
+                    settings.vrfs[index].announced.prefixes = [prefixes.0]
+                    if random.chance(50) { settings.vrfs[index].domain?.vni = vni(100 + random.below(3)) }
+                }
+                for index in settings.evis.indices where random.chance(50) {
+                    settings.evis[index].domain.routed = interface(100 + random.below(3))
+                    if random.chance(20) { settings.evis[index].domain.routed?.mac = nil }
+                    if random.chance(20) { settings.evis[index].domain.routed?.vrf = nil }
+                }
                 step(.overlay(settings))
             case 18: step(.recover(key))
+            case 19..<22:
+                let domain = LocalDomain(
+                    vtep: vtep(5), device: "l3", routerMAC: random.chance(80) ? mac(50 + random.below(2)) : nil)
+                step(.local([.domain(vni(500 + random.below(2)), random.chance(75) ? domain : nil)]))
+            case 22..<25:
+                let name = ["blue", "green", "red", "other"].randomElement(using: &random) ?? "red"
+                let local = LocalPrefix(
+                    proto: random.chance(50) ? 4 : 3, isConnected: random.chance(40),
+                    interface: random.chance(50) ? "br1" : "eth0", gateway: random.chance(30) ? ip(3) : nil)
+                step(.local([.prefix(PrefixKey(vrf: name, prefix: prefix(&random)), random.chance(60) ? local : nil)]))
+
             default: step(.deadlineReached)
             }
         }
@@ -205,6 +352,17 @@ private func feed(
             }
             step(.local(changes.shuffled(using: &random)))
         }
+        for name in ["blue", "green", "red", "other"] {
+            let changes = (0..<6).flatMap { value in
+                [32, 30, 24].compactMap { length in
+                    IPPrefix(ip(value), length: length).map {
+                        LocalChange.prefix(PrefixKey(vrf: name, prefix: $0), nil)
+                    }
+                }
+            }
+            step(.local(changes.shuffled(using: &random)))
+        }
+        for number in 500..<502 { step(.local([.domain(vni(number), nil)])) }
         step(.overlay(overlay([])))
         while let deadline = plane.nextDeadline {
             now = max(now, deadline)

@@ -90,6 +90,7 @@ extension ScenarioRunner {
             }
             isGiven = true
         }
+        // `gwmac device`: the interface's own.
         if let mac = words.option("gwmac") {
             routed.mac = MACAddress(mac)
             isGiven = true

@@ -77,7 +77,8 @@ extension ControlPlane {
             let name = source.flatMap { tables[Int($0)]?.name } ?? ""
             return PrefixRow(key: key, source: .leaked(from: name), nexthops: nexthops, routes: [])
         }
-        let chosen = chosenImports(of: entry).map { routes[routedImports[$0].route] }
+        let chosen = chosenImports(of: entry).filter { !Set(self.nexthops(of: $0)).isDisjoint(with: nexthops) }
+            .map { routes[routedImports[$0].route] }
         return PrefixRow(
             key: key, source: chosen.first?.isMACIP == true ? .macIP : .ipPrefix, nexthops: nexthops,
             routes: chosen.map(\.routeKey).sorted())
@@ -111,6 +112,7 @@ extension ControlPlane {
             result.row = prefixRow(slot, table, key.prefix)
             if let row = prefixes.find(PrefixEntry.Key(slot, key.prefix)) {
                 result.candidates = candidates(prefixes[row], &used, result.row)
+                result.problems += otherRouters(prefixes[row])
             }
             result.because = because(result.row, result.candidates)
             if table.vrf?.vni != nil, transit(of: slot) == nil {
@@ -121,7 +123,14 @@ extension ControlPlane {
         result.ignored = routes.slots.filter {
             routes[$0].hasAddress && !routes[$0].isFlood && !used.contains($0) && routes[$0].prefix == key.prefix
                 && (routes[$0].isPrefix || routes[$0].label2 != 0)
-        }.map { routedVerdict($0) }.sorted { $0.route < $1.route }
+        }.map { route in
+            var verdict = routedVerdict(route)
+            // Another IP-VRF may have imported it.
+            if case .chosen = verdict.outcome {
+                verdict.outcome = .ignored(slot.flatMap { reasonNotToRoute(route, in: $0) } ?? .noMatchingTarget)
+            }
+            return verdict
+        }.sorted { $0.route < $1.route }
         return result
     }
 
@@ -195,6 +204,25 @@ extension ControlPlane {
         return "a route of the host itself is preferred"
     }
     private func shared(_ link: Slot) -> ImportedAttributes { attributes[routes[routedImports[link].route].attributes] }
+
+    /// Ways that are used under another MAC address than the routes say.
+    private func otherRouters(_ entry: PrefixEntry) -> [String] {
+        var found: Set<String> = []
+        var link = entry.imports
+        while link.exists {
+            let item = routedImports[link]
+            link = item.next
+            guard !item.isThroughGateway, ways[item.way].isUsable, ways[item.way].isContested,
+                let through = VNI(ways[item.way].through),
+                let chosen = routers[RouterKey(through: through, vtep: ways[item.way].vtep)]?.chosen, chosen != item.way
+            else { continue }
+            let vtep = vteps[ways[item.way].vtep].address
+            found.insert(
+                "\(vtep) is used as \(ways[chosen].endpoint), as most of its routes have it, not as \(ways[item.way].endpoint)"
+            )
+        }
+        return found.sorted()
+    }
 
     private func reason(way: Slot) -> String {
         guard let through = VNI(ways[way].through),

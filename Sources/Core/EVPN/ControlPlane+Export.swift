@@ -47,7 +47,7 @@ extension ControlPlane {
     mutating func refreshExport(vrf slot: Slot, mac: MACAddress, claim: LocalClaim?) {
         guard let evi = vrfs[Int(slot)]?.evi else { return }
         var route: Advertisement?
-        if let claim,
+        if let claim = claim.flatMap({ announcement(of: $0, in: slot) }),
             let set = attributes(
                 slot,
                 .mac(
@@ -64,6 +64,7 @@ extension ControlPlane {
         guard let evi = vrfs[Int(slot)]?.evi else { return }
         if let old = vrfs[Int(slot)]?.neighbors[ip]?.announcedMAC, old != mac { withdraw(vrf: slot, mac: old, ip: ip) }
         var route: Advertisement?
+        let claim = claim.flatMap { announcement(of: $0, in: slot) }
         let isRouted = !ip.isLinkLocal && claim?.isGateway == false && transit(of: tableOfVRF[Int(slot)]) != nil
         if mac != nil, let claim,
             let set = attributes(

@@ -33,7 +33,7 @@ extension ControlPlane {
         var isConnected: Bool?
         for vrf in table.macVRFs {
             guard let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip)),
-                addresses[slot].isHere || addresses[slot].installed != nil
+                addresses[slot].isHere ? !isInterface(vrf, ip) : addresses[slot].installed != nil
             else { continue }
             if isOwnSubnet(vrf, ip) { return vnis[Int(vrf)] }
             let isInside = isConnected ?? table.hasSubnet(with: ip)

@@ -71,6 +71,7 @@ extension ControlPlane {
         if domain?.routerMAC != old.domain?.routerMAC || domain?.vtep != old.domain?.vtep { transitChanged(old.vni) }
         guard old.evi != nil else { return }
         if domain?.vrf != old.domain?.vrf { attach(slot) }
+        if domain?.routerMAC != old.domain?.routerMAC { refreshInterface(slot) }
         isMembershipDirty = true
         refreshExports(slot)
         // Ties are decided by our address.
@@ -111,7 +112,7 @@ extension ControlPlane {
         let index = Int(slot)
         let isConfigured = vrfs[index]?.evi != nil
         let old = vrfs[index]?.locals[mac]
-        guard claim.learned != nil || claim.configured != nil else {
+        guard claim.learned != nil || claim.configured != nil || claim.isInterface else {
             guard let old else { return }
             vrfs[index]?.locals[mac] = nil
             guard isConfigured, let entry = macs.find(MACEntry.Key(vrf: slot, mac: mac.rawValue)) else { return }

@@ -55,6 +55,7 @@ extension ControlPlane {
             vrfs[Int(slot)]?.evi = evi
             vrfs[Int(slot)]?.attributeCache = [:]
             if old.staticMACs != evi.staticMACs { configure(slot, from: old.staticMACs, to: evi.staticMACs) }
+            refreshInterface(slot)
             refreshExports(slot)
         }
         let tablesHaveChanged = apply(tables: overlay.vrfs)
@@ -92,6 +93,7 @@ extension ControlPlane {
         for mac in vrf.locals.keys.sorted() { macs[macSlot(slot, mac)].isLocal = true }
         for ip in vrf.neighbors.keys.sorted() { addresses[addressSlot(slot, ip)].isLocal = true }
         configure(slot, from: [], to: evi.staticMACs)
+        refreshInterface(slot)
         refreshExports(slot)
     }
 
@@ -110,6 +112,7 @@ extension ControlPlane {
             touch(address: entry)
         }
         vrfs[Int(slot)]?.evi = nil
+        refreshInterface(slot)
         vrfs[Int(slot)]?.mobility = [:]
         vrfs[Int(slot)]?.attributeCache = [:]
         for mac in (vrfs[Int(slot)]?.locals ?? [:]).keys { vrfs[Int(slot)]?.locals[mac]?.sequence = 0 }

@@ -45,7 +45,9 @@ extension ControlPlane {
 
     /// Whether an address can belong to a host of a subnet here.
     private func isHost(_ ip: IPAddress, of table: IPVRFTable) -> Bool {
-        guard Self.isUsable(ip), !ip.isLinkLocal else { return false }
+        guard Self.isUsable(ip), !ip.isLinkLocal, !table.macVRFs.contains(where: { isInterface($0, ip) }) else {
+            return false
+        }
         if table.hasSubnet(with: ip) { return true }
         return table.macVRFs.contains { vrf in
             vrfs[Int(vrf)]?.evi?.domain.routed?.addresses.contains {

@@ -133,6 +133,12 @@ extension ControlPlane {
         }
     }
 
+    /// Why a route that is imported elsewhere is not in one IP-VRF; nil: there is no reason but its targets.
+    func reasonNotToRoute(_ slot: Slot, in table: Slot) -> IgnoredReason? {
+        guard attributes[routes[slot].attributes].tables.contains(table) else { return nil }
+        return place(slot, routes[slot], in: table).reason
+    }
+
     private func place(_ slot: Slot, _ route: RemoteRoute, in table: Slot) -> (place: Place?, reason: IgnoredReason?) {
         if !route.isMACIP, let gateway = overlays.isEmpty ? nil : overlays[slot]?.gateway {
             return (Place(table: table, target: .gateway(gateway)), nil)
@@ -190,7 +196,7 @@ extension ControlPlane {
             gateways[way].imports.insert(link)
         } else {
             ways[way].references += 1
-            if ways[way].references == 1 { enroll(way) }
+            if ways[way].references == 1 || ways[way].isContested { enroll(way) }
         }
     }
 
@@ -213,7 +219,7 @@ extension ControlPlane {
                 if gateways[item.way].imports.isEmpty { touch(gateway: item.way) }
             } else {
                 ways[item.way].references -= 1
-                if ways[item.way].references == 0 { touch(router: item.way) }
+                if ways[item.way].references == 0 || ways[item.way].isContested { touch(router: item.way) }
             }
             routedImports.remove(link)
             link = item.sibling

@@ -5,7 +5,7 @@ import BGP
 import NetTypes
 
 extension ControlPlane {
-    /// A way got its first import.
+    /// A way got an import, its first or one that may matter to the choice.
     mutating func enroll(_ way: Slot) {
         guard let through = VNI(ways[way].through) else { return }
         let key = RouterKey(through: through, vtep: ways[way].vtep)
@@ -36,7 +36,8 @@ extension ControlPlane {
         return removed
     }
 
-    /// Which of a router's ways is to stand for it: its own L3 VNI before another, then the lowest MAC address.
+    /// Which of a router's ways is to stand for it: its own L3 VNI before another, then what most of its routes say, so that a single
+    /// wrong one does no harm, then the lowest MAC address.
     private mutating func choose(_ key: RouterKey, _ touched: inout Set<MACKey>) {
         guard var router = routers[key] else { return }
         let old = router.chosen
@@ -70,6 +71,7 @@ extension ControlPlane {
         let isOwnA = ways[a].label == key.through.rawValue
         let isOwnB = ways[b].label == key.through.rawValue
         if isOwnA != isOwnB { return isOwnA }
+        if ways[a].references != ways[b].references { return ways[a].references > ways[b].references }
         if ways[a].mac != ways[b].mac { return ways[a].mac < ways[b].mac }
         return ways[a].label < ways[b].label
     }
@@ -133,8 +135,11 @@ extension ControlPlane {
             router.neighbor = mac
         }
         for way in router.ways {
-            if ways[way].isUsable != (way == usable) {
-                ways[way].isUsable = way == usable
+            ways[way].isContested = router.hasConflict
+            // Another MAC address of the same VTEP does as well, as long as the VNI is the same.
+            let isUsable = usable.exists && ways[way].label == ways[usable].label
+            if ways[way].isUsable != isUsable {
+                ways[way].isUsable = isUsable
                 // The imports of a new one have been touched by their linking.
                 if !ways[way].isNew { flipped.insert(way) }
             }

@@ -47,11 +47,11 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
     case unusablePrefix
     /// The label for routing is the VNI of an EVI of this host.
     case layer2VNI
-    /// The label is no L3 VNI of this host, and the IP-VRF has none of its own whose devices could be used.
+    /// The label is no L3 VNI of this host, and the IP-VRF has none of its own whose devices could be used. Normal with asymmetric IRB.
     case unknownL3VNI
 
     /// Whether it happens on a healthy fabric: such routes are kept for `explain` but are not worth an event.
-    public var isExpected: Bool { self == .noMatchingTarget || self == .ownNextHop }
+    public var isExpected: Bool { self == .noMatchingTarget || self == .ownNextHop || self == .unknownL3VNI }
 
     public var description: String {
         switch self {

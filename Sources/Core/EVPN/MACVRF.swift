@@ -7,15 +7,17 @@ import NetTypes
 struct LocalClaim {
     var learned: LocalMAC?
     var configured: StaticMAC?
+    /// The configuration gives addresses to the layer-3 interface, whose MAC it is.
+    var isInterface = false
     /// MAC mobility sequence number to announce it with.
     var sequence: UInt32 = 0
     /// The kernel learned it since the last evaluation: the station has just spoken here.
     var isFresh = true
 
-    var isGateway: Bool { learned?.isGateway ?? false }
+    var isGateway: Bool { isInterface || learned?.isGateway ?? false }
     var isSticky: Bool { (learned?.isSticky ?? false) || (configured?.isSticky ?? false) }
     var isProtected: Bool { isGateway || isSticky }
-    var port: String { learned?.port ?? "configuration" }
+    var port: String { learned?.port ?? (isInterface ? "interface" : "configuration") }
 }
 
 /// A claim of this host on an IP address.
@@ -23,12 +25,14 @@ struct LocalAddress {
     var learned: LocalNeighbor?
     /// The MAC that the configuration gives it.
     var configured: MACAddress?
+    /// It is the layer-3 interface's own, with this MAC.
+    var interface: MACAddress?
     var isFresh = true
     /// The MAC it is announced with now.
     var announcedMAC: MACAddress?
 
-    var mac: MACAddress? { configured ?? learned?.mac }
-    var isRouter: Bool { configured == nil && learned?.isRouter ?? false }
+    var mac: MACAddress? { interface ?? configured ?? learned?.mac }
+    var isRouter: Bool { interface == nil && configured == nil && learned?.isRouter ?? false }
 }
 
 /// What is remembered about a MAC that has moved (RFC 7432 §15).
@@ -66,6 +70,8 @@ struct MACVRF {
     var floods = 0
     /// Attributes of our own routes by `ExportKind`.
     var attributeCache: [ExportKind: AttributeSet] = [:]
+    /// What `locals` and `neighbors` have because of the layer-3 interface's configuration.
+    var interface: LocalInterface?
     /// The type 3 route that is announced.
     var multicastKey: RouteKey?
 

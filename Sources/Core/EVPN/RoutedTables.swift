@@ -106,7 +106,7 @@ struct RemoteWay: TableRow {
         /// The VNI to send with.
         var label: UInt32
     }
-    /// Not new (1 << 49) | usable (1 << 48) | MAC (48).
+    /// Contested (1 << 50) | not new (1 << 49) | usable (1 << 48) | MAC (48).
     private var word: UInt64
     var through: UInt32
     var vtep: Slot
@@ -138,7 +138,7 @@ struct RemoteWay: TableRow {
     @inline(__always) static func hash(_ key: Key, seed: UInt64) -> UInt64 {
         mix(key.mac ^ seed, UInt64(key.vtep) << 32 | UInt64(key.through) ^ UInt64(key.label) << 24 ^ 0x9e37_79b9)
     }
-    /// The FDB and the neighbor table of the L3 VNI have it; otherwise another one has its place there.
+    /// The FDB and the neighbor table of the L3 VNI lead there, if perhaps with another MAC address of the VTEP.
     var isUsable: Bool {
         get { word >> 48 & 1 == 1 }
         set { word = word & ~(1 << 48) | (newValue ? 1 << 48 : 0) }
@@ -147,6 +147,11 @@ struct RemoteWay: TableRow {
     var isNew: Bool {
         get { word >> 49 & 1 == 0 }
         set { word = word & ~(1 << 49) | (newValue ? 0 : 1 << 49) }
+    }
+    /// Its router has other ways too.
+    var isContested: Bool {
+        get { word >> 50 & 1 == 1 }
+        set { word = word & ~(1 << 50) | (newValue ? 1 << 50 : 0) }
     }
     var endpoint: RouterEndpoint { RouterEndpoint(mac: mac, vni: label) }
 }

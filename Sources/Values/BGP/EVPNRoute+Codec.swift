@@ -37,6 +37,8 @@ enum EVPNReading {
     case route(EVPNRoute)
     /// A route type that no specification defines: RFC 7606 §5.4 has it ignored.
     case unknown
+    /// A type 5 route with a prefix length that its family does not have: no table can hold it, and what follows can be read.
+    case malformed
 }
 
 extension EVPNRoute {
@@ -49,6 +51,7 @@ extension EVPNRoute {
         let length = Int(try reader.u8())
         var value = try reader.take(length)
         switch type {
+        case 5 where IPPrefixRoute.hasWrongLength(value): return .malformed
         case 1...5:
             let route = try EVPNRoute(type: type, decoding: &value)
             guard value.isEmpty else { throw ByteError("EVPN route length", at: value.offset) }
@@ -200,6 +203,20 @@ extension EthernetSegmentRoute {
 ///     |  MPLS Label (3)                       |
 ///     +---------------------------------------+
 extension IPPrefixRoute {
+    /// Whether the prefix length is above 32 or 128 in a value that has the size of its family.
+    fileprivate static func hasWrongLength(_ value: ByteReader) -> Bool {
+        guard value.count == 34 || value.count == 58 else { return false }
+        var rest = value
+        do throws(ByteError) {
+            _ = try rest.take(22)
+            return try rest.u8() > (value.count == 34 ? 32 : 128)
+        } catch {
+            return false
+        }
+    }
+    /// Both overlay indexes at once, which RFC 9136 §3.1 has treated as a withdrawal.
+    var hasGatewayAndSegment: Bool { !gateway.isUnspecified && !esi.isZero }
+
     fileprivate init(rd: RouteDistinguisher, decoding reader: inout ByteReader) throws(ByteError) {
         let isV6: Bool
         switch reader.count {

@@ -112,15 +112,20 @@ extension ByteWriter {
 }
 
 extension RouteEntry {
-    /// Reads all NLRI of one supported family into `routes`. EVPN routes of types nobody has specified are left out.
+    /// Reads all NLRI of one supported family into `routes`. EVPN routes of types nobody has specified are left out. `fault` says what
+    /// was wrong with a route that can be told from the others, nil: nothing.
     static func read(
-        _ reader: inout ByteReader, family: Family, addPath: Bool, into routes: inout [RouteEntry]
+        _ reader: inout ByteReader, family: Family, addPath: Bool, into routes: inout [RouteEntry],
+        fault: inout String?
     ) throws(ByteError) {
         if family == .l2vpnEVPN {
             routes.reserveCapacity(routes.count + reader.count / 35)
             while !reader.isEmpty {
                 let pathID = addPath ? try reader.u32() : 0
-                guard case .route(let route) = try EVPNRoute.read(&reader) else { continue }
+                let reading = try EVPNRoute.read(&reader)
+                if case .malformed = reading { fault = "IP prefix length" }
+                guard case .route(let route) = reading else { continue }
+                if case .ipPrefix(let prefix) = route, prefix.hasGatewayAndSegment { fault = "gateway and ESI" }
                 routes.append(RouteEntry(key: RouteKey(route), payload: RoutePayload(route), pathID: pathID))
             }
         } else {

@@ -80,8 +80,10 @@ struct UpdateDecoder {
     private func unicastField(_ reader: inout ByteReader, reason: String) throws(SessionFault) -> [RouteEntry] {
         var routes: [RouteEntry] = []
         do throws(ByteError) {
+            var fault: String?
             try RouteEntry.read(
-                &reader, family: .ipv4Unicast, addPath: options.addPathReceive.contains(.ipv4Unicast), into: &routes)
+                &reader, family: .ipv4Unicast, addPath: options.addPathReceive.contains(.ipv4Unicast), into: &routes,
+                fault: &fault)
         } catch {
             throw SessionFault(code: 3, subcode: 10, reason: reason)
         }
@@ -254,9 +256,11 @@ struct UpdateDecoder {
     private mutating func readRoutes(_ value: inout ByteReader, family: Family, code: UInt8) -> [RouteEntry]? {
         let addPath = options.addPathReceive.contains(family)
         var routes: [RouteEntry] = []
+        var routeFault: String?
         do throws(ByteError) {
             if family == .l2vpnEVPN || family == .ipv4Unicast || family == .ipv6Unicast {
-                try RouteEntry.read(&value, family: family, addPath: addPath, into: &routes)
+                try RouteEntry.read(
+                    &value, family: family, addPath: addPath, into: &routes, fault: &routeFault)
             } else if let layout = PrefixNLRI.Layout(family) {
                 while !value.isEmpty {
                     _ = try PrefixNLRI(decoding: &value, family: family, layout: layout, addPath: addPath)
@@ -268,6 +272,14 @@ struct UpdateDecoder {
                 .disableFamily(family), code, subcode: 9,
                 code == AttributeCode.mpReach ? "mp_reach NLRI" : "mp_unreach NLRI")
             return nil
+        }
+        if let routeFault {
+            // What is withdrawn anyway cannot be treated as a withdrawal.
+            if code == AttributeCode.mpReach {
+                withdraw(code, subcode: 9, "mp_reach \(routeFault)")
+            } else {
+                discard(code, "mp_unreach \(routeFault)")
+            }
         }
         return routes
     }
