@@ -103,7 +103,7 @@ let package = Package(
         tests("GoBGPAPI", ["GoBGPAPI", "BGP", "NetTypes"]),
         tests("BGPEngine", ["BGPEngine", "BGP", "NetTypes"]),
         .executableTarget(
-            name: "RIBBench", dependencies: ["BGPEngine", "BGP", "NetTypes"], path: "Sources/Test/RIBBench",
+            name: "RIBBench", dependencies: ["BGPEngine", "BGP", "EVPN", "NetTypes"], path: "Sources/Test/RIBBench",
             swiftSettings: strict),
         tests("LinuxDataplane", ["LinuxDataplane", "Netlink", "EVPN", "AsyncIO", "Telemetry", "NetTypes", "CLinux"]),
         tests("Netlink", ["Netlink", "NetTypes", "CLinux"]),

@@ -1,5 +1,5 @@
-// How fast and how big the RIB is, codec included: MAC/IP routes from one peer to 1 or 100 reflector clients. It prints, it does
-// not judge: `swift run -c release RIBBench [routes]`.
+// How fast and how big the RIB is, codec included: MAC/IP routes from one peer to 1 or 100 reflector clients; and the control plane
+// with routes to hosts and prefixes. It prints, it does not judge: `swift run -c release RIBBench [routes]`.
 
 import BGP
 import BGPEngine
@@ -124,6 +124,7 @@ func run(receivers: UInt16, perUpdate: Int) {
     print("  left: \(rib.destinationCount) destinations, \(rib.attributeSetCount) attribute sets")
 }
 
+runRouted()
 run(receivers: 1, perUpdate: 50)
 run(receivers: 1, perUpdate: 1)
 run(receivers: 100, perUpdate: 50)

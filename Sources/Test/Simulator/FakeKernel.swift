@@ -17,6 +17,8 @@ struct FakeKernel {
     var remoteNeighbors: [NeighborKey: RemoteNeighbor] = [:]
     private(set) var prefixes: [PrefixKey: RemotePrefix] = [:]
     var floods: [FloodKey: FloodMember] = [:]
+    /// Routes of the host itself.
+    var localPrefixes: [PrefixKey: LocalPrefix] = [:]
     /// VNIs whose VXLAN device is up.
     var domains: Set<VNI> = []
 
@@ -91,7 +93,8 @@ struct FakeKernel {
 
     /// What a dataplane reports when it starts.
     func facts(vtep: IPAddress) -> [LocalChange] {
-        var facts: [LocalChange] = domains.sorted().map { .domain($0, LocalDomain(vtep: vtep, device: "vxlan\($0)")) }
+        var facts: [LocalChange] = domains.sorted().map { .domain($0, Tenant.domain($0, vtep: vtep)) }
+        for (key, local) in localPrefixes.sorted(by: { $0.key < $1.key }) { facts.append(.prefix(key, local)) }
         for key in fdb.keys.sorted() {
             if case .local = fdb[key] { facts.append(.mac(key, LocalMAC(port: "tap\(key.mac.rawValue & 0xff)"))) }
         }

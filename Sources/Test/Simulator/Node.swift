@@ -46,18 +46,27 @@ final class Node {
         self.vnis = vnis
         routerID = IPv4Address(rawValue: 0xc000_0200 + UInt32(index))
         address = .v4(routerID)
-        kernel.domains = Set(vnis)
+        guard !isReflector else { return }
+        kernel.domains = Set(domains)
+        let prefix = Tenant.subnet(of: index)
+        kernel.localPrefixes[PrefixKey(vrf: Tenant.name, prefix: prefix)] = LocalPrefix(
+            proto: 2, isConnected: true, interface: "br\(index)")
     }
+    /// Its VNIs and the L3 VNI.
+    var domains: [VNI] { vnis + [Tenant.vni] }
 
     func overlay() -> Overlay {
         var overlay = Overlay(
             asn: 65000, routerID: routerID,
             evis: vnis.map { vni in
-                EVI(
+                var evi = EVI(
                     vni: vni, rd: RouteDistinguisher(routerID, UInt16(truncatingIfNeeded: vni.rawValue)),
                     importTargets: .automatic(vni), exportTargets: [.automatic(asn: 65000, vni: vni)],
                     domain: BroadcastDomain(vni: vni, device: .adopted(name: nil)))
+                evi.domain.routed = RoutedInterface(vrf: Tenant.name)
+                return evi
             })
+        overlay.vrfs = [Tenant.vrf(rd: RouteDistinguisher(routerID, UInt16(truncatingIfNeeded: Tenant.vni.rawValue)))]
         overlay.duplicateDetection.recoverAfterSeconds = 30
         return overlay
     }

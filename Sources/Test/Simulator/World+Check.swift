@@ -87,11 +87,45 @@ extension World {
                 }
             }
         }
+        let routers = vteps.filter { $0.index != node.index }.map(\.address)
+        for vtep in routers {
+            let mac = Tenant.routerMAC(of: vtep)
+            let key = MACKey(vni: Tenant.vni, mac: mac)
+            macs.insert(key)
+            if node.kernel.fdb[key] != .remote(RemoteMAC(vtep: vtep, vni: Tenant.vni)) {
+                problems.append("router \(key) is not behind \(vtep)")
+            }
+            for ip in RouterNeighbor.addresses(of: vtep) {
+                let key = NeighborKey(vni: Tenant.vni, ip: ip)
+                neighbors.insert(key)
+                if node.kernel.remoteNeighbors[key]?.mac != mac { problems.append("\(key) is not known as \(mac)") }
+            }
+        }
+        problems += checkPrefixes(node)
         for key in Set(node.kernel.fdb.keys).subtracting(macs).sorted() { problems.append("\(key) belongs to nobody") }
         for key in Set(node.kernel.remoteNeighbors.keys).subtracting(neighbors).sorted() {
             problems.append("\(key) belongs to nobody")
         }
         return problems
+    }
+
+    /// Every host route leads to the VTEP where the host is, every subnet to the VTEP that has it; and there is nothing else.
+    private func checkPrefixes(_ node: Node) -> [String] {
+        var wanted: [PrefixKey: RemotePrefix] = [:]
+        func add(_ prefix: IPPrefix, _ home: Node) {
+            wanted[PrefixKey(vrf: Tenant.name, prefix: prefix)] = RemotePrefix(
+                nexthops: [.router(vtep: home.address, through: Tenant.vni)])
+        }
+        for other in vteps where other.index != node.index { add(Tenant.subnet(of: other.index), other) }
+        for station in stations {
+            guard let place = station.place, place != node.index, let home = vtep(place) else { continue }
+            for ip in station.addresses { if let prefix = IPPrefix(ip, length: ip.bitWidth) { add(prefix, home) } }
+        }
+        return Set(wanted.keys).union(node.kernel.prefixes.keys).sorted().compactMap { key in
+            let (actual, should) = (node.kernel.prefixes[key], wanted[key])
+            return actual == should
+                ? nil : "\(key) goes to \(actual?.nexthops ?? []) instead of \(should?.nexthops ?? [])"
+        }
     }
 
     /// Switches all stations and all EVIs off, lets the fabric rest, and says what is left of them.
@@ -100,7 +134,9 @@ extension World {
         run(seconds: seconds)
         var problems = check()
         for node in vteps {
-            for vni in node.vnis { setDomain(node, vni, isUp: false) }
+            for vni in node.domains { setDomain(node, vni, isUp: false) }
+            report(node, node.kernel.localPrefixes.keys.sorted().map { .prefix($0, nil) })
+            node.kernel.localPrefixes = [:]
             give(node, .overlay(Overlay(asn: 65000, routerID: node.routerID, evis: [])))
             settle(node)
         }

@@ -18,7 +18,9 @@ extension World {
         slow = []
         for node in reflectors + vteps {
             start(node)
-            for vni in node.vnis where !node.kernel.domains.contains(vni) { setDomain(node, vni, isUp: true) }
+            for vni in node.isReflector ? [] : node.domains where !node.kernel.domains.contains(vni) {
+                setDomain(node, vni, isUp: true)
+            }
         }
         run(seconds: seconds)
     }
@@ -74,7 +76,8 @@ extension World {
             settle(node)
         default:
             let node = vteps[random.below(vteps.count)]
-            guard let vni = node.vnis.first, node.kernel.domains.contains(vni) else { return }
+            guard let vni = random.chance(percent: 50) ? Tenant.vni : node.vnis.first, node.kernel.domains.contains(vni)
+            else { return }
             count("device down")
             setDomain(node, vni, isUp: false)
             after(milliseconds: 100 + random.below(20_000)) { [unowned self] in
@@ -85,6 +88,6 @@ extension World {
 
     func setDomain(_ node: Node, _ vni: VNI, isUp: Bool) {
         if isUp { node.kernel.domains.insert(vni) } else { node.kernel.domains.remove(vni) }
-        report(node, [.domain(vni, isUp ? LocalDomain(vtep: node.address, device: "vxlan\(vni)") : nil)])
+        report(node, [.domain(vni, isUp ? Tenant.domain(vni, vtep: node.address) : nil)])
     }
 }
