@@ -207,6 +207,39 @@ private struct TenantConfiguration {
         }
     }
 
+    @Test func refusesNamespacesThatCannotBeATenants() throws {
+        try KernelLab.run { lab in
+            let (red, blue, own, file) = (
+                lab.namespace("red"), lab.namespace("blue"), lab.namespace("own"), lab.namespace("file")
+            )
+            try lab.sh(
+                """
+                \(NamespaceTests.underlay)
+                ip netns add \(red)
+                touch /run/netns/\(blue) /run/netns/\(own) /run/netns/\(file)
+                mount --bind /run/netns/\(red) /run/netns/\(blue)
+                mount --bind /proc/self/ns/net /run/netns/\(own)
+                mount --bind /proc/self/ns/uts /run/netns/\(file)
+                """)
+            let subject = try lab.dataplanes()
+            let names = [red, blue, own, file]
+            let all = try names.enumerated().map { index, name in
+                try TenantConfiguration(
+                    name, vrf: "vrf\(index)", vni: 101 + UInt32(index), transit: 500 + UInt32(index))
+            }
+            subject.dataplane.configure(all.map(\.domain), vrfs: all.map(\.vrf), defaultVTEP: ip("192.0.2.1"))
+            try lab.wait("those that can be are up") { subject.dataplane.isReady && subject.domains.count == 2 }
+            let problems = subject.dataplane.vrfStatus().map { $0.problem ?? "" }
+            // Which of the two names is first is by the alphabet.
+            #expect(problems[0] == "network namespace \(red) is the same as \(blue)", "\(problems)")
+            #expect(problems[1] == "")
+            #expect(problems[2] == "network namespace \(own) is the one that evpnd runs in", "\(problems)")
+            #expect(problems[3] == "entering network namespace \(file) (Invalid argument)", "\(problems)")
+            #expect(subject.dataplane.status(of: .mac(macKey(104, macA))) == .absent)
+            _ = subject.dataplane.cleanup()
+        }
+    }
+
     @Test func findsWhatAnEarlierProcessLeft() throws {
         try KernelLab.run { lab in
             let red = lab.namespace("red")

@@ -72,11 +72,7 @@ public final class LinuxDataplanes {
     ) {
         let old = homes
         homes = Homes(domains, vrfs)
-        // Rows go where their domain goes.
-        var rows: [ForwardingChange] = []
-        for vni in Set(old.vnis.keys).union(homes.vnis.keys) where old.vnis[vni] != homes.vnis[vni] {
-            rows += old.vnis[vni].map { tenants[$0]?.rows(of: vni) ?? [] } ?? host.rows(of: vni)
-        }
+        let rows = old == homes ? [] : takeRows { old.namespace(of: $0) != homes.namespace(of: $0) }
         for name in homes.namespaces where tenants[name] == nil { tenants[name] = TenantNamespace(name) }
         func configuration(of namespace: String?) -> DataplaneConfiguration {
             DataplaneConfiguration(
@@ -91,7 +87,7 @@ public final class LinuxDataplanes {
         host.release(own.elsewhere)
         for (name, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
             tenant.configuration = configuration(of: name)
-            tenant.release(tenant.configuration.elsewhere)
+            tenant.dataplane?.release(tenant.configuration.elsewhere)
         }
         host.configure(own.domains, vrfs: own.vrfs, hosts: own.hosts, defaultVTEP: defaultVTEP)
         for (_, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
@@ -99,6 +95,18 @@ public final class LinuxDataplanes {
         }
         apply(rows)
         watch()
+    }
+
+    /// Takes rows out of where they are now: they go where their domain or VRF goes.
+    private func takeRows(_ isMoving: (ForwardingChange) -> Bool) -> [ForwardingChange] {
+        var rows = host.allRows.filter(isMoving)
+        host.apply(rows.map(\.removal))
+        for (_, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
+            let own = tenant.allRows.filter(isMoving)
+            tenant.apply(own.map(\.removal))
+            rows += own
+        }
+        return rows
     }
 
     /// Rows to set or remove. Rows of domains that are not configured are remembered until they are.
@@ -154,7 +162,9 @@ public final class LinuxDataplanes {
     }
     private func open(_ tenant: TenantNamespace) {
         do throws(DataplaneError) {
-            try tenant.open(underlay: host, record: record)
+            let taken = tenants.values.compactMap { other in other.namespace.map { ($0.identity, other.name) } }
+            try tenant.open(
+                underlay: host, record: record, taken: Dictionary(taken, uniquingKeysWith: { first, _ in first }))
         } catch {
             let problem = "\(error)"
             if tenant.problem != problem, !tenant.configuration.isEmpty {

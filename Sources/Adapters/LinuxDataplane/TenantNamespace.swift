@@ -36,11 +36,20 @@ final class TenantNamespace {
             return try NetworkNamespace(name)
         } catch {
             if error.isAbsence { throw DataplaneError("no network namespace \(name) (ip netns add \(name))") }
-            throw DataplaneError("\(error); evpnd needs CAP_SYS_ADMIN to work in a network namespace")
+            throw DataplaneError(error.isPermission ? "\(error); evpnd needs CAP_SYS_ADMIN for it" : "\(error)")
         }
     }
-    func open(underlay: LinuxDataplane, record: NamespaceRecord) throws(DataplaneError) {
+    /// `taken`: the names of the namespaces that others have.
+    func open(
+        underlay: LinuxDataplane, record: NamespaceRecord, taken: [NetworkNamespace.Identity: String]
+    ) throws(DataplaneError) {
         let found = try TenantNamespace.find(name)
+        if found.identity == NetworkNamespace.ownIdentity {
+            throw DataplaneError("network namespace \(name) is the one that evpnd runs in")
+        }
+        if let other = taken[found.identity] {
+            throw DataplaneError("network namespace \(name) is the same as \(other)")
+        }
         record.insert(name)
         dataplane = try LinuxDataplane(found, underlay: underlay)
         namespace = found
@@ -83,10 +92,6 @@ final class TenantNamespace {
         namespace = nil
     }
 
-    func release(_ vnis: Set<VNI>) {
-        dataplane?.release(vnis)
-        waiting = waiting.filter { $0.key.vni.map { !vnis.contains($0) } ?? true }
-    }
     func apply(_ changes: [ForwardingChange]) {
         if let dataplane { return dataplane.apply(changes) }
         for change in changes { remember(change) }
@@ -99,9 +104,8 @@ final class TenantNamespace {
         case .prefix(let key, let value): waiting[.prefix(key)] = value.map { .prefix(key, $0) }
         }
     }
-    func rows(of vni: VNI) -> [ForwardingChange] {
-        dataplane?.rows(of: vni) ?? waiting.filter { $0.key.vni == vni }.map(\.value)
-    }
+    /// Everything that is wanted.
+    var allRows: [ForwardingChange] { dataplane?.allRows ?? waiting.sorted { $0.key < $1.key }.map(\.value) }
 
     func status(of key: ForwardingKey) -> EntryStatus {
         if let dataplane { return dataplane.status(of: key) }
@@ -139,6 +143,18 @@ extension LinuxDataplane {
     func underlayChanged() {
         touchUnderlay()
         scheduleEvaluation()
+    }
+}
+
+extension ForwardingChange {
+    /// The same row, to be removed.
+    var removal: ForwardingChange {
+        switch self {
+        case .mac(let key, _): .mac(key, nil)
+        case .flood(let key, _): .flood(key, nil)
+        case .neighbor(let key, _): .neighbor(key, nil)
+        case .prefix(let key, _): .prefix(key, nil)
+        }
     }
 }
 

@@ -18,6 +18,8 @@ public struct NetlinkFailure: Error, Hashable, Sendable, CustomStringConvertible
         let name = String(cString: strerror(code))
         return text.isEmpty ? name : "\(text) (\(name))"
     }
+    /// A capability is missing.
+    public var isPermission: Bool { code == EPERM || code == EACCES }
     /// There was nothing to delete, or no such entry.
     public var isAbsence: Bool { code == ENOENT || code == ESRCH || code == ENODEV || code == ENXIO }
 }

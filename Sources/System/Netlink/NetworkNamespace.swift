@@ -37,6 +37,11 @@ public final class NetworkNamespace: Sendable {
         guard stat("\(directory)/\(name)", &status) == 0, !isPlaceholder(status) else { return nil }
         return Identity(status)
     }
+    /// That of the calling thread's namespace.
+    public static var ownIdentity: Identity? {
+        var status = stat()
+        return stat("/proc/thread-self/ns/net", &status) == 0 ? Identity(status) : nil
+    }
     /// The mount point itself is a file of the directory's file system, without any permission.
     private static func isPlaceholder(_ status: stat) -> Bool {
         var parent = stat()
