@@ -88,15 +88,19 @@ C
         vtysh -N $ns -b" >>"$T/v$1.frr.log" 2>&1
 }
 down() {
-    local i ns file
+    local i ns file pid
     for i in 1 2; do
         ns=$P-v$i
-        [ -e "$T/v$i.pid" ] && kill -9 "$(cat "$T/v$i.pid")" 2>/dev/null
-        for file in "/var/run/frr/$ns"/*.pid; do [ -e "$file" ] && kill -9 "$(cat "$file")" 2>/dev/null; done
+        for file in "$T/v$i.pid" "/var/run/frr/$ns"/*.pid; do
+            [ -e "$file" ] || continue
+            pid=$(cat "$file")
+            kill -9 "$pid"
+            # Only what this shell started can be waited for.
+            wait "$pid" 2>/dev/null || true
+        done
         rm -rf "/var/run/frr/$ns" "/etc/frr/$ns" "$T/v$i.pid" "$T/v$i.state" "$T/v$i.sock"
         for ns in v t h; do ip netns delete "$P-$ns$i"; done
     done
-    return 0
 }
 
 # FILTER FIELD : one line a packet that left or reached VTEP 1: VNI, inner source and destination MAC, the field.
