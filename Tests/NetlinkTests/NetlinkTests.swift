@@ -192,9 +192,9 @@ private func ip(_ text: String) -> IPAddress { IPAddress(text) ?? .v4(.any) }
         payload += [UInt8](repeating: 0, count: 16) + [9, 0, 1, 0] + Array("nope".utf8) + [0, 0, 0, 0]
         payload.withUnsafeBytes { bytes in
             let message = NetlinkMessage(
-                type: MessageType.error, flags: [.capped, .hasAttributes], sequence: 1, payload: bytes)
+                type: MessageType.error, flags: [.capped, .hasAttributes], sequence: 1, port: 0, payload: bytes)
             #expect(decodeError(message)?.description == "nope (File exists)")
-            let plain = NetlinkMessage(type: MessageType.error, flags: [], sequence: 1, payload: bytes)
+            let plain = NetlinkMessage(type: MessageType.error, flags: [], sequence: 1, port: 0, payload: bytes)
             #expect(decodeError(plain)?.description == "File exists")
         }
     }

@@ -15,6 +15,7 @@ extension LinuxDataplane {
             guard old != nil else { return }
             links.remove(interface)
         }
+        routesFollow(interface, from: old, to: link)
         for link in [old, link] { if let link { touch(link) } }
         if link?.vxlan?.hasVNIFilter == true, old == nil { staleFilters.insert(interface) }
         if old?.master != link?.master { staleVLANs.insert(interface) }
@@ -135,6 +136,7 @@ extension LinuxDataplane {
         }
         if mustRemoveUnconfigured { removeUnconfigured() }
         if !vnis.isEmpty { evaluateIPv6Forwarding() }
+        scheduleRouting()
     }
     /// Reads the filters of VNIs that have changed, and touches the domains that they concern.
     private func readFilters() {

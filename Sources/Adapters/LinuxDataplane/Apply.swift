@@ -219,7 +219,7 @@ extension LinuxDataplane {
                 "reason": failure.description,
             ])
     }
-    private func scheduleRetry() {
+    func scheduleRetry() {
         guard retryTimer == nil else { return }
         retryTimer = loop.schedule(after: .seconds(retrySeconds)) { [weak self] in
             guard let self, !isClosed else { return }
@@ -230,6 +230,7 @@ extension LinuxDataplane {
                 domain.table.enqueueFailed()
                 due(domain)
             }
+            retryRoutes()
             failures = failures.filter { key, _ in key.vni.map { domainsByVNI[$0] != nil } ?? true }
         }
     }

@@ -45,6 +45,13 @@ extension LinuxDataplane {
                             target: FloodTarget(vtep: operation.address, vni: vni))
                     })
             }
+            let operations = try markedRoutes(socket)
+            let refused = Dictionary(
+                LinuxDataplane.send(operations, socket).map { ($0.index, $0.failure) }, uniquingKeysWith: { $1 })
+            for (index, operation) in operations.enumerated() {
+                let reason = refused[index].flatMap { $0.isAbsence ? nil : " # refused: \($0)" } ?? ""
+                lines.append(operation.text { links.name(of: $0) } + reason)
+            }
             let devices = links.sorted.filter { DeviceMark($0) != nil }
             for link in devices.filter({ !$0.isBridge }) + devices.filter(\.isBridge) {
                 let operation = LinkOperation.delete(interface: link.interface, name: link.name)

@@ -129,6 +129,7 @@ extension LinuxDataplane {
         guard domain.reported != local else { return }
         domain.reported = local
         emit(.domain(domain.vni, local))
+        scheduleRouting()
     }
     private func localDomain(_ domain: Domain, _ devices: DeviceBinding) -> LocalDomain {
         var local = LocalDomain(vtep: devices.vtep, device: deviceText(devices))
@@ -174,6 +175,7 @@ extension LinuxDataplane {
         if let devices = domain.devices { unplace(domain, devices) }
         domain.devices = nil
         domain.table.unbind()
+        scheduleRouting()
         if domain.configuration == nil {
             mustRemoveUnconfigured = true
             scheduleEvaluation()

@@ -69,7 +69,10 @@ extension LinuxDataplane {
         case MessageType.newAddress:
             if let address = InterfaceAddress(decoding: message.payload), links.insert(address) { changed(address) }
         case MessageType.deleteAddress:
-            if let address = InterfaceAddress(decoding: message.payload), links.remove(address) { changed(address) }
+            if let address = InterfaceAddress(decoding: message.payload), links.remove(address) {
+                changed(address)
+                othersLost(address.interface)
+            }
         default: break
         }
     }

@@ -39,6 +39,8 @@ public final class LinuxDataplane {
     /// For short questions on the loop's thread.
     let asking: NetlinkSocket
     let notifications: NotificationSocket
+    /// Routes of IP-VRFs.
+    let routing: Routing
     let floodRecord: FloodRecord
     let takesOver: Bool
     let vteps = VTEPTable()
@@ -158,7 +160,8 @@ public final class LinuxDataplane {
             "evpnd_dataplane_probes_total", "Silent local hosts that were asked whether they are still there.")
         do throws(NetlinkFailure) {
             // Subscribed before anything is read: what changes in between is told.
-            notifications = try NotificationSocket(in: namespace)
+            notifications = try NotificationSocket(.devices, in: namespace)
+            routing = Routing(try NotificationSocket(.routes, in: namespace, subscribes: false))
             socket = try NetlinkSocket(in: namespace)
             asking = try NetlinkSocket(in: namespace)
             links = try Observation.links(asking)
@@ -273,6 +276,11 @@ public final class LinuxDataplane {
     public func apply(_ changes: [ForwardingChange]) {
         var cached: Domain?
         for change in changes {
+            if case .prefix(let key, let remote) = change {
+                if !failures.isEmpty { failures[.prefix(key)] = nil }
+                want(key, remote)
+                continue
+            }
             guard let (vni, isRemoval) = change.place else { continue }
             if cached?.vni != vni {
                 cached = isRemoval ? domainsByVNI[vni] : domain(vni)
@@ -288,7 +296,10 @@ public final class LinuxDataplane {
             }
         }
         // A large batch starts on its way at once, while the loop goes on with the next.
-        if changes.count >= 512 { flush() }
+        if changes.count >= 512 {
+            flush()
+            flushRoutes()
+        }
     }
     /// Entries and devices of ours that were found at start and that nobody has asked for may be removed from now on.
     public func allowPruning() {
@@ -300,20 +311,24 @@ public final class LinuxDataplane {
             due(domain)
         }
         removeUnconfigured()
+        allowPruningOfRoutes()
     }
     /// Every configured domain has been looked at: it is usable, or it is known why not.
     public var isReady: Bool {
         hasConfiguration
             && domainsByVNI.values.allSatisfy { !$0.work.isChanging && (!$0.isObserving || $0.table.binding != nil) }
             && !sharedWork.isChanging && vrfs.values.allSatisfy { !$0.work.isChanging }
+            && routing.vrfs.values.allSatisfy { $0.binding == nil || $0.table.binding != nil }
     }
     /// Stops observing and closes the sockets; forwarding stays in the kernel. What is already on its way to the kernel
     /// is still done.
     public func close() {
         guard !isClosed else { return }
         flush()
+        flushRoutes()
         isClosed = true
         loop.unwatch(notifications.descriptor)
+        loop.unwatch(routing.notifications.descriptor)
         if let retryTimer { loop.cancel(retryTimer) }
         if let probeTimer { loop.cancel(probeTimer.id) }
         if underlay == nil { worker.stop() }

@@ -114,6 +114,7 @@ extension LinuxDataplane {
     /// The namespace is gone: tells that nothing is here any more, and lets go of it, without which the kernel keeps it.
     func abandon() {
         for vni in domainsByVNI.keys.sorted() { if let domain = domainsByVNI[vni] { unbind(domain) } }
+        for vrf in routing.vrfs.values.sorted(by: { $0.name < $1.name }) { unbind(vrf) }
         flushFacts()
         close()
     }

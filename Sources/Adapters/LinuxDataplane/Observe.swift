@@ -318,5 +318,6 @@ extension LinuxDataplane {
         for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) where domain.devices != nil {
             observe(domain)
         }
+        resynchronizeRoutes()
     }
 }

@@ -40,6 +40,8 @@ public struct DataplaneStatistics: Equatable, Sendable {
     /// Local MAC addresses and neighbors known.
     public var localMACs = 0
     public var localNeighbors = 0
+    /// Prefixes that others have routes for in the tables of IP-VRFs.
+    public var localPrefixes = 0
     /// Since start: entries put back after somebody else changed them, requests sent, requests refused, overruns of the
     /// notification socket.
     public var healed = 0
@@ -59,6 +61,7 @@ public struct KernelEntry: Equatable, Sendable {
 extension LinuxDataplane {
     /// How far one row has come.
     public func status(of key: ForwardingKey) -> EntryStatus {
+        if case .prefix(let key) = key { return status(ofRoute: key) }
         guard let vni = key.vni, let domain = domainsByVNI[vni] else { return .absent }
         let table = domain.table
         let (isWanted, isDone, conflict): (Bool, Bool, String?)
@@ -113,6 +116,7 @@ extension LinuxDataplane {
 
     /// What the kernel has for a key now: asked for MACs and neighbors, from the mirror for flood members. Nil: nothing.
     public func kernelEntry(of key: ForwardingKey) -> KernelEntry? {
+        if case .prefix(let key) = key { return kernelEntry(ofRoute: key) }
         guard let vni = key.vni, let domain = domainsByVNI[vni], let devices = domain.devices else { return nil }
         var operation = EntryOperation(
             kind: .verifyMAC, domain: domain.vni, interface: devices.vxlan, generation: domain.table.generation)
@@ -183,7 +187,7 @@ extension LinuxDataplane {
             }
             lines += domain.table.pendingOperations().map { $0.text(device: links.name(of: $0.interface)) }
         }
-        return lines
+        return lines + plannedRoutes()
     }
 
     public var statistics: DataplaneStatistics {
@@ -216,6 +220,7 @@ extension LinuxDataplane {
             total.localMACs += domain.localMACs.count + domain.ownMACs.count
             total.localNeighbors += domain.localNeighbors.count + domain.ownNeighbors.count
         }
+        countRoutes(in: &total)
         total.healed = Int(healed.value)
         total.requests = Int(requests.value)
         total.refused = Int(refused.value)

@@ -137,9 +137,9 @@ final class TenantNamespace {
 
 extension LinuxDataplane {
     /// There is nothing of ours, and nothing is to be done.
-    var isEmpty: Bool { domainsByVNI.isEmpty && links.marked.isEmpty && removing.isEmpty }
+    var isEmpty: Bool { domainsByVNI.isEmpty && links.marked.isEmpty && removing.isEmpty && routing.isEmpty }
     /// Everything that is wanted.
-    var allRows: [ForwardingChange] { domainsByVNI.keys.sorted().flatMap { rows(of: $0) } }
+    var allRows: [ForwardingChange] { domainsByVNI.keys.sorted().flatMap { rows(of: $0) } + routing.rows }
     func underlayChanged() {
         touchUnderlay()
         scheduleEvaluation()
@@ -171,5 +171,6 @@ extension DataplaneStatistics {
         waiting += other.waiting
         localMACs += other.localMACs
         localNeighbors += other.localNeighbors
+        localPrefixes += other.localPrefixes
     }
 }

@@ -7,7 +7,7 @@ import Netlink
 import Telemetry
 
 /// Where an IP-VRF is in the kernel now.
-struct VRFBinding: Equatable, Sendable {
+struct VRFBinding: Hashable, Sendable {
     /// The VRF device; 0 for the underlay and for a network namespace, whose table is the main one and which have no device.
     var interface: Int32
     /// The routing table's number.

@@ -85,6 +85,8 @@ public struct NetlinkMessage {
     public let type: UInt16
     public let flags: MessageFlags
     public let sequence: UInt32
+    /// Of a notification: the socket (`NetlinkSocket.port`) whose request it follows from; 0: none.
+    public let port: UInt32
     public let payload: UnsafeRawBufferPointer
 
     /// Calls `body` for each whole message; a length that does not fit ends the walk.
@@ -100,6 +102,7 @@ public struct NetlinkMessage {
                     flags: MessageFlags(
                         rawValue: datagram.loadUnaligned(fromByteOffset: offset + 6, as: UInt16.self)),
                     sequence: datagram.loadUnaligned(fromByteOffset: offset + 8, as: UInt32.self),
+                    port: datagram.loadUnaligned(fromByteOffset: offset + 12, as: UInt32.self),
                     payload: UnsafeRawBufferPointer(rebasing: datagram[offset + 16..<offset + length])))
             offset += (length + 3) & ~3
         }

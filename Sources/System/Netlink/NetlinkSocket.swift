@@ -47,12 +47,19 @@ public final class NetlinkSocket: @unchecked Sendable {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 16)
     }
     private let descriptor: Int32
+    /// What notifications of our requests carry.
+    public let port: UInt32
     private let lock = Mutex(())
     private var state = State()
 
     /// In `namespace`; nil: that of the calling thread.
     public init(in namespace: NetworkNamespace? = nil) throws(NetlinkFailure) {
         descriptor = try openSocket(receiveBufferBytes: 4 << 20, in: namespace)
+        do throws(NetlinkFailure) { port = try bindSocket(descriptor) } catch {
+            close(descriptor)
+            state.buffer.deallocate()
+            throw error
+        }
         // Without it the kernel ignores the filters of a dump.
         setOption(descriptor, netlinkLevel, NETLINK_GET_STRICT_CHK, 1)
     }
@@ -239,4 +246,18 @@ func openSocket(receiveBufferBytes: Int32, in namespace: NetworkNamespace?) thro
     setOption(descriptor, netlinkLevel, NETLINK_EXT_ACK, 1)
     setOption(descriptor, netlinkLevel, NETLINK_CAP_ACK, 1)
     return descriptor
+}
+
+/// Gives the socket a port of its own, without subscriptions, and returns it.
+func bindSocket(_ descriptor: Int32) throws(NetlinkFailure) -> UInt32 {
+    var address = sockaddr_nl()
+    address.nl_family = UInt16(AF_NETLINK)
+    var length = socklen_t(MemoryLayout<sockaddr_nl>.size)
+    let result = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, length) < 0 ? -1 : getsockname(descriptor, $0, &length)
+        }
+    }
+    guard result == 0 else { throw NetlinkFailure(code: errno, text: "netlink bind") }
+    return address.nl_pid
 }

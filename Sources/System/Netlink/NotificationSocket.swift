@@ -15,6 +15,7 @@ public final class NotificationSocket {
         case overrun
     }
     public let descriptor: Int32
+    private let subject: Subject
     private static let slotBytes = 16384
     private static let slots = 64
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: slotBytes * slots, alignment: 16)
@@ -37,25 +38,24 @@ public final class NotificationSocket {
     }
 
     /// `receiveBufferBytes` is a limit, not memory in use: the kernel accounts about 800 octets for each notification.
+    /// With `subscribes` false nothing comes before `subscribe`.
     public init(
-        _ subject: Subject = .devices, in namespace: NetworkNamespace? = nil, receiveBufferBytes: Int32 = 256 << 20
+        _ subject: Subject = .devices, in namespace: NetworkNamespace? = nil, subscribes: Bool = true,
+        receiveBufferBytes: Int32 = 256 << 20
     ) throws(NetlinkFailure) {
+        self.subject = subject
         descriptor = try openSocket(receiveBufferBytes: receiveBufferBytes, in: namespace)
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        var address = sockaddr_nl()
-        address.nl_family = UInt16(AF_NETLINK)
-        let result = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
-            }
-        }
-        guard result == 0 else {
-            let code = errno
+        do throws(NetlinkFailure) { _ = try bindSocket(descriptor) } catch {
             Glibc.close(descriptor)
             buffer.deallocate()
-            throw NetlinkFailure(code: code, text: "netlink bind")
+            throw error
         }
         // After the bind, which sets the subscriptions to those in its address: none.
+        if subscribes { subscribe() }
+    }
+    /// From now on changes are told. To be done before what is there is read, so that nothing is missed.
+    public func subscribe() {
         for group in subject.groups { setOption(descriptor, netlinkLevel, NETLINK_ADD_MEMBERSHIP, group) }
     }
     deinit {
@@ -99,7 +99,7 @@ extension NetlinkMessage {
             datagram.loadUnaligned(fromByteOffset: 4, as: UInt16.self) == MessageType.newLink
         else { return nil }
         self.init(
-            type: MessageType.newLink, flags: [], sequence: 0,
+            type: MessageType.newLink, flags: [], sequence: 0, port: 0,
             payload: UnsafeRawBufferPointer(rebasing: datagram[16...]))
     }
 }

@@ -1,0 +1,387 @@
+// The routes of this namespace's IP-VRFs: follows tables and devices, sends what `VRFTable` and `NexthopTable` ask for, brings the answers
+// back.
+
+import AsyncIO
+import EVPN
+import NetTypes
+import Netlink
+import Telemetry
+
+/// What the dataplane holds for the routes of one network namespace.
+final class Routing {
+    /// Subscribed once there is an IP-VRF: who routes nothing does not hear of anybody's routes.
+    let notifications: NotificationSocket
+    var nexthops = NexthopTable()
+    var vrfs: [String: RoutedVRF] = [:]
+    /// Those whose table is in use, by its number.
+    var byTable: [UInt32: RoutedVRF] = [:]
+    var hasStarted = false
+    /// The kernel's nexthop objects have been read.
+    var knowsNexthops = false
+    /// Why nothing can be programmed.
+    var problem: String?
+    var due: Set<String> = []
+    var isEvaluationScheduled = false
+    var isFlushScheduled = false
+    var isSweepScheduled = false
+    var isResyncScheduled = false
+    /// Those to be read again.
+    var stale: Set<String> = []
+
+    init(_ notifications: NotificationSocket) { self.notifications = notifications }
+    /// There is nothing of ours.
+    var isEmpty: Bool { vrfs.isEmpty && nexthops.objects.isEmpty }
+    /// Everything that is wanted.
+    var rows: [ForwardingChange] {
+        vrfs.values.sorted { $0.name < $1.name }.flatMap { vrf in
+            vrf.table.rows.filter { $0.value.want != 0 }.sorted { $0.key < $1.key }.map { prefix, row in
+                .prefix(
+                    PrefixKey(vrf: vrf.name, prefix: prefix), RemotePrefix(nexthops: nexthops.nexthops(of: row.want)))
+            }
+        }
+    }
+    func vrf(_ name: String) -> RoutedVRF {
+        if let vrf = vrfs[name] { return vrf }
+        let vrf = RoutedVRF(name)
+        vrfs[name] = vrf
+        return vrf
+    }
+}
+
+/// What the dataplane holds for the routes of one IP-VRF.
+final class RoutedVRF {
+    let name: String
+    var table: VRFTable
+    /// The table that is observed or in use.
+    var binding: VRFBinding?
+    /// Left the configuration: our routes go, then this.
+    var isRetired = false
+    /// Among those to be looked at by the next `flushRoutes`.
+    var isDue = false
+    /// A dump is under way; what notifications tell meanwhile is told again after it.
+    var isObserving = false
+    var observesAgain = false
+    var delayed: [(route: Route, isNew: Bool, mode: MessageFlags)] = []
+    var wasFull = false
+
+    init(_ name: String) {
+        self.name = name
+        table = VRFTable(vrf: name)
+    }
+}
+
+extension LinuxDataplane {
+    // MARK: Wishes
+
+    func want(_ key: PrefixKey, _ remote: RemotePrefix?) {
+        let vrf: RoutedVRF
+        if let known = routing.vrfs[key.vrf] {
+            vrf = known
+        } else {
+            guard remote != nil else { return }
+            vrf = routing.vrf(key.vrf)
+            vrf.table.mayPrune = mayPrune
+            startRouting()
+        }
+        let set = remote.map { remote in
+            routing.nexthops.use(remote.nexthops, isV6: key.prefix.address.isV6) { resolve($0) }
+        }
+        let old = vrf.table.want(key.prefix, set ?? 0)
+        routing.nexthops.release(old)
+        routesDue(vrf)
+    }
+    func allowPruningOfRoutes() {
+        for vrf in routing.vrfs.values {
+            vrf.table.mayPrune = true
+            vrf.table.enqueueAdopted()
+            routesDue(vrf)
+        }
+        scheduleSweep()
+    }
+
+    // MARK: Devices and tables
+
+    /// Subscribes and reads what nexthop objects there are, before anything is programmed.
+    private func startRouting() {
+        guard !routing.hasStarted, !isClosed else { return }
+        routing.hasStarted = true
+        routing.notifications.subscribe()
+        loop.watch(routing.notifications.descriptor, .readable) { [weak self] _ in self?.readRouteNotifications() }
+        observeNexthops()
+    }
+    /// Something that routes depend on has changed: an IP-VRF, its table, a device, a domain.
+    func scheduleRouting() {
+        guard !routing.isEvaluationScheduled, routing.hasStarted || !vrfs.isEmpty else { return }
+        routing.isEvaluationScheduled = true
+        loop.afterRound { [weak self] in
+            guard let self, !isClosed, routing.isEvaluationScheduled else { return }
+            evaluateRouting()
+        }
+    }
+    private func evaluateRouting() {
+        routing.isEvaluationScheduled = false
+        if !vrfs.isEmpty { startRouting() }
+        for name in Set(vrfs.keys).union(routing.vrfs.keys).sorted() {
+            if let configured = vrfs[name] {
+                let vrf = routing.vrf(name)
+                vrf.table.mayPrune = mayPrune
+                follow(vrf, configured.binding)
+            } else if let vrf = routing.vrfs[name], vrf.binding != nil {
+                retire(vrf)
+            }
+        }
+        routing.nexthops.resolve { resolve($0) }
+        scheduleRouteFlush()
+    }
+    private func follow(_ vrf: RoutedVRF, _ binding: VRFBinding?) {
+        if vrf.isRetired {
+            vrf.isRetired = false
+            if vrf.binding == binding { return observeRoutes(vrf) }
+        }
+        guard vrf.binding != binding else { return }
+        unbind(vrf)
+        guard let binding else { return }
+        vrf.binding = binding
+        routing.byTable[binding.table] = vrf
+        observeRoutes(vrf)
+    }
+    func unbind(_ vrf: RoutedVRF) {
+        guard let binding = vrf.binding else { return }
+        if routing.byTable[binding.table] === vrf { routing.byTable[binding.table] = nil }
+        vrf.binding = nil
+        vrf.delayed = []
+        tell(vrf, LocalRoutes())
+        vrf.table.unbind()
+        for key in failures.keys { if case .prefix(let row) = key, row.vrf == vrf.name { failures[key] = nil } }
+    }
+    private func retire(_ vrf: RoutedVRF) {
+        guard !vrf.isRetired else { return }
+        vrf.isRetired = true
+        tell(vrf, LocalRoutes())
+        vrf.table.mayPrune = true
+        for prefix in Array(vrf.table.rows.keys) { routing.nexthops.release(vrf.table.want(prefix, 0)) }
+        routesDue(vrf)
+    }
+    /// Tells what has become of the facts about others' routes, and keeps the new ones.
+    func tell(_ vrf: RoutedVRF, _ new: LocalRoutes) {
+        let old = vrf.table.locals
+        vrf.table.locals = new
+        for prefix in Set(old.routes.keys).union(new.routes.keys).sorted() {
+            let fact = new.fact(prefix) { links.name(of: $0) }
+            guard old.fact(prefix, name: { links.name(of: $0) }) != fact else { continue }
+            emit(.prefix(PrefixKey(vrf: vrf.name, prefix: prefix), fact))
+        }
+    }
+
+    /// What a next hop is in the kernel now.
+    private func resolve(_ way: NexthopWay) -> Result<NexthopContent, NexthopTable.Waiting> {
+        if let problem = routing.problem { return .failure(.init(problem)) }
+        guard routing.knowsNexthops else { return .failure(.init("starting")) }
+        switch way.nexthop {
+        case .router(let vtep, let through):
+            return resolve(RouterNeighbor.gateway(vtep, isV6: way.isV6), in: through, isV6: way.isV6)
+        case .host(let ip, let on): return resolve(ip, in: on, isV6: way.isV6)
+        case .table(let name):
+            guard let binding = vrfs[name]?.binding else {
+                return .failure(.init(vrfs[name]?.problem ?? "vrf \(name) is not in this network namespace"))
+            }
+            guard binding.interface != 0 else {
+                return .failure(
+                    .init("vrf \(name) is the underlay, which has no device that packets could be handed to"))
+            }
+            return usable(binding.interface, gateway: nil, isV6: way.isV6)
+        }
+    }
+    private func resolve(_ gateway: IPAddress, in vni: VNI, isV6: Bool) -> Result<NexthopContent, NexthopTable.Waiting>
+    {
+        guard let domain = domainsByVNI[vni], domain.configuration != nil else {
+            return .failure(.init("vni \(vni) is not configured"))
+        }
+        guard let devices = domain.devices, domain.isUp else { return .failure(.init(domain.problem ?? "starting")) }
+        guard devices.neighborInterface != 0 else {
+            return .failure(.init("vni \(vni) has no device that holds neighbors"))
+        }
+        return usable(devices.neighborInterface, gateway: gateway, isV6: isV6)
+    }
+    private func usable(_ interface: Int32, gateway: IPAddress?, isV6: Bool) -> Result<
+        NexthopContent, NexthopTable.Waiting
+    > {
+        let name = links.name(of: interface)
+        guard let link = links[interface], link.isUp else { return .failure(.init("\(name) is down")) }
+        guard link.hasCarrier else { return .failure(.init("\(name) has no carrier")) }
+        return .success(.way(gateway: gateway, interface: interface, isV6: isV6))
+    }
+    /// A device has changed (nil: it is gone).
+    func routesFollow(_ interface: Int32, from old: Link?, to new: Link?) {
+        guard routing.hasStarted || !vrfs.isEmpty else { return }
+        let wasUsable = old.map { $0.isUp && $0.hasCarrier } == true
+        if wasUsable, new.map({ $0.isUp && $0.hasCarrier }) != true {
+            let lost = routing.nexthops.deviceLost(interface)
+            routesLost(lost)
+            // IPv4 routes go without a notification.
+            othersLost(interface)
+        }
+        scheduleRouting()
+    }
+    /// Routes of others may have gone silently with a device or its address.
+    func othersLost(_ interface: Int32) {
+        for vrf in routing.byTable.values where vrf.table.locals.uses(interface) { observeRoutesSoon(vrf) }
+    }
+    func routesLost(_ numbers: Set<UInt32>) {
+        guard !numbers.isEmpty else { return }
+        for vrf in routing.vrfs.values {
+            vrf.table.lost(numbers)
+            routesDue(vrf)
+        }
+    }
+
+    // MARK: Sending
+
+    func routesDue(_ vrf: RoutedVRF) {
+        guard !vrf.isDue else { return }
+        vrf.isDue = true
+        routing.due.insert(vrf.name)
+        scheduleRouteFlush()
+    }
+    func scheduleRouteFlush() {
+        guard !routing.isFlushScheduled else { return }
+        routing.isFlushScheduled = true
+        loop.afterRound { [weak self] in self?.flushRoutes() }
+    }
+    /// Sends everything that is due: nexthop objects before the routes that refer to them.
+    func flushRoutes() {
+        routing.isFlushScheduled = false
+        guard !isClosed, routing.knowsNexthops else { return }
+        // Not by a device that has just gone down.
+        if routing.isEvaluationScheduled { evaluateRouting() }
+        let operations = routing.nexthops.takeOperations()
+        if !operations.isEmpty { submit(operations) }
+        let changed = routing.nexthops.takeChanged()
+        if !changed.isEmpty {
+            for vrf in routing.vrfs.values {
+                let nexthops = routing.nexthops
+                vrf.table.enqueue { row in
+                    changed.contains(row.have) || nexthops.number(of: row.want).map { changed.contains($0) } ?? false
+                }
+                if vrf.table.hasQueued { routesDue(vrf) }
+            }
+        }
+        let due = routing.due
+        routing.due = []
+        for name in due.sorted() {
+            guard let vrf = routing.vrfs[name] else { continue }
+            vrf.isDue = false
+            while vrf.table.hasQueued {
+                let operations = vrf.table.takeOperations(
+                    limit: LinuxDataplane.operationsPerJob, routing.nexthops)
+                if !operations.isEmpty { submit(operations) }
+            }
+            noteHealed(vrf.table.healed, ("vrf", name))
+            vrf.table.healed = 0
+            if vrf.isRetired, vrf.table.isClean {
+                unbind(vrf)
+                routing.vrfs[name] = nil
+                if vrfs[name] != nil { scheduleRouting() }
+            }
+        }
+        noteHealed(routing.nexthops.healed, ("table", "nexthop"))
+        routing.nexthops.healed = 0
+        if routing.nexthops.hasUnused { scheduleSweep() }
+    }
+    private func noteHealed(_ count: Int, _ place: (key: String, value: String)) {
+        guard count > 0 else { return }
+        healed.increment(by: Double(count))
+        log.write(.warning, "dataplane.healed", fields: [place, ("entries", "\(count)")])
+    }
+    /// Removes objects that nothing needs any more, a moment after the routes have left them.
+    private func scheduleSweep() {
+        guard !routing.isSweepScheduled, routing.hasStarted else { return }
+        routing.isSweepScheduled = true
+        loop.schedule(after: .milliseconds(200)) { [weak self] in
+            guard let self, !isClosed else { return }
+            routing.isSweepScheduled = false
+            guard routing.knowsNexthops else { return }
+            var inUse: Set<UInt32> = []
+            for vrf in routing.vrfs.values {
+                // Not read yet: anything may be in use.
+                if vrf.binding != nil, vrf.table.binding == nil { return scheduleSweep() }
+                vrf.table.collectNumbers(into: &inUse)
+            }
+            let operations = routing.nexthops.sweep(inUse: inUse, mayPrune: mayPrune)
+            if !operations.isEmpty { submit(operations) }
+            scheduleRouteFlush()
+        }
+    }
+    private func submit(_ operations: [RouteOperation]) {
+        requests.increment(by: Double(operations.count))
+        let me = OnLoop(self)
+        worker.submit { [socket, handle = loop.handle] in
+            let refused = LinuxDataplane.send(operations, socket)
+            handle.post { me { $0.completed(operations, refused) } }
+        }
+    }
+    /// Sends all operations and waits for the kernel's answers. To be called on a thread that may block.
+    static func send(_ operations: [RouteOperation], _ socket: NetlinkSocket) -> [RefusedRequest] {
+        socket.transact(operations.count) { batch, index, sequence in
+            operations[index].encode(&batch, sequence: sequence)
+        }
+    }
+    private func completed(_ operations: [RouteOperation], _ refusals: [RefusedRequest]) {
+        guard !isClosed else { return }
+        var next = 0
+        var cached: RoutedVRF?
+        for (index, operation) in operations.enumerated() {
+            var failure: NetlinkFailure?
+            if next < refusals.count, refusals[next].index == index {
+                failure = refusals[next].failure
+                next += 1
+                refused.increment()
+            }
+            guard case .route(let change) = operation else {
+                routing.nexthops.completed(operation, failure)
+                if case .setNexthop = operation, let failure {
+                    logRefusal(operation, failure.description)
+                    scheduleRetry()
+                }
+                continue
+            }
+            if cached?.name != change.vrf { cached = routing.vrfs[change.vrf] }
+            guard let vrf = cached else { continue }
+            let key = ForwardingKey.prefix(PrefixKey(vrf: change.vrf, prefix: change.prefix))
+            if let reason = vrf.table.completed(change, failure) {
+                // EINVAL: `Nexthop id does not exist`, perhaps because that was refused before.
+                let isOrphan = failure?.code == 22 && change.nexthop != 0
+                let cause = isOrphan ? routing.nexthops.refusal(of: change.nexthop) : nil
+                fail(key, operation, cause ?? reason)
+                if isOrphan, cause == nil { routing.nexthops.doubt(change.nexthop) }
+            } else if failure == nil, !failures.isEmpty {
+                failures[key] = nil
+            }
+        }
+        for name in Set(operations.compactMap { if case .route(let change) = $0 { change.vrf } else { nil } }) {
+            if let vrf = routing.vrfs[name], vrf.table.hasQueued || vrf.isRetired { routesDue(vrf) }
+        }
+        if routing.nexthops.hasQueued || routing.nexthops.hasUnused { scheduleRouteFlush() }
+    }
+    private func fail(_ key: ForwardingKey, _ operation: RouteOperation, _ reason: String) {
+        if failures[key]?.reason != reason {
+            failures[key] = Failure(reason: reason, since: loop.now)
+            if failures.count <= 10 { logRefusal(operation, reason) }
+        }
+        scheduleRetry()
+    }
+    private func logRefusal(_ operation: RouteOperation, _ reason: String) {
+        log.warning(
+            "dataplane.refused",
+            ["command": operation.text { links.name(of: $0) }, "reason": reason])
+    }
+    /// Tries again what the kernel refused.
+    func retryRoutes() {
+        routing.nexthops.enqueueFailed()
+        for vrf in routing.vrfs.values {
+            vrf.table.enqueueFailed()
+            if vrf.table.hasQueued { routesDue(vrf) }
+        }
+        scheduleRouteFlush()
+    }
+}
