@@ -9,7 +9,7 @@ extension ControlPlane {
     mutating func enroll(_ way: Slot) {
         guard let through = VNI(ways[way].through) else { return }
         let key = RouterKey(through: through, vtep: ways[way].vtep)
-        if routers[key]?.ways.contains(way) != true { routers[key, default: Router()].ways.append(way) }
+        routers[key, default: Router()].ways.insert(way)
         dirtyRouters.insert(key)
     }
 
@@ -152,7 +152,7 @@ extension ControlPlane {
             ways.remove(way)
             release(vtep: key.vtep)
         }
-        router.ways.removeAll { $0 >= ways.end || ways[$0].isVacant }
+        router.ways = router.ways.filter { $0 < ways.end && !ways[$0].isVacant }
         routers[key] = router.ways.isEmpty ? nil : router
     }
 

@@ -204,8 +204,8 @@ struct RouterKey: Hashable {
 
 /// A router behind an L3 VNI: which MAC addresses its routes give it, and which of them is in force. The kernel has room for one.
 struct Router {
-    /// Rows in `ways` with imports.
-    var ways: [Slot] = []
+    /// Rows in `ways`. A peer can make many of them.
+    var ways: Set<Slot> = []
     /// Of `ways`, the one that stands for this VTEP; another VTEP may still have taken its MAC address.
     var chosen: Slot = .none
     /// The neighbor entries in force.
