@@ -135,7 +135,7 @@ import Testing
                 "learning off", "neigh_suppress on", "addrgenmode none", "master br100",
             ] { #expect(text.contains(expected), "\(expected) in \(text)") }
             #expect(!text.contains(":new"))
-            #expect(subject.dataplane.plan().isEmpty)
+            try lab.wait("nothing left to do") { subject.dataplane.plan().isEmpty }
             #expect(subject.dataplane.statistics.healed == 0, "\(lab.lines)")
 
             // Damage to the devices heals within two seconds.

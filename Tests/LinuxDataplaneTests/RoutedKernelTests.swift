@@ -165,4 +165,33 @@ private let underlay = """
             subject.dataplane.close()
         }
     }
+
+    /// An operator's device with a filter of VNIs: what it lets in is followed, and what it counts is told; so is that of a VNI's own device.
+    @Test func followsAFilterOfVNIs() throws {
+        try KernelLab.run { lab in
+            try lab.sh(
+                """
+                ip link add vx type vxlan external vnifilter local 192.0.2.1 dstport 4789 nolearning
+                ip link set vx up
+                ip link add own type vxlan id 200 local 192.0.2.1 dstport 4790 nolearning
+                ip link set own up
+                """)
+            let subject = try lab.dataplane()
+            subject.dataplane.configure(
+                [
+                    BroadcastDomain(vni: vni(100), device: .adopted(name: "vx")),
+                    BroadcastDomain(vni: vni(200), device: .adopted(name: nil)),
+                ], defaultVTEP: nil)
+            try lab.wait("the device of one VNI") { subject.domains[vni(200)] != nil }
+            #expect(subject.dataplane.domains().first?.problem?.hasPrefix("the filter of vx does not have") == true)
+            try lab.sh("bridge vni add vni 100 dev vx")
+            try lab.wait("let in") { subject.domains[vni(100)] != nil }
+            let counters = subject.dataplane.vniCounters()
+            #expect(counters.map(\.vni) == [vni(100), vni(200)] && counters.map(\.device) == ["vx", "own"])
+            try lab.sh("bridge vni delete vni 100 dev vx")
+            try lab.wait("kept out") { subject.domains[vni(100)] == nil }
+            #expect(subject.dataplane.vniCounters().map(\.vni) == [vni(200)])
+            subject.dataplane.close()
+        }
+    }
 }

@@ -140,6 +140,89 @@ import Testing
         #expect(full.problems[vni(200)]?.contains("no VLAN is left") == true)
     }
 
+    /// The filter of VNIs: made with the device, filled and emptied with the configuration, and done without where the kernel has none.
+    @Test func filtersVNIs() {
+        var filtering = device
+        filtering.filtersVNIs = true
+        func plan(_ vnis: [UInt32], _ links: LinkTable, kernelFilters: Bool = true, _ device: SharedBridge) -> [String]
+        {
+            var places: [VNI: ManagedVLAN] = [:]
+            for number in vnis { places[vni(number)] = ManagedVLAN(bridge: device, vlan: UInt16(number)) }
+            return text(
+                SharedPlan(
+                    places, device, vtep: ip("192.0.2.1"), links: links, kernelFilters: { kernelFilters },
+                    mayRemove: { _ in true }))
+        }
+        #expect(plan([10], table([]), filtering).contains { $0.contains("type vxlan external vnifilter local") })
+        let plain = table([bridge(), vxlan()], [range(3, 10...10, vni: 10)])
+        #expect(plan([10], plain, filtering).first == "ip link del vxlan0")
+        #expect(plan([10], plain, kernelFilters: false, filtering).isEmpty)
+        #expect(plan([10], plain, device).isEmpty)
+        var other = vxlan()
+        other.vxlan?.hasVNIFilter = true
+        var links = table([bridge(), other], [range(3, 10...10, vni: 10)])
+        links.filters[3] = [11]
+        #expect(
+            plan([10], links, filtering) == [
+                "bridge vni delete vni 11 dev vxlan0", "bridge vni add vni 10 dev vxlan0",
+            ])
+        links.filters[3] = [10]
+        #expect(plan([10], links, filtering).isEmpty)
+        #expect(plan([10], links, device).first == "ip link del vxlan0")
+        // An operator's device that does not let the VNI in.
+        var foreign = other
+        foreign.alias = ""
+        var adopted = table([bridge(alias: ""), foreign], [range(3, 10...10, vni: 10)])
+        let domain = BroadcastDomain(vni: vni(10), device: .adopted(name: nil))
+        let refused = DevicePlan(domain, defaultVTEP: nil, links: adopted)
+        #expect(refused.binding == nil)
+        #expect(
+            refused.problem == "the filter of vxlan0 does not have the VNI: bridge vni add vni 10 dev vxlan0")
+        adopted.filters[3] = [10]
+        #expect(DevicePlan(domain, defaultVTEP: nil, links: adopted).binding?.sourceVNI == 10)
+    }
+    /// The layer-3 interface of a VLAN is a device on the bridge.
+    @Test func makesVLANDevices() {
+        var place = BroadcastDomain(
+            vni: vni(10), device: .managedVLAN(ManagedVLAN(bridge: device, vlan: 10)), vtep: ip("192.0.2.1"))
+        place.routed = RoutedInterface(
+            vrf: "red", addresses: [constant(SubnetAddress(ip("10.0.1.1"), length: 24))], mac: mac("02:00:00:00:01:01"))
+        var view = RoutedView()
+        view.vrf = VRFBinding(interface: 20, table: 1000)
+        var red = Link(interface: 20, name: "red")
+        red.kind = "vrf"
+        red.vrfTable = 1000
+        red.flags = 1
+        func plan(_ links: LinkTable) -> [String] {
+            let shared = SharedPlan(
+                [vni(10): ManagedVLAN(bridge: device, vlan: 10)], device, vtep: ip("192.0.2.1"), links: links,
+                mayRemove: { _ in false })
+            let plan = DevicePlan(place, defaultVTEP: nil, links: links, shared: shared, routed: view)
+            return plan.operations.map(\.description) + (plan.problem.map { ["# \($0)"] } ?? [])
+        }
+        let vlans = [range(3, 10...10, vni: 10)]
+        #expect(
+            plan(table([bridge(), vxlan(), red], vlans)) == [
+                "bridge vlan add dev br0 vid 10 self",
+                "ip link add link br0 name br0.10 address 02:00:00:00:01:01 type vlan id 10; ip link set br0.10 alias evpnd:vni=10:new",
+            ])
+        var upper = Link(interface: 30, name: "br0.10")
+        upper.kind = "vlan"
+        (upper.lower, upper.vlan) = (2, 10)
+        upper.alias = "evpnd:vni=10:new"
+        upper.address = mac("02:00:00:00:01:01")
+        view.isLocalMAC = false
+        let member = vlans + [range(2, 10...10)]
+        #expect(
+            plan(table([bridge(), vxlan(), red, upper], member)) == [
+                "ip link set br0.10 master red", "bridge fdb add 02:00:00:00:01:01 dev br0 vlan 10 self local",
+                "ip link set br0.10 up alias evpnd:vni=10",
+            ])
+        upper.alias = ""
+        #expect(
+            plan(table([bridge(), vxlan(), red, upper], member)) == ["# br0.10 exists and was not made by evpnd"])
+    }
+
     @Test func putsMembersIntoTheirVLAN() {
         let links = table(
             [bridge(), vxlan(), port(4, "p0"), port(5, "p1", master: 0), port(6, "p2", master: 9)],

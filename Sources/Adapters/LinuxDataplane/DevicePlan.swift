@@ -120,17 +120,17 @@ struct DevicePlan: Equatable, Sendable {
             }
             return bind(vlan: isFiltering ? table.pvid : 0, sourceVNI: 0, links)
         }
-        guard bridge != nil else { return bind(vlan: 0, sourceVNI: domain.vni.rawValue, links) }
-        let vlans = table.tunnels.filter { $0.value == domain.vni.rawValue }.keys.sorted()
-        guard isFiltering else { return problem = "the bridge of the external \(vxlan.name) does not filter VLANs" }
-        guard let vlan = vlans.first else { return problem = "\(vxlan.name) maps no VLAN to VNI \(domain.vni)" }
-        if vxlan.port?.mapsVLANs == false { problem = "vlan_tunnel is off on \(vxlan.name)" }
         if vxlan.vxlan?.hasVNIFilter == true,
             links.filters[vxlan.interface]?.contains(domain.vni.rawValue) != true
         {
             return problem =
                 "the filter of \(vxlan.name) does not have the VNI: bridge vni add vni \(domain.vni) dev \(vxlan.name)"
         }
+        guard bridge != nil else { return bind(vlan: 0, sourceVNI: domain.vni.rawValue, links) }
+        let vlans = table.tunnels.filter { $0.value == domain.vni.rawValue }.keys.sorted()
+        guard isFiltering else { return problem = "the bridge of the external \(vxlan.name) does not filter VLANs" }
+        guard let vlan = vlans.first else { return problem = "\(vxlan.name) maps no VLAN to VNI \(domain.vni)" }
+        if vxlan.port?.mapsVLANs == false { problem = "vlan_tunnel is off on \(vxlan.name)" }
         bind(vlan: vlan, sourceVNI: domain.vni.rawValue, links)
     }
 

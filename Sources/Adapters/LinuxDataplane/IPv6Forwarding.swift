@@ -40,7 +40,9 @@ extension LinuxDataplane {
         // In a namespace of tenants `TenantNamespace` sees to it.
         guard namespace == nil, ipv6Forwarding.isNeeded, !ipv6Forwarding.isOn, !ipv6Forwarding.isPending else { return }
         ipv6Forwarding.isPending = true
-        let names = links.sorted.map(\.name)
+        // Those that an operator may want to hear routers on.
+        let names = links.sorted.filter { !$0.isLoopback && $0.master == 0 && DeviceMark($0.alias) == nil }
+            .map(\.name)
         let me = OnLoop(self)
         worker.submit { [handle = loop.handle] in
             let outcome = IPv6ForwardingOutcome(interfaces: names)

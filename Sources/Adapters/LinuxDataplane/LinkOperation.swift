@@ -124,7 +124,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .mapVLAN(_, let name, let vlan, let vni):
             "bridge vlan add dev \(name) vid \(vlan); bridge vlan add dev \(name) vid \(vlan) tunnel_info id \(vni)"
         case .filterVNI(_, let name, let vni): "bridge vni add vni \(vni) dev \(name)"
-        case .leaveVNI(_, let name, let vni): "bridge vni del vni \(vni) dev \(name)"
+        case .leaveVNI(_, let name, let vni): "bridge vni delete vni \(vni) dev \(name)"
         case .joinVLAN(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) pvid untagged"
         case .leaveVLAN(_, let name, let vlan): "bridge vlan del dev \(name) vid \(vlan)"
         case .joinSelf(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) self"
