@@ -40,7 +40,10 @@ let package = Package(
         // Core
         target("Core", "BGPEngine", ["BGP", "NetTypes"]),
         target("Core", "EVPN", ["BGP", "NetTypes"]),
-        target("Core", "Intents", ["EVPN", "GoBGPAPI", "BGPEngine", "BGP", "Documents", "NetTypes"]),
+        target("Core", "UnicastRoutes", ["EVPN", "BGP", "NetTypes"]),
+        target(
+            "Core", "Intents",
+            ["EVPN", "UnicastRoutes", "GoBGPAPI", "BGPEngine", "BGP", "Documents", "NetTypes"]),
         // System
         .target(name: "CLinux", path: "Sources/System/CLinux"),
         .systemLibrary(
@@ -66,6 +69,8 @@ let package = Package(
             "Adapters", "LinuxDataplane",
             ["EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "NetTypes", "CLinux", "Documents"]),
         target(
+            "Adapters", "KernelRoutes", ["UnicastRoutes", "EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "NetTypes"]),
+        target(
             "Adapters", "GoBGPSpeaker",
             [
                 "GoBGPAPI", "GRPC", "BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry", "YAML", "NetTypes",
@@ -74,7 +79,8 @@ let package = Package(
         target(
             "App", "Agent",
             [
-                "EmbeddedSpeaker", "GoBGPSpeaker", "LinuxDataplane", "EVPN", "BGPEngine", "BGP", "GoBGPAPI", "Intents",
+                "EmbeddedSpeaker", "GoBGPSpeaker", "LinuxDataplane", "KernelRoutes", "UnicastRoutes", "EVPN",
+                "BGPEngine", "BGP", "GoBGPAPI", "Intents",
                 "Documents", "YAML", "Telemetry", "HTTP", "AsyncIO", "Netlink", "NetTypes", "CLinux",
             ]),
         command("evpnd", ["Agent"]),
@@ -96,9 +102,12 @@ let package = Package(
         tests("HTTP", ["HTTP", "AsyncIO", "NetTypes"]),
         tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),
+        tests("UnicastRoutes", ["UnicastRoutes", "EVPN", "BGP", "NetTypes"]),
         tests("Simulator", ["Simulator"]),
         tests("YAML", ["YAML", "Documents"]),
-        tests("Intents", ["Intents", "YAML", "Documents", "EVPN", "BGPEngine", "BGP", "NetTypes"]),
+        tests(
+            "Intents",
+            ["Intents", "YAML", "Documents", "EVPN", "UnicastRoutes", "BGPEngine", "BGP", "NetTypes"]),
         tests("BGP", ["BGP", "NetTypes"]),
         tests("GoBGPAPI", ["GoBGPAPI", "BGP", "NetTypes"]),
         tests("BGPEngine", ["BGPEngine", "BGP", "NetTypes"]),

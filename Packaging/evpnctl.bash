@@ -41,7 +41,7 @@ _evpnctl() {
             answers='show explain plan watch reload recover neighbor advertise withdraw cleanup decode import lab version help'
             [[ $current == -* ]] && answers='--socket --json --help'
             ;;
-        show) answers='status neighbors vnis macs vteps routes' ;;
+        show) answers='status neighbors vnis macs vteps routes netlink' ;;
         'show macs') answers='--vni --mac --json' ;;
         'show routes') answers='--type --rd --vni --mac --family --best --neighbor --advertised --json' ;;
         'show '*) answers=--json ;;

@@ -126,7 +126,9 @@ public final class EmbeddedSpeaker {
         onRoutes?(
             changes.map { change in
                 let path = change.path.map {
-                    RemotePath(payload: $0.payload, attributes: $0.attributes, neighbor: $0.peerAddress)
+                    RemotePath(
+                        payload: $0.payload, attributes: $0.attributes, neighbor: $0.peerAddress,
+                        alternatives: $0.alternatives)
                 }
                 return RouteChange(key: change.key, path: path)
             })

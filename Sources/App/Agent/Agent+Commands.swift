@@ -8,6 +8,7 @@ import EVPN
 import GoBGPAPI
 import HTTP
 import Intents
+import KernelRoutes
 import LinuxDataplane
 import NetTypes
 import Telemetry
@@ -25,8 +26,9 @@ extension Agent {
         case "macs": sendMACs(request, client)
         case "vteps": client.send(.reply("vteps", .array(controlPlane.vtepRows().map(\.json))))
         case "routes": sendRoutes(request, client)
+        case "netlink": sendPages("netlink", netlinkRows(), client) { $0() }
         case "explain": explain(request, client)
-        case "plan": sendPages("plan", dataplane.plan(), client) { JSONValue($0) }
+        case "plan": sendPages("plan", dataplane.plan() + kernelRoutes.plan(), client) { JSONValue($0) }
         case "reload": sendReload(client)
         case "recover": recover(request, client)
         case "neighbor": neighborCommand(request, client)
@@ -65,7 +67,8 @@ extension Agent {
                 "healed": .int(statistics.healed), "overruns": .int(statistics.overruns),
             ],
             "speaker": JSONValue(configuration.gobgp.map { "gobgpd at \($0.endpoint)" } ?? "embedded"),
-            "speaker_problems": .array(speaker.problems.map { JSONValue($0) }),
+            "speaker_problems": .array(
+                (speaker.problems + [kernelRoutes.problem].compactMap { $0 }).map { JSONValue($0) }),
             "refused_routes": .array(
                 speaker.refusedRoutes.prefix(100).map {
                     ["route": JSONValue($0.key.description), "reason": JSONValue($0.reason)]
@@ -190,7 +193,7 @@ extension Agent {
     }
 
     private func cleanup(_ client: ControlServer.Client) {
-        let commands = dataplane.cleanup()
+        let commands = kernelRoutes.cleanup() + dataplane.cleanup()
         for command in commands { log.info("cleanup", ["command": command]) }
         client.send(.reply("removed", .array(commands.map { JSONValue($0) })))
         // The reply goes out first, to whoever takes it in time.

@@ -2,6 +2,7 @@
 // changed configuration, and stops them in reverse.
 
 import AsyncIO
+import BGP
 import BGPEngine
 import CLinux
 import Documents
@@ -11,6 +12,7 @@ import Glibc
 import GoBGPSpeaker
 import HTTP
 import Intents
+import KernelRoutes
 import LinuxDataplane
 import NetTypes
 import Telemetry
@@ -27,6 +29,9 @@ final class Agent {
     let speaker: any RoutingSpeaker
     var controlPlane = ControlPlane()
     let dataplane: LinuxDataplanes
+    let kernelRoutes: KernelRoutes
+    /// Unicast routes that the control plane announces, before any network of an interface.
+    var memberKeys: Set<RouteKey> = []
     let notification = ServiceNotification()
     private(set) var configuration: Configuration
     private(set) var nodeAddress: IPAddress?
@@ -52,7 +57,8 @@ final class Agent {
         metrics = MetricRegistry()
         startedAt = loop.now
         // A reflector without VNIs changes nothing in the kernel.
-        let servesNothing = configuration.overlay.evis.isEmpty && configuration.discovery == nil
+        let servesNothing =
+            configuration.overlay.evis.isEmpty && configuration.discovery == nil && configuration.netlinkExport == nil
         guard Privileges.canAdministerNetwork || servesNothing else {
             throw StartError(
                 "no permission to change the network: CAP_NET_ADMIN is missing; run evpnd as root or by its systemd unit"
@@ -67,6 +73,7 @@ final class Agent {
         } catch {
             throw StartError("\(error); evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)")
         }
+        kernelRoutes = KernelRoutes(loop: loop, log: log, metrics: metrics)
         if let gobgp = configuration.gobgp {
             speaker = GoBGPSpeaker(
                 loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,
@@ -101,7 +108,10 @@ final class Agent {
             guard let self, self.configuration.discovery != nil, !self.isStopping else { return }
             self.applyOverlay()
         }
-        speaker.onRoutes = { [weak self] in self?.handle(.routes($0)) }
+        speaker.onRoutes = { [weak self] changes in
+            self?.kernelRoutes.receive(changes)
+            self?.handle(.routes(changes))
+        }
         speaker.onInitialSync = { [weak self] in self?.synchronized() }
         speaker.onEvent = { [weak self] event in
             var fields = event.fields
@@ -115,6 +125,7 @@ final class Agent {
         }
         applyOverlay()
         restoreHandMade()
+        startUnicastRoutes()
         speaker.configure(configuration)
         startWeb()
         followNodeAddress()
@@ -135,9 +146,12 @@ final class Agent {
         // Forwarding goes only once the routes that lead here are withdrawn.
         speaker.stop(withdrawing: onExit == .remove) { [self] in
             if onExit == .remove {
-                for command in dataplane.cleanup() { log.info("cleanup", ["command": command]) }
+                for command in kernelRoutes.cleanup() + dataplane.cleanup() {
+                    log.info("cleanup", ["command": command])
+                }
                 run.forget()
             }
+            kernelRoutes.close()
             dataplane.close()
             loop.stop()
         }
@@ -158,7 +172,7 @@ final class Agent {
                 dataplane.apply(output.forwarding)
                 publish(output.forwarding)
             }
-            if !output.advertisements.isEmpty { speaker.advertise(withHandMade(output.advertisements)) }
+            if !output.advertisements.isEmpty { speaker.advertise(withImported(withHandMade(output.advertisements))) }
             for event in output.events { report(event) }
             if output.suppressedEvents > 0 {
                 log.warning("evpn.events.suppressed", ["count": "\(output.suppressedEvents)"])
@@ -186,6 +200,7 @@ final class Agent {
         isSynchronized = true
         log.info("sync.complete", ["after": "\((loop.now - startedAt).inSeconds)s"])
         dataplane.allowPruning()
+        kernelRoutes.allowPruning()
     }
 
     /// One log line, one counter and, for those who watch, one event line.
@@ -238,6 +253,7 @@ final class Agent {
             nodeAddress = resolveNodeAddress(new.node.vtep)
             applyOverlay()
         }
+        kernelRoutes.configure(importing: new.netlinkImport, exporting: new.netlinkExport)
         if new.bgp != old.bgp || new.gobgp != old.gobgp { speaker.configure(new) }
         let late = [
             ("bgp.speaker", (new.gobgp == nil) != (old.gobgp == nil)), ("control", new.control != old.control),

@@ -12,6 +12,7 @@ let helpText = """
       show vteps                     remote tunnel endpoints
       show routes [--type 2|3|…] [--rd RD] [--vni N] [--mac M] [--family F] [--best]
                   [--neighbor ADDRESS [--advertised]]
+      show netlink                   unicast routes between BGP and the kernel: imports, rules, exported routes
       explain mac M [--vni N]        from the wire to the kernel, link by link
       explain vni N | vtep ADDRESS
       plan                           what would be changed in the kernel now

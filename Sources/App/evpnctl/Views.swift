@@ -3,7 +3,7 @@
 import Documents
 
 enum View: String, CaseIterable {
-    case status, neighbors, vnis, macs, vteps, routes
+    case status, neighbors, vnis, macs, vteps, routes, netlink
 
     /// Options that choose rows.
     var options: Set<String> {
@@ -11,7 +11,7 @@ enum View: String, CaseIterable {
         case .macs: ["--vni", "--mac"]
         case .routes:
             ["--type", "--rd", "--vni", "--mac", "--family", "--neighbor", "--best", "--advertised"]
-        case .status, .neighbors, .vnis, .vteps: []
+        case .status, .neighbors, .vnis, .vteps, .netlink: []
         }
     }
 
@@ -23,6 +23,7 @@ enum View: String, CaseIterable {
         case .macs: macsText(rows)
         case .vteps: vtepsText(rows)
         case .routes: routesText(rows)
+        case .netlink: netlinkText(rows)
         }
     }
 }

@@ -18,6 +18,8 @@ public struct BGPConfiguration: Equatable, Sendable {
     /// How long after start routes are waited for before stale forwarding entries may be pruned without End-of-RIB.
     public var initialHoldSeconds = 60
     public var alwaysCompareMED = false
+    /// Unicast routes are passed on to the kernel with all next hops that are as good as the best one (ECMP).
+    public var usesMultiplePaths = false
     /// Bind listening and outgoing sockets to this device (SO_BINDTODEVICE).
     public var bindToDevice: String?
     public var neighbors: [NeighborConfiguration] = []

@@ -28,7 +28,12 @@ extension RIB {
             select(slot)
             let best = destinations[slot].best
             let remote = destinations[slot].bestRemote
-            if remote != oldRemote || flags & Destination.remoteTouched != 0, flags & Destination.changed == 0 {
+            // A path as good as the best one may have come or gone.
+            let hasAlternatives =
+                usesMultiplePaths && remote != RIB.none && FamilySlot(destinations[slot].key.kind).isUnicast
+            if remote != oldRemote || flags & Destination.remoteTouched != 0 || hasAlternatives,
+                flags & Destination.changed == 0
+            {
                 destinations[slot].flags |= Destination.changed
                 destinations[slot].pendingMarks &+= 1
                 changes.append(id)
@@ -134,9 +139,9 @@ extension RIB {
             let slot = Int(id)
             destinations[slot].flags &= ~Destination.changed
             let remote = destinations[slot].bestRemote
-            result.append(
-                BestPathChange(
-                    key: destinations[slot].key, path: remote == RIB.none ? nil : bestPath(paths[Int(remote)])))
+            var path = remote == RIB.none ? nil : bestPath(paths[Int(remote)])
+            path?.alternatives = alternatives(slot)
+            result.append(BestPathChange(key: destinations[slot].key, path: path))
             unmark(id)
         }
         firstChange = end

@@ -46,6 +46,8 @@ public struct RouteView: Sendable {
     public var isBest: Bool
     public var isStale: Bool
     public var ineligibility: Ineligibility?
+    /// As in `BestPath`; only where the best paths are listed.
+    public var alternatives: [IPAddress] = []
 }
 
 public struct RoutePage: Sendable {
@@ -140,7 +142,11 @@ extension RIB {
     private func views(_ id: UInt32, _ view: RouteQuery.View) -> [RouteView] {
         let slot = Int(id)
         switch view {
-        case .best: return destinations[slot].best == RIB.none ? [] : [self.view(destinations[slot].best)]
+        case .best:
+            guard destinations[slot].best != RIB.none else { return [] }
+            var best = self.view(destinations[slot].best)
+            if destinations[slot].best == destinations[slot].bestRemote { best.alternatives = alternatives(slot) }
+            return [best]
         case .advertised(let peer):
             // While a change is queued this shows what will be sent, not what was.
             guard destinations[slot].best != RIB.none, let output = peerState(peer)?.output else { return [] }

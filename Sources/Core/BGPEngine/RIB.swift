@@ -66,6 +66,8 @@ public struct RIB: Sendable {
 
     public let configuration: RIBConfiguration
     var ownAddresses: Set<IPAddress> = []
+    /// Whether changes of unicast routes tell of paths as good as the best one (see `setMultiplePaths`).
+    var usesMultiplePaths = false
     var destinations: [Destination] = []
     var freeDestinations: [UInt32] = []
     var index = RIBIndex()

@@ -174,7 +174,7 @@ extension RIB {
 
         let isOwnNextHop =
             target.nextHopSelf.contains(entry.family.family) || (isExternal && entry.family.isUnicast)
-            || attributes.nextHop == nil
+            || attributes.nextHop?.isUnspecified != false
         if isOwnNextHop {
             guard let own = target.nextHops[entry.family.index] else { return nil }
             attributes.nextHop = own

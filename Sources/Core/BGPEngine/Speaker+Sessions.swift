@@ -208,6 +208,11 @@ extension Speaker {
         if description.localAddress.isV6, !negotiated.extendedNextHop {
             description.nextHops[.ipv4Unicast] = .v4(configuration.routerID)
         }
+        if case .v4(let address) = description.localAddress {
+            // RFC 4798 §2: the IPv4-mapped form.
+            description.nextHops[.ipv6Unicast] = .v6(
+                IPv6Address(high: 0, low: 0xffff_0000_0000 | UInt64(address.rawValue)))
+        }
         return description
     }
 

@@ -65,6 +65,7 @@ public final class Speaker {
         {
             rebuild(now)
         }
+        rib.setMultiplePaths(new.usesMultiplePaths)
         let wanted = Dictionary(new.neighbors.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
         for neighbor in sortedNeighbors {
             if neighbor.isDynamic {
@@ -340,13 +341,10 @@ public final class Speaker {
                 mayAnnounce = false
                 break
             }
-            // A peer that is starting itself waits for us: neither would be the first.
-            if negotiated.restart?.isRestarting == true && isRestarting
-                || negotiated.families.isSubset(of: neighbor.endOfRIB)
-            {
-                continue
-            }
+            if negotiated.families.isSubset(of: neighbor.endOfRIB) { continue }
             isComplete = false
+            // A peer that is starting itself waits for us: neither would be the first. Its routes come after ours.
+            if negotiated.restart?.isRestarting == true && isRestarting { continue }
             // A peer without graceful restart has dropped our routes and may never say that it is done (RFC 4724 §4.1).
             if negotiated.restart != nil { mayAnnounce = false }
         }

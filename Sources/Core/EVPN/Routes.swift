@@ -9,10 +9,15 @@ public struct RemotePath: Hashable, Sendable {
     public var attributes: AttributeSet
     /// The neighbor it came from.
     public var neighbor: IPAddress
-    public init(payload: RoutePayload, attributes: AttributeSet, neighbor: IPAddress) {
+    /// Of a unicast route: next hops of other paths that are as good, sorted.
+    public var alternatives: [IPAddress]
+    public init(
+        payload: RoutePayload, attributes: AttributeSet, neighbor: IPAddress, alternatives: [IPAddress] = []
+    ) {
         self.payload = payload
         self.attributes = attributes
         self.neighbor = neighbor
+        self.alternatives = alternatives
     }
 }
 

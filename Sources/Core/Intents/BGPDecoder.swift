@@ -6,6 +6,7 @@ import BGPEngine
 import Documents
 import GoBGPAPI
 import NetTypes
+import UnicastRoutes
 
 /// Decodes one `bgp` section.
 final class BGPDecoder {
@@ -18,6 +19,9 @@ final class BGPDecoder {
     private(set) var gobgp: GoBGPSettings?
     /// Of a gobgpd that evpnd configures.
     private(set) var policies: PolicyDecoder?
+    /// Unicast routes between BGP and the kernel.
+    private(set) var netlinkImport: NetlinkImportIntent?
+    private(set) var netlinkExport: NetlinkExport?
     /// A gobgpd that evpnd does not configure: ASN and router ID are only needed where something is derived from them.
     private var leavesBGPToOthers: Bool { gobgp.map { !$0.manages } ?? false }
 
@@ -69,9 +73,9 @@ final class BGPDecoder {
             section.unsupported("definedSets", BGPDecoder.noPolicies)
             section.unsupported("policyDefinitions", BGPDecoder.noPolicies)
         }
-        let netlink = "exchanging unicast routes with the kernel is not supported yet"
-        section.unsupported("netlinkImport", netlink)
-        section.unsupported("netlinkExport", netlink)
+        netlinkImport = NetlinkDecoder.importing(section)
+        netlinkExport = NetlinkDecoder.exporting(section)
+        NetlinkDecoder.check(section, configuration, importing: netlinkImport != nil, exporting: netlinkExport != nil)
         if section.has("spec") {
             section["spec"]?.fail("unknown key", hint: "put what is inside spec directly under bgp")
         }
@@ -124,8 +128,11 @@ final class BGPDecoder {
             let families = value.list().compactMap { family($0) }
             if !families.isEmpty { configuration.families = Set(families).sorted() }
         }
-        global.unsupported(
-            "useMultiplePaths", "multipath is not supported by the embedded speaker yet: one best path is kept")
+        if gobgp == nil {
+            configuration.usesMultiplePaths = global["useMultiplePaths"]?.bool() ?? false
+        } else {
+            global.unsupported("useMultiplePaths", "gobgpd tells only one best path of each route")
+        }
         let selection = global.section("routeSelectionOptions")
         configuration.alwaysCompareMED = selection["alwaysCompareMed"]?.bool() ?? false
         selection.unsupported(

@@ -6,6 +6,7 @@ public import BGPEngine
 public import EVPN
 import GoBGPAPI
 import NetTypes
+import UnicastRoutes
 
 extension Configuration: CustomStringConvertible {
     public var description: String { lines.map { $0 + "\n" }.joined() }
@@ -23,6 +24,10 @@ extension Configuration: CustomStringConvertible {
         lines += gobgp?.manages == false ? ["bgp as \(bgp.asn) id \(bgp.routerID)"] : bgp.lines
         lines += gobgp?.policies.lines ?? []
         lines += overlay.lines
+        if let netlinkImport {
+            lines.append("import of networks on \(netlinkImport.interfaces.joined(separator: ","))")
+        }
+        lines += netlinkExport?.lines ?? []
         if let discovery { lines.append("vnis of operators' devices, signalling \(discovery.signalling.rawValue)") }
         lines.append("forwarding on exit \(forwarding.onExit.rawValue), stale hold \(forwarding.staleHoldSeconds)s")
         let listen = telemetry.listen.map { "on \($0)" } ?? "off"
@@ -30,6 +35,24 @@ extension Configuration: CustomStringConvertible {
         let group = control.group.map { " group \($0)" } ?? ""
         lines.append("control \(control.socket)\(group) mode 0\(String(control.mode, radix: 8))")
         return lines
+    }
+}
+
+extension NetlinkExport {
+    /// One line for all of it, and one for each rule.
+    fileprivate var lines: [String] {
+        ["export to the kernel, protocol \(routeProtocol), dampening \(dampeningMilliseconds) ms"] + rules.map(\.line)
+    }
+}
+extension NetlinkExport.Rule {
+    fileprivate var line: String {
+        let marks =
+            communities.map { "\($0 >> 16):\($0 & 0xffff)" }
+            + largeCommunities.map { "\($0.global):\($0.local1):\($0.local2)" }
+        let place = [vrf.map { "vrf \($0)" }, table.map { "table \($0)" }].compactMap { $0 }.joined(separator: " ")
+        return "rule \(name): \(marks.isEmpty ? "every route" : marks.joined(separator: " or "))"
+            + " to \(place.isEmpty ? "the main table" : place) metric \(metric)"
+            + (validatesNexthop ? "" : ", next hops not validated")
     }
 }
 
@@ -52,6 +75,7 @@ extension BGPConfiguration {
         if let clusterID { words.append("cluster \(clusterID)") }
         words.append(gracefulRestart.words)
         if alwaysCompareMED { words.append("always compare med") }
+        if usesMultiplePaths { words.append("multiple paths") }
         if let bindToDevice { words.append("device \(bindToDevice)") }
         return [words.joined(separator: ", ")]
             + neighbors.map { "neighbor \($0.address) \($0.words)" }

@@ -6,6 +6,7 @@ import BGPEngine
 public import Documents
 import EVPN
 public import NetTypes
+import UnicastRoutes
 
 extension Configuration {
     /// The contents of the file that `passwordFile` names, or the reason why it cannot be read.
@@ -36,12 +37,16 @@ extension Configuration {
         let bgpSection = file.section("bgp")
         var bgp = BGPConfiguration(asn: 0, routerID: .any)
         var gobgp: GoBGPSettings?
+        var netlinkImport: NetlinkImportIntent?
+        var netlinkExport: NetlinkExport?
         if file.has("bgp") {
             let decoder = BGPDecoder(problems: problems, readSecret: readSecret)
             bgp = decoder.decode(
                 bgpSection, nodeAddress: nodeAddress,
                 isNodeAddressWrong: nodeSection.has("vtep") && nodeAddress == nil)
             gobgp = decoder.gobgp
+            netlinkImport = decoder.netlinkImport
+            netlinkExport = decoder.netlinkExport
         }
         let membership = MembershipSettings(file)
         let overlayDecoder = OverlayDecoder(
@@ -74,6 +79,8 @@ extension Configuration {
             configuration.discovery = Discovery(signalling: membership.signalling, exceptions: overlayDecoder.named)
         }
         configuration.gobgp = gobgp
+        configuration.netlinkImport = netlinkImport?.resolved(into: &configuration.overlay.vrfs)
+        configuration.netlinkExport = netlinkExport
         configuration.forwarding = forwarding
         configuration.telemetry = decodeTelemetry(file.section("telemetry"))
         configuration.control = decodeControl(file.section("control"))

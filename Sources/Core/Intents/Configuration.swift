@@ -5,6 +5,7 @@ public import BGPEngine
 public import EVPN
 public import GoBGPAPI
 public import NetTypes
+public import UnicastRoutes
 
 /// What one host is asked to be. Made by `Configuration.load(from:)` only, so it is always valid.
 public struct Configuration: Equatable, Sendable {
@@ -16,6 +17,10 @@ public struct Configuration: Equatable, Sendable {
     public var overlay: Overlay
     /// Whether VNIs of VXLAN devices that operators make are served without being configured; nil: no.
     public var discovery: Discovery?
+    /// Networks of this host that are announced as plain unicast routes; nil: none.
+    public var netlinkImport: NetlinkImport?
+    /// Unicast routes that are put into kernel tables; nil: none.
+    public var netlinkExport: NetlinkExport?
     public var forwarding = ForwardingConfiguration()
     public var telemetry = TelemetryConfiguration()
     public var control = ControlConfiguration()

@@ -398,7 +398,7 @@ final class PolicyDecoder {
             }
             vrf.importTargets = targets(part["importRt"])
             vrf.exportTargets = targets(part["exportRt"])
-            let netlink = "exchanging unicast routes with the kernel is not supported yet"
+            let netlink = "gobgpd itself exchanges no routes with the kernel; an entry of evpnd's own vrfs does"
             part.unsupported("netlinkImport", netlink)
             part.unsupported("netlinkExport", netlink)
             part.finish()

@@ -100,8 +100,12 @@ final class VRFDecoder {
         entry.maximumPaths = section["maximumPaths"]?.integer(1...256) ?? 64
         entry.leaks = leaks(section["leak"])
         entry.announced = announced(section)
+        entry.announced.connected = Set(entry.announced.connected + NetlinkDecoder.importingVRF(section)).sorted()
+        NetlinkDecoder.exportingVRF(section, name: entry.name.value)
         if isUnderlay {
-            for key in ["vni", "managed", "namespace", "table", "announce"] + VRFDecoder.deviceKeys {
+            for key in ["vni", "managed", "namespace", "table", "announce", "netlinkImport", "netlinkExport"]
+                + VRFDecoder.deviceKeys
+            {
                 section.unsupported(key, "default is the host's own table, which has no L3 VNI and no devices to make")
             }
             entry.vni = nil
@@ -132,7 +136,7 @@ final class VRFDecoder {
     private func decodeDomain(_ section: Section, _ entry: inout Entry) {
         guard let vni = entry.vni else {
             if section.has("vni") { return VRFDecoder.deviceKeys.forEach { _ = section[$0] } }
-            for key in VRFDecoder.deviceKeys + ["announce"] {
+            for key in VRFDecoder.deviceKeys + ["announce", "netlinkImport"] {
                 section.unsupported(key, "needs an L3 VNI", hint: "set vni")
             }
             return

@@ -27,12 +27,15 @@ public final class NotificationSocket {
         case devices
         /// IPv4 and IPv6 routes of all tables, and nexthop objects.
         case routes
+        /// Links and addresses alone.
+        case interfaces
         var groups: [Int32] {
             switch self {
             // LINK, NEIGH, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF, BRVLAN, TUNNEL
             case .devices: [1, 3, 5, 9, 24, 25, 33, 35]
             // IPV4_ROUTE, IPV6_ROUTE, NEXTHOP
             case .routes: [7, 11, 32]
+            case .interfaces: [1, 5, 9]
             }
         }
     }

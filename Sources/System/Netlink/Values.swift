@@ -266,6 +266,8 @@ public struct InterfaceAddress: Hashable, Sendable {
     public var prefixLength: UInt8
     /// Who made it (IFA_PROTO, from kernel 5.18 on); 0: nobody said.
     public var proto: UInt8
+    /// RT_SCOPE_…: `RouteScope.universe` is what `ip address` calls global.
+    public var scope: UInt8 = 0
 
     public init(interface: Int32, ip: IPAddress, prefixLength: UInt8, proto: UInt8 = 0) {
         self.interface = interface
@@ -277,6 +279,7 @@ public struct InterfaceAddress: Hashable, Sendable {
         guard payload.count >= 8, payload[0] == Family.ipv4 || payload[0] == Family.ipv6 else { return nil }
         prefixLength = payload[1]
         proto = 0
+        scope = payload[3]
         interface = Int32(truncatingIfNeeded: payload.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
         var address: IPAddress?
         var local: IPAddress?

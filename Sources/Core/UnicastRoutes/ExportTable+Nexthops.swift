@@ -1,0 +1,65 @@
+// How the next hop of a route becomes a gateway and an interface.
+
+import BGP
+import NetTypes
+
+extension ExportTable {
+    enum Resolution {
+        /// Not everything has been answered.
+        case undecided
+        case unreachable(String)
+        case ways([KernelNexthop])
+    }
+
+    /// The ways to those next hops of a route that the kernel reaches.
+    func reach(_ prefix: IPPrefix, _ path: Path, _ vrf: String?) -> Resolution {
+        collect(path.nexthops) { resolve($0, vrf, for: [prefix]) }
+    }
+    private func collect(_ addresses: [IPAddress], _ resolve: (IPAddress) -> Resolution) -> Resolution {
+        var ways: [KernelNexthop] = []
+        var reason = "no next hop"
+        for address in addresses {
+            switch resolve(address) {
+            case .undecided: return .undecided
+            case .unreachable(let text): reason = text
+            case .ways(let some): ways += some
+            }
+        }
+        return ways.isEmpty ? .unreachable(reason) : .ways(ways)
+    }
+    /// `prefixes`: the route that is to be decided about, and those that its next hop lies behind.
+    private func resolve(_ address: IPAddress, _ vrf: String?, for prefixes: [IPPrefix]) -> Resolution {
+        switch answers[NexthopQuery(address, vrf: vrf)] {
+        case nil: return .undecided
+        case .unreachable?: return .unreachable("next hop \(address) is not reachable")
+        case .reachable(let ways, let match, let isOurs)?:
+            if isOurs, let path = paths[match] {
+                // Through a route that is here because of this one it would only reach itself.
+                guard !prefixes.contains(match), prefixes.count < ExportTable.maximumDepth else {
+                    return .unreachable("next hop \(address) is reached only through routes that lead to it")
+                }
+                return collect(path.nexthops) { resolve($0, vrf, for: prefixes + [match]) }
+            }
+            if let prefix = prefixes.first, prefix.length > match.length, prefix.contains(address) {
+                return .unreachable("next hop \(address) is inside of \(prefix), and reached only by \(match)")
+            }
+            return .ways(ways.map { KernelNexthop(gateway: $0.gateway ?? address, interface: $0.interface) })
+        }
+    }
+
+    /// The next hops as if they were neighbors: on the interface towards them, or that towards who told the route.
+    func assume(_ path: Path, _ vrf: String?) -> Resolution {
+        collect(path.nexthops) { address in
+            for candidate in [address, path.neighbor] {
+                switch answers[NexthopQuery(candidate, vrf: vrf)] {
+                case nil: return .undecided
+                case .unreachable?: continue
+                case .reachable(let ways, _, _)?:
+                    guard let interface = ways.first?.interface else { continue }
+                    return .ways([KernelNexthop(gateway: address, interface: interface, isOnlink: true)])
+                }
+            }
+            return .unreachable("no interface leads towards next hop \(address)")
+        }
+    }
+}

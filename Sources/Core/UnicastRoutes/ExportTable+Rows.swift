@@ -1,0 +1,63 @@
+// What the export table is made of.
+
+import BGP
+import EVPN
+import NetTypes
+
+extension ExportTable {
+    /// A route that some rule may want.
+    struct Path: Equatable, Sendable {
+        var attributes: AttributeSet
+        /// Of the best path and those as good as it; sorted, at least one.
+        var nexthops: [IPAddress]
+        /// Who told the best path.
+        var neighbor: IPAddress
+    }
+    /// A kernel table, and a metric in it.
+    struct Place: Hashable, Comparable, Sendable {
+        var table: UInt32
+        var metric: UInt32
+        static func < (a: Self, b: Self) -> Bool { (a.table, a.metric) < (b.table, b.metric) }
+    }
+    struct Row: Sendable {
+        var want: KernelRoute?
+        var have: KernelRoute?
+        /// The rule that asks for it.
+        var rule = 0
+        /// Why it cannot be wanted.
+        var reason: String?
+        /// A next hop is being looked up; until then the row stays as it is.
+        var isUndecided = false
+        /// Found in the kernel, and nobody has asked for it yet.
+        var isAdopted = false
+        var isQueued = false
+        var inFlight: KernelRouteOperation.Action?
+        var failure: (reason: String, since: Instant)?
+
+        var isUnused: Bool { want == nil && have == nil && reason == nil && !isUndecided && inFlight == nil }
+    }
+    /// What has happened since start.
+    public struct Statistics: Equatable, Sendable {
+        public var exported = 0
+        public var withdrawn = 0
+        public var errors = 0
+        public var validations = 0
+        public var validationFailures = 0
+        public var dampened = 0
+        /// Routes of an earlier run that nobody announces any more.
+        public var sweptDeleted = 0
+        /// Routes of an earlier run that are wanted again.
+        public var sweptKept = 0
+        /// Rows put right after somebody else changed them.
+        public var healed = 0
+    }
+}
+
+extension ExportTable.Path {
+    /// Nil without a next hop.
+    init?(_ path: RemotePath) {
+        guard let nexthop = path.attributes.attributes.nextHop else { return nil }
+        self.init(
+            attributes: path.attributes, nexthops: Set([nexthop] + path.alternatives).sorted(), neighbor: path.neighbor)
+    }
+}

@@ -1,0 +1,454 @@
+// Best unicast routes on their way into kernel tables: what the rules make of them, what the kernel has, and what to ask it next.
+// Pure: routes, answers and observations go in, questions and operations come out.
+//
+//     route changes -> dampening -> rules -> next hops -> rows: wanted, in the kernel -> operations
+//
+// A row has at most one request at the kernel at a time. When its answer comes, or when something else about it changes, the row is
+// looked at again; so requests for a row never overtake each other.
+
+import BGP
+public import EVPN
+public import NetTypes
+
+/// All routes of the export rules.
+public struct ExportTable: Sendable {
+    /// Next hops that one kernel route has at most.
+    public static let maximumPaths = 64
+    /// Why the kernel has refused a route whose place is taken.
+    static let occupied = "somebody else has a route to the prefix with this metric in the table"
+    /// Next hops of routes that lie behind other exported routes are followed this far.
+    static let maximumDepth = 8
+
+    public private(set) var settings: NetlinkExport?
+    /// Of the settings before those of now.
+    public private(set) var lastProtocol: UInt8?
+    public internal(set) var statistics = Statistics()
+    /// Whether routes that nobody asks for may be removed.
+    public private(set) var mayPrune = false
+
+    var paths: [IPPrefix: Path] = [:]
+    /// Announced by this host, and therefore never exported.
+    private var excluded: Set<IPPrefix> = []
+    private var vrfs: [String: VRFDevice] = [:]
+    /// Rules by place, in the order of the configuration.
+    private var rules: [Place: [Int]] = [:]
+    /// Places with rules or rows, sorted.
+    private(set) var places: [Place] = []
+    var tables: [Place: [IPPrefix: Row]] = [:]
+    private var queue: [KernelRouteKey] = []
+    private var queueHead = 0
+
+    private var observedTables: Set<UInt32> = []
+    private var requestedTables: Set<UInt32> = []
+    private var tablesToObserve: Set<UInt32> = []
+    /// Rows that notifications have told of since their table was asked for.
+    private var touched: Set<KernelRouteKey> = []
+
+    /// Routes whose changes are being collected, the oldest first.
+    private var dampened: [(due: Instant, prefix: IPPrefix)] = []
+    private var dampenedHead = 0
+    private var isDampened: Set<IPPrefix> = []
+
+    var answers: [NexthopQuery: NexthopAnswer] = [:]
+    /// Prefixes by address that has to be resolved for them.
+    private var dependents: [IPAddress: Set<IPPrefix>] = [:]
+    private var questions: Set<NexthopQuery> = []
+    /// Where rules look for next hops: nil, and names of VRF devices.
+    private var contexts: Set<String?> = []
+    private var needsNeighbors = false
+
+    public init() {}
+
+    // MARK: What is asked for
+
+    /// Nil: nothing is exported, and what was is removed.
+    public mutating func configure(_ new: NetlinkExport?) {
+        guard new != settings else { return }
+        if let settings { lastProtocol = settings.routeProtocol }
+        settings = new
+        if new == nil {
+            paths = [:]
+            dependents = [:]
+            answers = [:]
+            questions = []
+            (dampened, dampenedHead, isDampened) = ([], 0, [])
+        }
+        place()
+    }
+    /// All VRF devices of the host.
+    public mutating func setVRFs(_ new: [String: VRFDevice]) {
+        guard new != vrfs else { return }
+        vrfs = new
+        place()
+    }
+    /// All prefixes that this host announces itself.
+    public mutating func exclude(_ prefixes: Set<IPPrefix>) {
+        let changed = prefixes.symmetricDifference(excluded)
+        excluded = prefixes
+        for prefix in changed.sorted() where paths[prefix] != nil { evaluate(prefix) }
+    }
+
+    /// Finds the table of each rule, and looks at every route again.
+    private mutating func place() {
+        rules = [:]
+        contexts = []
+        needsNeighbors = false
+        for (index, rule) in (settings?.rules ?? []).enumerated() {
+            contexts.insert(rule.vrf)
+            if !rule.validatesNexthop { needsNeighbors = true }
+            guard let table = table(of: rule) else { continue }
+            rules[Place(table: table, metric: rule.metric), default: []].append(index)
+        }
+        answers = answers.filter { contexts.contains($0.key.vrf) }
+        questions = questions.filter { contexts.contains($0.vrf) }
+        tables = tables.filter { rules[$0.key] != nil || !$0.value.isEmpty }
+        for place in rules.keys where tables[place] == nil { tables[place] = [:] }
+        places = tables.keys.sorted()
+        observedTables.formIntersection(places.map(\.table))
+        for place in places where !observedTables.contains(place.table) { observe(place.table) }
+        for prefix in paths.keys { depend(prefix, old: nil) }
+        for place in places {
+            for prefix in Set((tables[place] ?? [:]).keys).union(paths.keys).sorted() { evaluate(prefix, at: place) }
+        }
+    }
+    /// Where the routes of a rule go; nil while its VRF device is missing.
+    public func table(of rule: NetlinkExport.Rule) -> UInt32? {
+        if let table = rule.table { return table }
+        guard let vrf = rule.vrf else { return NetlinkExport.mainTable }
+        return vrfs[vrf]?.table
+    }
+
+    /// Changes of best paths; those of other families are ignored.
+    public mutating func receive(_ changes: [RouteChange], now: Instant) {
+        guard let settings else { return }
+        for change in changes where change.key.family != .l2vpnEVPN {
+            guard let prefix = change.key.prefix else { continue }
+            let old = paths[prefix]
+            let new = change.path.flatMap { Path($0) }
+            guard old != new else { continue }
+            paths[prefix] = new
+            depend(prefix, old: old)
+            if isDampened.insert(prefix).inserted {
+                dampened.append((now + settings.dampening, prefix))
+            } else {
+                statistics.dampened += 1
+            }
+        }
+    }
+    public var nextDeadline: Instant? { dampenedHead < dampened.count ? dampened[dampenedHead].due : nil }
+    /// Looks at routes whose changes have been collected for long enough.
+    public mutating func handleDeadlines(now: Instant) { release { $0 <= now } }
+    private mutating func release(_ isDue: (Instant) -> Bool) {
+        while dampenedHead < dampened.count, isDue(dampened[dampenedHead].due) {
+            let prefix = dampened[dampenedHead].prefix
+            dampenedHead += 1
+            isDampened.remove(prefix)
+            evaluate(prefix)
+        }
+        if dampenedHead == dampened.count {
+            dampened.removeAll(keepingCapacity: dampened.count < 1 << 14)
+            dampenedHead = 0
+        }
+    }
+    /// The routes of all neighbors are here: what was found in the kernel and nobody announces goes.
+    public mutating func synchronize() {
+        guard !mayPrune else { return }
+        release { _ in true }
+        mayPrune = true
+        enqueueAll()
+    }
+
+    // MARK: Next hops
+
+    private mutating func depend(_ prefix: IPPrefix, old: Path?) {
+        func addresses(_ path: Path?) -> Set<IPAddress> {
+            guard let path else { return [] }
+            return Set(needsNeighbors ? path.nexthops + [path.neighbor] : path.nexthops)
+        }
+        let wanted = addresses(paths[prefix])
+        for address in wanted {
+            dependents[address, default: []].insert(prefix)
+            for context in contexts {
+                let query = NexthopQuery(address, vrf: context)
+                if answers[query] == nil { questions.insert(query) }
+            }
+        }
+        guard let old else { return }
+        for address in Set(old.nexthops + [old.neighbor]).subtracting(wanted) {
+            guard dependents[address]?.remove(prefix) != nil, dependents[address]?.isEmpty == true else { continue }
+            dependents[address] = nil
+            for context in contexts {
+                answers[NexthopQuery(address, vrf: context)] = nil
+                questions.remove(NexthopQuery(address, vrf: context))
+            }
+        }
+    }
+    /// Questions that have not been asked yet, sorted.
+    public mutating func takeQuestions() -> [NexthopQuery] {
+        defer { questions = [] }
+        return questions.sorted()
+    }
+    /// How many `allQuestions` has.
+    public var questionCount: Int { dependents.count * contexts.count }
+    /// Everything that was ever asked for and still matters, sorted: to be asked again when routes of the host have changed.
+    public var allQuestions: [NexthopQuery] {
+        dependents.keys.flatMap { address in contexts.map { NexthopQuery(address, vrf: $0) } }.sorted()
+    }
+    public mutating func answer(_ new: [(query: NexthopQuery, answer: NexthopAnswer)]) {
+        var affected: Set<IPPrefix> = []
+        var hasChanged = false
+        for (query, answer) in new where dependents[query.address] != nil {
+            statistics.validations += 1
+            if answer == .unreachable { statistics.validationFailures += 1 }
+            guard answers.updateValue(answer, forKey: query) != answer else { continue }
+            hasChanged = true
+            affected.formUnion(dependents[query.address] ?? [])
+        }
+        guard hasChanged else { return }
+        // Routes that lie behind exported ones follow these.
+        for (query, answer) in answers {
+            if case .reachable(_, _, true) = answer { affected.formUnion(dependents[query.address] ?? []) }
+        }
+        for prefix in affected.sorted() where !isDampened.contains(prefix) { evaluate(prefix) }
+    }
+
+    // MARK: The kernel
+
+    /// What the kernel has may have changed without notice: everything is to be read again.
+    public mutating func observeAgain() { for table in Set(places.map(\.table)) { observe(table) } }
+    private mutating func observe(_ table: UInt32) { tablesToObserve.insert(table) }
+    /// Tables to be read now, all routes with the protocol number of the settings.
+    public mutating func takeTablesToObserve() -> [UInt32] {
+        let tables = tablesToObserve.subtracting(requestedTables).sorted()
+        tablesToObserve.subtract(tables)
+        requestedTables.formUnion(tables)
+        touched = touched.filter { !tables.contains($0.table) }
+        return tables
+    }
+    /// All routes of ours in a table; nil: it could not be read, which is to be tried again.
+    public mutating func observed(_ table: UInt32, _ routes: [KernelRouteKey: KernelRoute]?) {
+        requestedTables.remove(table)
+        guard let routes else { return observe(table) }
+        let isFirst = observedTables.insert(table).inserted
+        for place in places where place.table == table {
+            for (prefix, row) in tables[place] ?? [:] where row.have != nil && row.inFlight == nil {
+                let key = KernelRouteKey(table: table, prefix: prefix, metric: place.metric)
+                if routes[key] == nil, !touched.contains(key) { set(key, nil) }
+            }
+        }
+        for (key, route) in routes where key.table == table && !touched.contains(key) {
+            set(key, route, isFound: isFirst)
+        }
+        touched = touched.filter { $0.table != table }
+        enqueueAll(table)
+    }
+    /// Somebody else has set or (nil) removed a route with our protocol number.
+    public mutating func notified(_ key: KernelRouteKey, _ route: KernelRoute?) {
+        guard observes(key.table) else { return }
+        if requestedTables.contains(key.table) { touched.insert(key) }
+        let place = Place(table: key.table, metric: key.metric)
+        if tables[place]?[key.prefix]?.inFlight != nil {
+            // Before or after our own request: only reading tells.
+            return observe(key.table)
+        }
+        set(key, route)
+        if let row = tables[place]?[key.prefix], row.want != nil, row.want != row.have { statistics.healed += 1 }
+        enqueue(key)
+    }
+    /// Somebody else has set a route with a key of ours, perhaps in place of ours, or has removed his own.
+    public mutating func notifiedForeign(_ key: KernelRouteKey) {
+        guard observes(key.table), tables[Place(table: key.table, metric: key.metric)]?[key.prefix] != nil else {
+            return
+        }
+        update(key) { $0.failure = nil }
+        observe(key.table)
+    }
+    public func observes(_ table: UInt32) -> Bool { places.contains { $0.table == table } }
+
+    private mutating func set(_ key: KernelRouteKey, _ route: KernelRoute?, isFound: Bool = false) {
+        let place = Place(table: key.table, metric: key.metric)
+        if tables[place] == nil {
+            guard route != nil else { return }
+            tables[place] = [:]
+            places = tables.keys.sorted()
+        }
+        guard var row = tables[place]?[key.prefix] ?? (route == nil ? nil : Row()), row.inFlight == nil else { return }
+        if isFound, route != nil {
+            if row.want == nil { row.isAdopted = true } else if row.have == nil { statistics.sweptKept += 1 }
+        }
+        row.have = route
+        if route != nil { row.failure = nil }
+        tables[place]?[key.prefix] = row
+    }
+
+    // MARK: Rows
+
+    private mutating func enqueue(_ key: KernelRouteKey) { update(key) { _ in } }
+    private mutating func enqueueAll(_ table: UInt32? = nil) {
+        for place in places where table == nil || place.table == table {
+            for prefix in (tables[place] ?? [:]).keys.sorted() {
+                enqueue(KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
+            }
+        }
+    }
+    /// Changes an existing row and looks at it again.
+    private mutating func update(_ key: KernelRouteKey, _ body: (inout Row) -> Void) {
+        let place = Place(table: key.table, metric: key.metric)
+        guard var row = tables[place]?[key.prefix] else { return }
+        body(&row)
+        if !row.isQueued {
+            row.isQueued = true
+            queue.append(key)
+        }
+        tables[place]?[key.prefix] = row
+    }
+    /// Tries again what the kernel refused.
+    public mutating func retryFailed() {
+        for place in places {
+            for (prefix, row) in tables[place] ?? [:] where row.failure != nil {
+                update(KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric)) { $0.failure = nil }
+            }
+        }
+    }
+    public var hasFailures: Bool { tables.values.contains { $0.values.contains { $0.failure != nil } } }
+
+    private mutating func evaluate(_ prefix: IPPrefix) { for place in places { evaluate(prefix, at: place) } }
+    private mutating func evaluate(_ prefix: IPPrefix, at place: Place) {
+        let (rule, decision) = decide(prefix, rules[place] ?? [])
+        var row = tables[place]?[prefix] ?? Row()
+        row.reason = nil
+        row.isUndecided = false
+        let old = row.want
+        switch decision {
+        case .nothing: row.want = nil
+        case .undecided: row.isUndecided = true
+        case .waiting(let reason):
+            row.want = nil
+            row.reason = reason
+        case .route(let route):
+            row.want = route
+            if row.isAdopted {
+                row.isAdopted = false
+                statistics.sweptKept += 1
+            }
+        }
+        row.rule = rule
+        if row.want != old { row.failure = nil }
+        guard !row.isUnused || tables[place]?[prefix] != nil else { return }
+        tables[place]?[prefix] = row
+        enqueue(KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
+    }
+
+    private enum Decision {
+        case nothing
+        case undecided
+        case waiting(String)
+        case route(KernelRoute)
+    }
+    /// What the first rule that matches makes of a route.
+    private func decide(_ prefix: IPPrefix, _ candidates: [Int]) -> (rule: Int, Decision) {
+        guard let settings, let path = paths[prefix], !excluded.contains(prefix),
+            let index = candidates.first(where: { settings.rules[$0].matches(path.attributes.attributes) })
+        else { return (0, .nothing) }
+        let rule = settings.rules[index]
+        switch rule.validatesNexthop ? reach(prefix, path, rule.vrf) : assume(path, rule.vrf) {
+        case .undecided: return (index, .undecided)
+        case .unreachable(let reason): return (index, .waiting(reason))
+        case .ways(let ways):
+            let sorted = Set(ways).sorted().prefix(ExportTable.maximumPaths)
+            return (index, .route(KernelRoute(proto: settings.routeProtocol, nexthops: Array(sorted))))
+        }
+    }
+
+    /// Takes up to `limit` operations for rows that are due, and marks their rows as being at the kernel.
+    public mutating func takeOperations(limit: Int) -> [KernelRouteOperation] {
+        var operations: [KernelRouteOperation] = []
+        while queueHead < queue.count, operations.count < limit {
+            let key = queue[queueHead]
+            queueHead += 1
+            let place = Place(table: key.table, metric: key.metric)
+            guard var row = tables[place]?[key.prefix] else { continue }
+            row.isQueued = false
+            if let action = next(row, key.table) {
+                row.inFlight = action
+                operations.append(KernelRouteOperation(action, key))
+            } else if row.isUnused {
+                tables[place]?[key.prefix] = nil
+                continue
+            }
+            tables[place]?[key.prefix] = row
+        }
+        if queueHead == queue.count {
+            queue.removeAll(keepingCapacity: queue.count < 1 << 14)
+            queueHead = 0
+        }
+        return operations
+    }
+    /// Everything that is still to be done, sorted, without doing it.
+    public var pendingOperations: [KernelRouteOperation] {
+        places.flatMap { place in
+            (tables[place] ?? [:]).compactMap { prefix, row -> KernelRouteOperation? in
+                // Where somebody else's route is nothing would be done.
+                guard row.failure?.reason != ExportTable.occupied else { return nil }
+                var row = row
+                row.inFlight = nil
+                row.failure = nil
+                return next(row, place.table).map {
+                    KernelRouteOperation($0, KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
+                }
+            }.sorted { $0.key < $1.key }
+        }
+    }
+    /// What removes everything of ours, sorted.
+    public var removals: [KernelRouteOperation] {
+        places.flatMap { place in
+            (tables[place] ?? [:]).compactMap { prefix, row in
+                (row.have ?? row.want).map {
+                    KernelRouteOperation(
+                        .remove(proto: $0.proto),
+                        KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
+                }
+            }.sorted { $0.key < $1.key }
+        }
+    }
+    private func next(_ row: Row, _ table: UInt32) -> KernelRouteOperation.Action? {
+        guard observedTables.contains(table), row.inFlight == nil, row.failure == nil,
+            !row.isUndecided, row.want != row.have
+        else { return nil }
+        if let want = row.want { return row.have == nil ? .add(want) : .replace(want) }
+        guard let have = row.have, !row.isAdopted || mayPrune else { return nil }
+        return .remove(proto: have.proto)
+    }
+    /// Answers to operations.
+    public mutating func completed(
+        _ results: [(operation: KernelRouteOperation, outcome: KernelRouteOutcome)], now: Instant
+    ) {
+        for (operation, outcome) in results {
+            let key = operation.key
+            guard tables[Place(table: key.table, metric: key.metric)]?[key.prefix]?.inFlight == operation.action else {
+                continue
+            }
+            var statistics = statistics
+            update(key) { row in
+                row.inFlight = nil
+                switch (operation.action, outcome) {
+                case (.add(let route), .done), (.replace(let route), .done):
+                    if row.have == nil { statistics.exported += 1 }
+                    row.have = route
+                case (.remove, .done), (.remove, .absent):
+                    if row.isAdopted { statistics.sweptDeleted += 1 } else { statistics.withdrawn += 1 }
+                    row.have = nil
+                    row.isAdopted = false
+                case (_, .exists):
+                    row.failure = (ExportTable.occupied, now)
+                case (_, .absent):
+                    row.have = nil
+                case (_, .refused(let reason)):
+                    statistics.errors += 1
+                    row.failure = (reason, now)
+                }
+            }
+            self.statistics = statistics
+        }
+    }
+}
