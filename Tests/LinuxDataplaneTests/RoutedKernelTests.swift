@@ -59,7 +59,7 @@ private let underlay = """
             guard isReal else {
                 try lab.wait("the missing feature is named") {
                     let problem = subject.dataplane.vrfStatus().first?.problem ?? ""
-                    return problem.contains("CONFIG_NET_VRF") && problem.contains("place: namespace")
+                    return problem.contains("CONFIG_NET_VRF") && problem.contains("namespace")
                 }
                 try lab.wait("at the domains too") {
                     subject.dataplane.domains().allSatisfy {
