@@ -140,7 +140,11 @@ enum BinaryPath {
             return result
         }
         result.attributes = update.attributes
-        if update.announced.isEmpty { result.fault = update.faults.first?.reason ?? "binary attributes" }
+        if update.announced.isEmpty {
+            // Attributes that were only discarded are not why.
+            let rank = update.consequence.rank
+            result.fault = update.faults.first { $0.consequence.rank == rank }?.reason ?? "binary attributes"
+        }
         return result
     }
 
