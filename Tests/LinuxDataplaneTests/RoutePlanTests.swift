@@ -20,11 +20,11 @@ private struct Router {
         case .router(let vtep, let through):
             guard let device = devices[through.rawValue] else { return .failure(.init("no device")) }
             let gateway = RouterNeighbor.gateway(vtep, isV6: way.isV6)
-            return .success(.way(gateway: gateway, interface: device, isV6: way.isV6))
+            return .success(.way(gateway: gateway, interface: device, isV6: way.isV6, isOnLink: true))
         case .host(let ip, let on):
             guard let device = devices[on.rawValue] else { return .failure(.init("no device")) }
-            return .success(.way(gateway: ip, interface: device, isV6: way.isV6))
-        case .table: return .success(.way(gateway: nil, interface: 9, isV6: way.isV6))
+            return .success(.way(gateway: ip, interface: device, isV6: way.isV6, isOnLink: !ip.isV6))
+        case .table: return .success(.way(gateway: nil, interface: 9, isV6: way.isV6, isOnLink: false))
         }
     }
     mutating func want(_ text: String, _ nexthops: RoutedNexthop...) {

@@ -28,13 +28,15 @@ struct NexthopWay: Hashable, Comparable, Sendable {
 
 /// What a nexthop object says.
 enum NexthopContent: Hashable, Sendable {
-    case way(gateway: IPAddress?, interface: Int32, isV6: Bool)
+    /// `isOnLink`: the gateway is reached there whatever routes say, which the kernel is not to check.
+    case way(gateway: IPAddress?, interface: Int32, isV6: Bool, isOnLink: Bool)
     /// Numbers of others, sorted.
     case group([UInt32])
 
     init(_ nexthop: Nexthop) {
         if nexthop.members.isEmpty {
-            self = .way(gateway: nexthop.gateway, interface: nexthop.interface, isV6: nexthop.isV6)
+            self = .way(
+                gateway: nexthop.gateway, interface: nexthop.interface, isV6: nexthop.isV6, isOnLink: nexthop.isOnLink)
         } else {
             self = .group(nexthop.members.map(\.id).sorted())
         }
@@ -438,7 +440,7 @@ struct NexthopTable {
     /// A device went down or away: the kernel has dropped what leads through it, without a word. The numbers of those that are gone.
     mutating func deviceLost(_ interface: Int32) -> Swift.Set<UInt32> {
         let gone = objects.filter { _, object in
-            if case .way(_, interface, _)? = object.have { true } else { false }
+            if case .way(_, interface, _, _)? = object.have { true } else { false }
         }.keys
         return lost(Swift.Set(gone))
     }

@@ -55,10 +55,9 @@ enum RouteOperation: Hashable, Sendable {
     }
     private static func nexthop(_ id: UInt32, _ content: NexthopContent) -> Nexthop {
         switch content {
-        case .way(let gateway, let interface, let isV6):
+        case .way(let gateway, let interface, let isV6, let isOnLink):
             Nexthop(
-                id: id, proto: routeProtocol, gateway: gateway, interface: interface, isOnLink: gateway != nil,
-                isV6: isV6)
+                id: id, proto: routeProtocol, gateway: gateway, interface: interface, isOnLink: isOnLink, isV6: isV6)
         case .group(let members): Nexthop(id: id, proto: routeProtocol, members: members.map { .init(id: $0) })
         }
     }
@@ -66,8 +65,9 @@ enum RouteOperation: Hashable, Sendable {
     /// The command that does the same. `name`: of the device with a number.
     func text(_ name: (Int32) -> String) -> String {
         switch self {
-        case .setNexthop(let id, .way(let gateway, let interface, let isV6)):
-            let way = gateway.map { "via \($0) dev \(name(interface)) onlink" } ?? "dev \(name(interface))"
+        case .setNexthop(let id, .way(let gateway, let interface, let isV6, let isOnLink)):
+            let way =
+                (gateway.map { "via \($0) " } ?? "") + "dev \(name(interface))" + (isOnLink ? " onlink" : "")
             return "ip \(isV6 && gateway == nil ? "-6 " : "")nexthop replace id \(id) \(way) proto \(routeProtocol)"
         case .setNexthop(let id, .group(let members)):
             let list = members.map(String.init).joined(separator: "/")

@@ -179,8 +179,11 @@ extension LinuxDataplane {
         guard routing.knowsNexthops else { return .failure(.init("starting")) }
         switch way.nexthop {
         case .router(let vtep, let through):
-            return resolve(RouterNeighbor.gateway(vtep, isV6: way.isV6), in: through, isV6: way.isV6)
-        case .host(let ip, let on): return resolve(ip, in: on, isV6: way.isV6)
+            return resolve(RouterNeighbor.gateway(vtep, isV6: way.isV6), in: through, isV6: way.isV6, isOnLink: true)
+        case .host(let ip, let on):
+            // The host may have a route of its own, through the L3 VNI. On the link the kernel wants an IPv6 gateway to agree with that
+            // (`ip6_route_check_nh_onlink`); an IPv4 gateway has to be on the link not to be looked up (`fib_check_nh_v4_gw`).
+            return resolve(ip, in: on, isV6: way.isV6, isOnLink: !ip.isV6)
         case .table(let name):
             guard let binding = vrfs[name]?.binding else {
                 return .failure(.init(vrfs[name]?.problem ?? "vrf \(name) is not in this network namespace"))
@@ -189,11 +192,12 @@ extension LinuxDataplane {
                 return .failure(
                     .init("vrf \(name) is the underlay, which has no device that packets could be handed to"))
             }
-            return usable(binding.interface, gateway: nil, isV6: way.isV6)
+            return usable(binding.interface, gateway: nil, isV6: way.isV6, isOnLink: false)
         }
     }
-    private func resolve(_ gateway: IPAddress, in vni: VNI, isV6: Bool) -> Result<NexthopContent, NexthopTable.Waiting>
-    {
+    private func resolve(
+        _ gateway: IPAddress, in vni: VNI, isV6: Bool, isOnLink: Bool
+    ) -> Result<NexthopContent, NexthopTable.Waiting> {
         guard let domain = domainsByVNI[vni], domain.configuration != nil else {
             return .failure(.init("vni \(vni) is not configured"))
         }
@@ -201,15 +205,15 @@ extension LinuxDataplane {
         guard devices.neighborInterface != 0 else {
             return .failure(.init("vni \(vni) has no device that holds neighbors"))
         }
-        return usable(devices.neighborInterface, gateway: gateway, isV6: isV6)
+        return usable(devices.neighborInterface, gateway: gateway, isV6: isV6, isOnLink: isOnLink)
     }
-    private func usable(_ interface: Int32, gateway: IPAddress?, isV6: Bool) -> Result<
-        NexthopContent, NexthopTable.Waiting
-    > {
+    private func usable(
+        _ interface: Int32, gateway: IPAddress?, isV6: Bool, isOnLink: Bool
+    ) -> Result<NexthopContent, NexthopTable.Waiting> {
         let name = links.name(of: interface)
         guard let link = links[interface], link.isUp else { return .failure(.init("\(name) is down")) }
         guard link.hasCarrier else { return .failure(.init("\(name) has no carrier")) }
-        return .success(.way(gateway: gateway, interface: interface, isV6: isV6))
+        return .success(.way(gateway: gateway, interface: interface, isV6: isV6, isOnLink: isOnLink))
     }
     /// A device has changed (nil: it is gone).
     func routesFollow(_ interface: Int32, from old: Link?, to new: Link?) {

@@ -1,0 +1,57 @@
+# Routes that leave their VRF: by route target between VRFs of two VTEPs, by `leak` between VRFs of one and into the underlay; with FRR as
+# the other VTEP.
+. "$(dirname "$0")/irb.sh"
+roles=(- evpnd frr) peers='1 2'
+core
+for i in 1 2; do
+    node v$i 10.99.0.$i/24
+    tenants $i
+done
+tenant hs1 v1 ps 02:50:00:00:00:01 10.50.0.1 fd50::1 10.50.0.10/24 fd50::10/64
+# FRR knows no VNI but its own: what it sends to the services arrives in the L3 VNI of the tenant, for the router MAC of the services.
+configure_vtep v1 10.99.0.1 10.99.0.2 <<C
+vrfs:
+  - name: ten
+    vni: 500
+    managed: true
+    routerMAC: "$(router_mac v1)"
+    announce: {connected: true}
+    leak: [{from: services, prefixes: [10.50.0.0/16 le 32, "fd50::/16 le 128"]}]
+  - name: services
+    vni: 599
+    managed: true
+    routerMAC: "$(router_mac v1)"
+    announce: {connected: true}
+    leak: [{from: ten, prefixes: [10.20.0.0/16 le 32, "fd20::/16 le 128"]}]
+  - {name: default, leak: [{from: services, prefixes: [10.50.0.0/24]}]}
+vnis:
+  - {vni: 100, managed: true, vrf: ten, gateway: [10.30.0.1/24, "fd30::1/64"], gatewayMAC: "$gateway_mac", members: [pb]}
+  - {vni: 101, managed: true, vrf: ten, gateway: [10.20.1.1/24, "fd20:0:0:1::1/64"], gatewayMAC: "$gateway_mac", members: [pa]}
+  - {vni: 199, managed: true, vrf: services, gateway: [10.50.0.1/24, "fd50::1/64"], members: [ps]}
+C
+start_evpnd v1
+frr_vtep 2
+frr v2 "configure
+router bgp 65000 vrf ten
+address-family l2vpn evpn
+route-target import 65000:500
+route-target import 65000:599"
+for i in 1 2; do greet $i; done
+await 20 'the gateway of the services' pings hs1 10.50.0.1
+await 20 'a tenant reaches the services of its VTEP' pings ha1 10.50.0.10
+await 5 'IPv6 too' pings ha1 fd50::10
+await 20 'a tenant behind FRR reaches them' pings ha2 10.50.0.10
+await 5 'IPv6 too' pings ha2 fd50::10
+! pings hs1 10.30.0.1 || fail 'a subnet that is not leaked is reached'
+
+# The underlay.
+underlay() { ip -n "$P-v1" route show proto 211 | grep '^10.50.0.0/24 .*dev services'; }
+await 10 "the services in the host's own table" underlay
+! ip -n "$P-v1" route show proto 211 | grep '^10.[23]0' >&2 || fail 'a tenant is seen in the underlay'
+
+# Without the leak the routes are gone.
+sed -i '/name: default/d' "$T/v1.yaml"
+ctl v1 reload >/dev/null
+gone() { ! underlay; }
+await 10 'the route in the underlay is gone' gone
+await 10 'v1 is settled' settled v1
