@@ -18,7 +18,7 @@ _evpnctl() {
         word=${line[index]}
         case $word in
         --socket) _evpnctl_socket=${line[++index]} ;;
-        --vni | --mac | --type | --rd | --family | --neighbor | --prefix | --as4 | --add-path) ((index++)) ;;
+        --vni | --vrf | --mac | --type | --rd | --family | --neighbor | --prefix | --as4 | --add-path) ((index++)) ;;
         --l3vni | --rt | --vtep | --etag | --encap | --router-mac | --gateway | --sequence | --local-pref) ((index++)) ;;
         -*) ;;
         *) words+=("$word") ;;
@@ -27,6 +27,7 @@ _evpnctl() {
     case $previous in
     --socket) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
     --vni) answers=$(_evpnctl_ask vnis vni) ;;
+    --vrf) answers=$(_evpnctl_ask vrfs name) ;;
     --mac) answers=$(_evpnctl_ask macs mac) ;;
     --neighbor) answers=$(_evpnctl_ask neighbors address) ;;
     --type) answers='1 2 3 4 5' ;;
@@ -41,14 +42,18 @@ _evpnctl() {
             answers='show explain plan watch reload recover neighbor advertise withdraw cleanup decode import lab version help'
             [[ $current == -* ]] && answers='--socket --json --help'
             ;;
-        show) answers='status neighbors vnis macs vteps routes netlink' ;;
+        show) answers='status neighbors vnis vrfs prefixes macs vteps routes netlink' ;;
         'show macs') answers='--vni --mac --json' ;;
         'show routes') answers='--type --rd --vni --mac --family --best --neighbor --advertised --json' ;;
+        'show prefixes') answers="--json $(_evpnctl_ask vrfs name)" ;;
         'show '*) answers=--json ;;
-        explain) answers='mac vni vtep' ;;
+        explain) answers='mac vni vtep prefix ip' ;;
         'explain mac' | 'recover mac') answers=$(_evpnctl_ask macs mac) ;;
         'explain vni') answers=$(_evpnctl_ask vnis vni) ;;
         'explain vtep') answers=$(_evpnctl_ask vteps vtep) ;;
+        'explain prefix') answers=$(_evpnctl_ask prefixes prefix) ;;
+        'explain ip') ;;
+        'explain prefix '* | 'explain ip '*) answers='--vrf --json' ;;
         'explain mac '*) answers='--vni --json' ;;
         'recover mac '*) answers=--vni ;;
         'explain '* | plan | watch) answers=--json ;;

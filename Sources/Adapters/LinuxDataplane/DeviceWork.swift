@@ -93,7 +93,7 @@ extension LinuxDataplane {
             // EOPNOTSUPP: no such kind of device, and no module for it.
             if case .addVRF(let name, _, _) = operation, first.failure.code == 95 {
                 text =
-                    "the kernel has no VRF devices (CONFIG_NET_VRF): load the module vrf, or give VRF \(name) a namespace (place: namespace); \(text)"
+                    "the kernel has no VRF devices (CONFIG_NET_VRF): load the module vrf, or give VRF \(name) a namespace; \(text)"
             }
             outcome.failure = outcome.failure ?? text
             guard operation.isAlone else { break }

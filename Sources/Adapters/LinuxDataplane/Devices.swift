@@ -141,7 +141,9 @@ extension LinuxDataplane {
         } else if link.master == 0, let name = routed?.vrf, vrfs[name]?.binding == .mainTable {
             local.vrf = name
         }
-        if local.vrf != nil || routed != nil { local.routerMAC = link.address }
+        // Outside of its VRF an L3 VNI would lead into another table: it has no router then.
+        let isTransit = domain.configuration?.isTransit == true
+        if isTransit ? local.vrf == routed?.vrf : local.vrf != nil || routed != nil { local.routerMAC = link.address }
         return local
     }
 

@@ -23,6 +23,9 @@ extension Agent {
         case "status": client.send(.reply("status", status()))
         case "neighbors": client.send(.reply("neighbors", .array(speaker.neighbors().map { $0.json(now: loop.now) })))
         case "vnis": client.send(.reply("vnis", vnis()))
+        case "vrfs":
+            client.send(.reply("vrfs", .array(vrfs().map { $0.row.json(status: $0.status, domain: $0.domain) })))
+        case "prefixes": sendPrefixes(request, client)
         case "macs": sendMACs(request, client)
         case "vteps": client.send(.reply("vteps", .array(controlPlane.vtepRows().map(\.json))))
         case "routes": sendRoutes(request, client)
@@ -60,6 +63,7 @@ extension Agent {
             "neighbors": .int(neighbors.count),
             "established": .int(neighbors.count { $0.isEstablished }),
             "vnis": .int(servedVNIs.count),
+            "vrfs": .int(servedVRFs.count),
             "routes": .int(speaker.routeCount),
             "dataplane": [
                 "entries": .int(statistics.desired), "pending": .int(statistics.pending),
@@ -78,7 +82,33 @@ extension Agent {
 
     private func vnis() -> JSONValue {
         let domains = Dictionary(dataplane.domains().map { ($0.vni, $0) }, uniquingKeysWith: { first, _ in first })
-        return .array(controlPlane.vniRows().map { $0.json(domain: domains[$0.vni]) })
+        return .array(
+            controlPlane.vniRows().map { $0.json(domain: domains[$0.vni], routed: routedInterfaces[$0.vni]) })
+    }
+
+    /// Each VRF with what the kernel has of it, and of the devices of its L3 VNI.
+    func vrfs() -> [(row: VRFRow, status: VRFStatus?, domain: DomainStatus?)] {
+        let status = Dictionary(dataplane.vrfStatus().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let domains = Dictionary(dataplane.domains().map { ($0.vni, $0) }, uniquingKeysWith: { first, _ in first })
+        return controlPlane.vrfRows().map { row in (row, status[row.name], row.vni.flatMap { domains[$0] }) }
+    }
+
+    /// Of one VRF, or of all, in the order of their names.
+    private func sendPrefixes(_ request: JSONValue, _ client: ControlServer.Client) {
+        var names = servedVRFs
+        if let name = request.text("vrf") {
+            guard names.contains(name) else { return client.fail(unknownVRF(name)) }
+            names = [name]
+        }
+        let rows = names.flatMap { controlPlane.prefixRows(vrf: $0) }
+        sendPages("prefixes", rows, client) { [dataplane] row in
+            row.json(status: row.nexthops.isEmpty ? nil : dataplane.status(of: .prefix(row.key)))
+        }
+    }
+    func unknownVRF(_ name: String) -> String {
+        servedVRFs.isEmpty
+            ? "no VRF is configured; see vrfs in evpnd.yaml(5)"
+            : "no VRF \(name); there are \(servedVRFs.joined(separator: ", "))"
     }
 
     /// Sends `rows` in pages of 1000, each made when the one before has been taken.

@@ -66,27 +66,38 @@ extension Agent {
         }
     }
 
-    /// What became reachable and what no longer is, for those who watch. After 100 MAC addresses of a batch only their
-    /// number is told, so that a table that is filled does not drown the watcher.
+    /// What became reachable and what no longer is, for those who watch. After 100 MAC addresses and 100 prefixes of a batch only
+    /// their number is told, so that a table that is filled does not drown the watcher.
     func publish(_ changes: [ForwardingChange]) {
         guard let control, control.hasWatchers else { return }
-        var told = 0
-        var untold = 0
+        let limit = 100
+        var macs = 0
+        var prefixes = 0
         for change in changes {
             switch change {
             case .flood(let key, let member):
                 let name = member == nil ? "evpn.vtep.left" : "evpn.vtep.joined"
                 publish(name, [("vni", "\(key.vni)"), ("vtep", "\(key.vtep)")])
-            case .mac where told == 100: untold += 1
             case .mac(let key, let remote):
-                told += 1
+                macs += 1
+                guard macs <= limit else { continue }
                 var fields = [(key: "vni", value: "\(key.vni)"), (key: "mac", value: "\(key.mac)")]
                 if let remote { fields.append((key: "vtep", value: "\(remote.vtep)")) }
                 publish(remote == nil ? "evpn.mac.gone" : "evpn.mac.remote", fields)
-            case .neighbor, .prefix: break
+            case .prefix(let key, let remote):
+                prefixes += 1
+                guard prefixes <= limit else { continue }
+                var fields = [(key: "vrf", value: key.vrf), (key: "prefix", value: "\(key.prefix)")]
+                if let remote {
+                    fields.append((key: "via", value: remote.nexthops.map(\.text).joined(separator: ", ")))
+                }
+                publish(remote == nil ? "evpn.prefix.gone" : "evpn.prefix.remote", fields)
+            case .neighbor: break
             }
         }
-        if untold > 0 { publish("evpn.mac.more", [("count", "\(untold)")]) }
+        for (name, count) in [("mac", macs), ("prefix", prefixes)] where count > limit {
+            publish("evpn.\(name).more", [("count", "\(count - limit)")])
+        }
     }
 
     func registerMetrics() {
@@ -109,6 +120,18 @@ extension Agent {
                     Double(row.remoteMACs)
                 metrics.gauge("evpnd_vni_vteps", "Members of the flood list", ["vni": vni]).value =
                     Double(row.remoteVTEPs)
+            }
+            for name in ["evpnd_vrf_up", "evpnd_vrf_prefixes"] { metrics.clear(name) }
+            for (row, status, domain) in self.vrfs() {
+                let isUp = row.state(status, domain: domain) == .up
+                metrics.gauge("evpnd_vrf_up", "Whether the VRF can route", ["vrf": row.name]).value = isUp ? 1 : 0
+                for (place, count) in [
+                    ("local", row.localPrefixes), ("announced", row.announcedPrefixes),
+                    ("remote", row.remotePrefixes),
+                ] {
+                    metrics.gauge("evpnd_vrf_prefixes", "Prefixes", ["vrf": row.name, "place": place]).value =
+                        Double(count)
+                }
             }
             let statistics = self.dataplane.statistics
             for (state, count) in [

@@ -13,7 +13,7 @@ import NetTypes
 import Telemetry
 
 /// One link of the chain.
-private struct Link {
+struct Link {
     enum State: String { case good, missing, note }
     var name: String
     var state: State
@@ -42,11 +42,12 @@ extension Agent {
         case "vtep":
             guard let vtep = IPAddress(text) else { return client.fail("\(text) is not an address") }
             client.send(.reply("explanations", [explanation("vtep \(vtep)", links(vtep: vtep))]))
-        default: client.fail("what can be explained: mac, vni, vtep")
+        case "prefix", "ip": explainPrefix(text, vrf: request.text("vrf"), client)
+        default: client.fail("what can be explained: mac, vni, vtep, prefix, ip")
         }
     }
 
-    private func explanation(_ title: String, _ links: [Link]) -> JSONValue {
+    func explanation(_ title: String, _ links: [Link]) -> JSONValue {
         let broken = links.first { $0.state == .missing }
         return [
             "title": JSONValue(title), "complete": JSONValue(broken == nil),
@@ -81,14 +82,18 @@ extension Agent {
     // MARK: MAC
 
     private func unknownMAC(details: [String]) -> Link {
+        unannounced(
+            "no neighbor announces it and no local port has learned it", details: details,
+            look: "look at the VTEP where the host is: has the host sent a frame, is its MAC learned and announced?")
+    }
+    /// Nothing is known; `look` is what to do when sessions are up.
+    func unannounced(_ text: String, details: [String], look: String) -> Link {
         let neighbors = speaker.neighbors()
         let established = neighbors.count { $0.isEstablished }
         return Link(
-            name: "rib", state: .missing, text: "no neighbor announces it and no local port has learned it",
+            name: "rib", state: .missing, text: text,
             details: details + ["\(established) of \(neighbors.count) neighbors established"],
-            wayOut: established == 0
-                ? "bring a session up: evpnctl show neighbors"
-                : "look at the VTEP where the host is: has the host sent a frame, is its MAC learned and announced?")
+            wayOut: established == 0 ? "bring a session up: evpnctl show neighbors" : look)
     }
 
     private func links(mac key: MACKey) -> [Link] {
@@ -167,7 +172,7 @@ extension Agent {
             details: details)
     }
 
-    private func ribDetails(_ key: RouteKey) -> [String] {
+    func ribDetails(_ key: RouteKey) -> [String] {
         speaker.explain(key).map { path in
             let route = path.route
             let attributes = route.attributes.attributes
@@ -177,7 +182,7 @@ extension Agent {
                 + "label \(route.payload.label1)\(route.isBest ? " best" : "")\(route.isStale ? " stale" : "")\(why)"
         }
     }
-    private func verdict(_ verdict: RouteVerdict) -> String {
+    func verdict(_ verdict: RouteVerdict) -> String {
         let targets = verdict.routeTargets.map(\.description).joined(separator: " ")
         let outcome =
             switch verdict.outcome {
@@ -185,7 +190,9 @@ extension Agent {
             case .notChosen(let because): "not chosen: \(because)"
             case .ignored(let reason): "ignored: \(reason)"
             }
-        return "\(verdict.route) via \(verdict.vtep.map { "\($0)" } ?? "?") label \(verdict.label) "
+        let routed =
+            (verdict.routerMAC.map { "router mac \($0) " } ?? "") + (verdict.gateway.map { "gateway \($0) " } ?? "")
+        return "\(verdict.route) via \(verdict.vtep.map { "\($0)" } ?? "?") label \(verdict.label) \(routed)"
             + "rt \(targets.isEmpty ? "none" : targets) sequence \(verdict.sequence): \(outcome)"
     }
 
@@ -211,7 +218,7 @@ extension Agent {
             details: status?.problem.map { ["problem: \($0)"] } ?? [])
     }
 
-    private func kernelLink(_ key: ForwardingKey) -> Link {
+    func kernelLink(_ key: ForwardingKey) -> Link {
         let status = dataplane.status(of: key)
         let lines = dataplane.kernelEntry(of: key)?.lines ?? []
         switch status {
@@ -321,4 +328,4 @@ extension Agent {
 }
 
 /// "1 route", "2 routes".
-private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

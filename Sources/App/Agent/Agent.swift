@@ -35,8 +35,11 @@ final class Agent {
     let notification = ServiceNotification()
     private(set) var configuration: Configuration
     private(set) var nodeAddress: IPAddress?
-    /// VNIs that are served: those of the configuration, and discovered ones.
+    /// VNIs that are served: those of the configuration, and discovered ones; and the subnets of VRFs that some of them are.
     private(set) var servedVNIs: [VNI] = []
+    private(set) var routedInterfaces: [VNI: RoutedInterface] = [:]
+    /// The IP-VRFs of the configuration.
+    private(set) var servedVRFs: [String] = []
     private(set) var isSynchronized = false
     private(set) var reloads = 0
     private(set) var lastReloadProblems: [Problem] = []
@@ -56,9 +59,11 @@ final class Agent {
         self.log = log
         metrics = MetricRegistry()
         startedAt = loop.now
-        // A reflector without VNIs changes nothing in the kernel.
+        // A reflector without VNIs and VRFs changes nothing in the kernel.
+        let overlay = configuration.overlay
         let servesNothing =
-            configuration.overlay.evis.isEmpty && configuration.discovery == nil && configuration.netlinkExport == nil
+            overlay.evis.isEmpty && overlay.vrfs.isEmpty && configuration.discovery == nil
+            && configuration.netlinkExport == nil
         guard Privileges.canAdministerNetwork || servesNothing else {
             throw StartError(
                 "no permission to change the network: CAP_NET_ADMIN is missing; run evpnd as root or by its systemd unit"
@@ -223,6 +228,9 @@ final class Agent {
     private func applyOverlay() {
         let overlay = configuration.overlay(nodeAddress: nodeAddress, discovered: dataplane.operatorVNIs)
         servedVNIs = overlay.evis.map(\.vni)
+        servedVRFs = overlay.vrfs.map(\.name)
+        routedInterfaces = [:]
+        for evi in overlay.evis { routedInterfaces[evi.vni] = evi.domain.routed }
         var hosts: [VNI: [StaticMAC]] = [:]
         for evi in overlay.evis where !evi.staticMACs.isEmpty { hosts[evi.vni] = evi.staticMACs }
         dataplane.configure(

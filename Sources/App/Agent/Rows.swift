@@ -17,13 +17,16 @@ extension ImportTargets {
 }
 
 extension VNIRow {
-    func json(domain status: DomainStatus?) -> JSONValue {
+    /// `routed`: its layer-3 interface as configured.
+    func json(domain status: DomainStatus?, routed: RoutedInterface?) -> JSONValue {
         let problem: JSONValue = status?.problem.map { JSONValue($0) } ?? .null
         return [
             "vni": JSONValue(vni.rawValue), "state": JSONValue(status?.state.rawValue ?? "waiting"),
             "device": status?.device.map { JSONValue($0) } ?? .null,
             "bridge": status?.bridge.map { JSONValue($0) } ?? .null,
             "managed": JSONValue(status?.isManaged ?? false), "vtep": JSONValue(domain?.vtep),
+            "vrf": (domain?.vrf ?? routed?.vrf).map { JSONValue($0) } ?? .null,
+            "gateway": .array((routed?.addresses ?? []).map { JSONValue($0.description) }),
             "rd": JSONValue(rd.description),
             "import": JSONValue(signalling.usesEVPN ? importTargets.text : "by membership"),
             "signalling": JSONValue(signalling.rawValue),

@@ -9,14 +9,18 @@ let helpText = """
       show neighbors                 BGP sessions
       show vnis                      VNIs, their devices, targets and counts
       show macs [--vni N] [--mac M]  MAC addresses, local and remote
+      show vrfs                      VRFs, their tables, L3 VNIs, targets and counts
+      show prefixes [VRF]            what VRFs route where, and whether the kernel has it
       show vteps                     remote tunnel endpoints
       show routes [--type 2|3|…] [--rd RD] [--vni N] [--mac M] [--family F] [--best]
                   [--neighbor ADDRESS [--advertised]]
       show netlink                   unicast routes between BGP and the kernel: imports, rules, exported routes
       explain mac M [--vni N]        from the wire to the kernel, link by link
       explain vni N | vtep ADDRESS
+      explain prefix P | ip ADDRESS [--vrf VRF]
+                                     the same for a destination that is routed
       plan                           what would be changed in the kernel now
-      watch                          events as they happen: sessions, VTEPs, MAC addresses
+      watch                          events as they happen: sessions, VTEPs, MAC addresses, prefixes
       reload                         read the configuration again
       recover mac M [--vni N]        let a MAC frozen as a duplicate move again
       neighbor clear|shutdown|enable|refresh ADDRESS [TEXT]
@@ -54,7 +58,7 @@ struct Arguments {
     ]
     static let routeFlags: Set<String> = ["--sticky", "--default-gateway", "--persist"]
     static let valued: Set<String> = route.union([
-        "--socket", "--vni", "--mac", "--type", "--rd", "--family", "--neighbor",
+        "--socket", "--vni", "--vrf", "--mac", "--type", "--rd", "--family", "--neighbor",
     ])
     static let boolean: Set<String> = routeFlags.union(["--json", "--best", "--advertised", "--yes", "--help"])
     /// Taken by every command.

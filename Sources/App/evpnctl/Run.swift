@@ -12,7 +12,7 @@ func run(_ arguments: Arguments) throws(CommandError) {
     /// The request, with the options that were given.
     func request(_ command: String, _ members: [JSONValue.Member] = []) -> JSONValue {
         var all = [JSONValue.Member("command", JSONValue(command))] + members
-        for name in ["--vni", "--mac", "--type", "--rd", "--family", "--neighbor"] {
+        for name in ["--vni", "--vrf", "--mac", "--type", "--rd", "--family", "--neighbor"] {
             if let value = arguments.options[name] { all.append(.init(String(name.dropFirst(2)), JSONValue(value))) }
         }
         for name in ["--best", "--advertised"] where arguments.flags.contains(name) {
@@ -35,23 +35,28 @@ func run(_ arguments: Arguments) throws(CommandError) {
 
     switch words.first {
     case "show":
-        guard words.count == 2, let view = View(rawValue: words[1]) else {
-            throw usage("show \(View.allCases.map(\.rawValue).joined(separator: "|"))")
-        }
+        guard words.count > 1, let view = View(rawValue: words[1]), words.count == 2 || view == .prefixes,
+            words.count < 4
+        else { throw usage("show \(View.allCases.map(\.rawValue).joined(separator: "|"))") }
         try arguments.require(only: view.options, for: "show \(view.rawValue)")
         client = try connect()
         defer { client.close() }
         if view == .status {
             show(try client.value("status", request("status")), statusText)
         } else {
-            let rows = try client.rows(view.rawValue, request(view.rawValue))
+            let members = words.count > 2 ? [JSONValue.Member("vrf", JSONValue(words[2]))] : []
+            let rows = try client.rows(view.rawValue, request(view.rawValue, members))
             show(.array(rows)) { _ in view.text(rows) }
         }
     case "explain":
-        guard words.count == 3, ["mac", "vni", "vtep"].contains(words[1]) else {
-            throw usage("explain mac M [--vni N] | vni N | vtep ADDRESS")
+        let options: [String: Set<String>] = [
+            "mac": ["--vni"], "vni": [], "vtep": [], "prefix": ["--vrf"], "ip": ["--vrf"],
+        ]
+        guard words.count == 3, let allowed = options[words[1]] else {
+            throw usage(
+                "explain mac M [--vni N] | vni N | vtep ADDRESS | prefix P [--vrf VRF] | ip ADDRESS [--vrf VRF]")
         }
-        try arguments.require(only: words[1] == "mac" ? ["--vni"] : [], for: "explain \(words[1])")
+        try arguments.require(only: allowed, for: "explain \(words[1])")
         client = try connect()
         defer { client.close() }
         let list = try client.rows(

@@ -3,7 +3,7 @@
 import Documents
 
 enum View: String, CaseIterable {
-    case status, neighbors, vnis, macs, vteps, routes, netlink
+    case status, neighbors, vnis, vrfs, prefixes, macs, vteps, routes, netlink
 
     /// Options that choose rows.
     var options: Set<String> {
@@ -11,7 +11,7 @@ enum View: String, CaseIterable {
         case .macs: ["--vni", "--mac"]
         case .routes:
             ["--type", "--rd", "--vni", "--mac", "--family", "--neighbor", "--best", "--advertised"]
-        case .status, .neighbors, .vnis, .vteps, .netlink: []
+        case .status, .neighbors, .vnis, .vrfs, .prefixes, .vteps, .netlink: []
         }
     }
 
@@ -20,6 +20,8 @@ enum View: String, CaseIterable {
         case .status: rows.map(statusText).joined()
         case .neighbors: neighborsText(rows)
         case .vnis: vnisText(rows)
+        case .vrfs: vrfsText(rows)
+        case .prefixes: prefixesText(rows)
         case .macs: macsText(rows)
         case .vteps: vtepsText(rows)
         case .routes: routesText(rows)
@@ -40,7 +42,10 @@ func statusText(_ status: JSONValue) -> String {
         ("router", "AS \(status.cell("asn")), router ID \(status.cell("router_id")), VTEP \(status.cell("vtep"))"),
         ("speaker", status.cell("speaker")),
         ("neighbors", "\(status.cell("established")) of \(status.cell("neighbors")) established"),
-        ("tables", "\(status.cell("vnis")) VNIs, \(status.cell("routes")) routes"),
+        (
+            "tables",
+            "\(status.cell("vnis")) VNIs, \(status.integer("vrfs") > 0 ? "\(status.cell("vrfs")) VRFs, " : "")\(status.cell("routes")) routes"
+        ),
         (
             "kernel",
             "\(dataplane.cell("entries")) entries, \(dataplane.cell("pending")) pending, \(dataplane.cell("failed")) failed, "
@@ -114,15 +119,18 @@ private func wayOut(_ neighbor: JSONValue) -> String {
 }
 
 private func vnisText(_ rows: [JSONValue]) -> String {
+    // Where nothing is routed, nothing is said about it.
+    let isRouted = rows.contains { $0.cell("vrf") != "-" || $0.cell("gateway") != "-" }
+    let routed = isRouted ? ["VRF", "GATEWAY"] : []
     var table = Table(
-        ["VNI", "STATE", "DEVICE", "BRIDGE", "VTEP", "RD", "IMPORT", "EXPORT", "LOCAL", "REMOTE", "VTEPS"],
-        numeric: [0, 8, 9, 10])
+        ["VNI", "STATE", "DEVICE", "BRIDGE", "VTEP"] + routed
+            + ["RD", "IMPORT", "EXPORT", "LOCAL", "REMOTE", "VTEPS"])
+    table.numeric = Set([0] + (table.headings.count - 3..<table.headings.count))
     for row in rows {
-        table.rows.append([
-            row.cell("vni"), row.cell("state"), row.cell("device"), row.cell("bridge"), row.cell("vtep"),
-            row.cell("rd"),
-            row.cell("import"), row.cell("export"), row.cell("local_macs"), row.cell("remote_macs"), row.cell("vteps"),
-        ])
+        table.rows.append(
+            ["vni", "state", "device", "bridge", "vtep"].map { row.cell($0) }
+                + (isRouted ? [row.cell("vrf"), row.cell("gateway")] : [])
+                + ["rd", "import", "export", "local_macs", "remote_macs", "vteps"].map { row.cell($0) })
     }
     var text = table.text
     for row in rows where row.cell("problem") != "-" { text += "vni \(row.cell("vni")): \(row.cell("problem"))\n" }
@@ -131,6 +139,44 @@ private func vnisText(_ rows: [JSONValue]) -> String {
             "vni \(row.cell("vni")): \(row.cell("frozen")) frozen as duplicates; evpnctl recover mac M lets one move again\n"
     }
     return text
+}
+
+private func vrfsText(_ rows: [JSONValue]) -> String {
+    var table = Table(
+        ["VRF", "STATE", "TABLE", "VNI", "DEVICE", "ROUTER MAC", "RD", "IMPORT", "EXPORT", "VNIS", "HOSTS"]
+            + ["LOCAL", "ANNOUNCED", "REMOTE"], numeric: [3, 10, 11, 12, 13])
+    for row in rows {
+        let place =
+            switch row.cell("place") {
+            case "namespace": "netns \(row.cell("namespace"))"
+            case "underlay": "main"
+            default: row.cell("table")
+            }
+        table.rows.append(
+            [row.cell("name"), row.cell("state"), place]
+                + [
+                    "vni", "l3_device", "router_mac", "rd", "import", "export", "vnis", "local_hosts", "local_prefixes",
+                    "announced_prefixes", "remote_prefixes",
+                ].map { row.cell($0) })
+    }
+    var text = table.text
+    for row in rows where row.cell("problem") != "-" { text += "vrf \(row.cell("name")): \(row.cell("problem"))\n" }
+    return text
+}
+
+private func prefixesText(_ rows: [JSONValue]) -> String {
+    var table = Table(["VRF", "PREFIX", "SOURCE", "NEXT HOP", "KERNEL"])
+    for row in rows {
+        // A line for each next hop.
+        var nexthops = row.list("next_hops").compactMap { value in
+            if case .string(let text) = value { return text }
+            return nil
+        }
+        let first = nexthops.isEmpty ? "-" : nexthops.removeFirst()
+        table.rows.append([row.cell("vrf"), row.cell("prefix"), row.cell("source"), first, row.cell("state")])
+        for nexthop in nexthops { table.rows.append(["", "", "", nexthop, ""]) }
+    }
+    return table.text + Style.dim("\(rows.count) prefix\(rows.count == 1 ? "" : "es")\n")
 }
 
 private func macsText(_ rows: [JSONValue]) -> String {

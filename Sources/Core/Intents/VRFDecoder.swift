@@ -265,13 +265,6 @@ final class VRFDecoder {
     }
 }
 
-/// Protocol numbers of routes and the names that iproute2 has for them (rt_protos).
-private let routeProtocols: [(name: String, number: UInt8)] = [
-    ("redirect", 1), ("kernel", 2), ("boot", 3), ("static", 4), ("gated", 8), ("ra", 9), ("mrt", 10), ("zebra", 11),
-    ("bird", 12), ("dnrouted", 13), ("xorp", 14), ("ntk", 15), ("dhcp", 16), ("mrouted", 17), ("keepalived", 18),
-    ("babel", 42), ("openr", 99), ("bgp", 186), ("isis", 187), ("ospf", 188), ("rip", 189), ("eigrp", 192),
-]
-
 extension Value {
     /// Not the kernel's own tables, unspecified, default, main and local.
     fileprivate func tableNumber() -> UInt32? {
@@ -297,14 +290,14 @@ extension Value {
     /// A name or number of rt_protos.
     fileprivate func routeProtocol() -> UInt8? {
         guard let text = text() else { return nil }
-        if let known = routeProtocols.first(where: { $0.name == text }) { return known.number }
+        if let number = RouteProtocol.number(text) { return number }
         guard let number = UInt8(text), number > 0, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            let names = routeProtocols.map(\.name).joined(separator: ", ")
+            let names = RouteProtocol.known.map(\.name).joined(separator: ", ")
             fail("expected a number from 1 to 255 or a protocol's name, found \(kind)", hint: "names: \(names)")
             return nil
         }
-        guard number != 211 else {
-            fail("211 is the number of routes that evpnd makes itself")
+        guard number != RouteProtocol.evpnd else {
+            fail("\(number) is the number of routes that evpnd makes itself")
             return nil
         }
         return number
