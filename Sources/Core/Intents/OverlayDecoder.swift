@@ -122,7 +122,7 @@ final class OverlayDecoder {
         let signalling = section["signalling"]?.word(Signalling.self)
         let community = section["community"].located { $0.community() }
         let gateway = GatewaySettings(section, isManaged: isManaged)
-        vrfs.check(gateway.vrf)
+        vrfs.check(gateway.vrf, vlan: isManaged ? section["vlan"] : nil)
         section.finish()
         guard let vni else { return nil }
         var entry = Entry(source, vni)

@@ -53,8 +53,13 @@ final class VRFDecoder {
         entries.sort { $0.name.value < $1.name.value }
     }
 
-    /// The VRF that a VNI names.
-    func check(_ vrf: Located<String>?) {
+    private static let noVLANs = "the shared bridge is not in a network namespace of a VRF"
+
+    /// The VRF that a VNI names. `vlan`: the VNI lives in the shared bridge.
+    func check(_ vrf: Located<String>?, vlan: Value?) {
+        if let vlan, entries.contains(where: { $0.name.value == vrf?.value && $0.namespace != nil }) {
+            vlan.fail(VRFDecoder.noVLANs, hint: "leave vlan out: the VNI gets devices of its own there")
+        }
         guard let vrf, !entries.contains(where: { $0.name.value == vrf.value }) || vrf.value == VRFDecoder.underlay
         else { return }
         if vrf.value == VRFDecoder.underlay {
@@ -142,6 +147,9 @@ final class VRFDecoder {
             return
         }
         let settings = DeviceSettings(section, vni.value, isManaged: entry.isManaged, sharedBridge: sharedBridge)
+        if entry.namespace != nil {
+            section["vlan"]?.fail(VRFDecoder.noVLANs, hint: "leave vlan out: the VNI gets devices of its own there")
+        }
         var domain = BroadcastDomain(
             vni: vni.value, device: settings.device, vtep: settings.vtep(section, isNodeAddressKnown: hasNodeAddress))
         domain.isTransit = true
