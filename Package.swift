@@ -64,7 +64,7 @@ let package = Package(
         // Adapters
         target(
             "Adapters", "EmbeddedSpeaker",
-            ["BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry", "NetTypes", "CLinux", "Documents"]),
+            ["BGPEngine", "BGP", "EVPN", "AsyncIO", "Netlink", "Telemetry", "NetTypes", "CLinux", "Documents"]),
         target(
             "Adapters", "LinuxDataplane",
             ["EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "NetTypes", "CLinux", "Documents"]),
@@ -121,7 +121,7 @@ let package = Package(
 
 // libFuzzer needs flags that would spoil a normal build, so its target exists only when asked for (Scripts/fuzz).
 if Context.environment["EVPND_FUZZ"] == "1" {
-    let fuzzed = ["BGP", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI"]
+    let fuzzed = ["BGP", "BGPEngine", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI"]
     for target in package.targets where fuzzed.contains(target.name) {
         target.swiftSettings = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
     }

@@ -49,7 +49,7 @@ import Testing
         #expect(wire.status(0)?.state == .idle)
         #expect(wire.events[0].filter { $0 == "limit.shutdown" }.count == 1)
         wire.speakers[1].originate(routes(11, via: 1).prefix(5).map { .init(key: $0.key, route: nil) }, now: wire.now)
-        wire.speakers[0].clear(Wire.address(1), now: wire.now)
+        wire.speakers[0].clear(.address(Wire.address(1)), now: wire.now)
         wire.settle()
         wire.pass(120)
         #expect(wire.status(0)?.state == .established)
@@ -69,11 +69,11 @@ import Testing
 
     @Test func aDynamicNeighborThatWasShutDownStaysSo() throws {
         let wire = try hub(10)
-        wire.speakers[0].shutdown(Wire.address(1), text: "enough", now: wire.now)
+        wire.speakers[0].shutdown(.address(Wire.address(1)), text: "enough", now: wire.now)
         wire.settle()
         wire.pass(60)
         #expect(wire.status(0)?.state == .idle)
-        wire.speakers[0].enable(Wire.address(1), now: wire.now)
+        wire.speakers[0].enable(.address(Wire.address(1)), now: wire.now)
         wire.settle()
         wire.pass(120)
         #expect(wire.status(0)?.state == .established)

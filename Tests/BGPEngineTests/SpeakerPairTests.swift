@@ -74,7 +74,7 @@ final class Wire {
         case .routes(let batch): changes[index] += batch
         case .initialSync: synchronized[index] = true
         case .event(let event): events[index].append(event.name)
-        case .transport, .configure: break
+        case .transport, .configure, .transmit: break
         }
     }
     private func join(_ a: End, _ b: End) {
@@ -284,13 +284,13 @@ func routes(_ count: Int, via index: Int = 0) -> [LocalRouteChange] {
         let wire = Wire([configuration(0, peer: 1), configuration(1, peer: 0)])
         wire.speakers[1].originate(routes(5, via: 1), now: wire.now)
         wire.settle()
-        wire.speakers[1].shutdown(Wire.address(0), text: "maintenance", now: wire.now)
+        wire.speakers[1].shutdown(.address(Wire.address(0)), text: "maintenance", now: wire.now)
         wire.settle()
         #expect(wire.known(0) == 0)
         #expect(wire.status(0)?.lastError?.contains("maintenance") == true)
         wire.pass(30)
         #expect(wire.status(1)?.state == .idle)
-        wire.speakers[1].enable(Wire.address(0), now: wire.now)
+        wire.speakers[1].enable(.address(Wire.address(0)), now: wire.now)
         wire.settle()
         wire.pass(10)
         #expect(wire.known(0) == 5)

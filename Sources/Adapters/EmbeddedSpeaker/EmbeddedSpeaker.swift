@@ -7,7 +7,7 @@ public import BGPEngine
 import CLinux
 public import EVPN
 import Glibc
-public import NetTypes
+import NetTypes
 public import Telemetry
 
 /// evpnd's own BGP speaker on TCP. Confined to the loop's thread.
@@ -20,11 +20,14 @@ public final class EmbeddedSpeaker {
     public var onEvent: ((SpeakerEvent) -> Void)?
     /// Why connections cannot be accepted, one sentence for each address; empty when all is well.
     public private(set) var listenProblems: [String] = []
+    /// Conditions that an operator should look at, one sentence each.
+    public var problems: [String] { listenProblems + links.problems + speaker.problems(now: loop.now) }
 
     private let loop: EventLoop
     private let log: Log
     private let metrics: MetricRegistry
     private let speaker: Speaker
+    private let links: Links
     private var connections: [ConnectionID: Connection] = [:]
     private var listeners: [Int32] = []
     private var plan = TransportPlan()
@@ -46,6 +49,13 @@ public final class EmbeddedSpeaker {
         speaker = Speaker(
             hostname: String((name ?? own).prefix(64)), restarting: restarting,
             seed: UInt64(truncatingIfNeeded: Instant.now().nanoseconds) ^ UInt64(getpid()) << 32)
+        links = Links(loop: loop, log: log)
+        links.onInterface = { [weak self] name, facts in
+            self?.command { $0.interfaceChanged(name, facts, now: $1) }
+        }
+        links.onMessage = { [weak self] bytes, source, name, hopLimit in
+            self?.command { $0.receivedRouterMessage(bytes, from: source, on: name, hopLimit: hopLimit, now: $1) }
+        }
         registerMetrics()
     }
     deinit { buffer.deallocate() }
@@ -65,12 +75,12 @@ public final class EmbeddedSpeaker {
         speaker.originate(local, now: loop.now)
         carryOut()
     }
-    public func clear(_ neighbor: IPAddress) { command { $0.clear(neighbor, now: $1) } }
-    public func shutdown(_ neighbor: IPAddress, text: String?) {
+    public func clear(_ neighbor: NeighborName) { command { $0.clear(neighbor, now: $1) } }
+    public func shutdown(_ neighbor: NeighborName, text: String?) {
         command { $0.shutdown(neighbor, text: text, now: $1) }
     }
-    public func enable(_ neighbor: IPAddress) { command { $0.enable(neighbor, now: $1) } }
-    public func refresh(_ neighbor: IPAddress) { command { $0.refresh(neighbor, now: $1) } }
+    public func enable(_ neighbor: NeighborName) { command { $0.enable(neighbor, now: $1) } }
+    public func refresh(_ neighbor: NeighborName) { command { $0.refresh(neighbor, now: $1) } }
     /// Ends all sessions; with `withdrawing` peers are told to forget our routes, else graceful restart keeps them.
     ///
     /// `done` is called after another round, which lets the last octets out.
@@ -89,7 +99,7 @@ public final class EmbeddedSpeaker {
     // MARK: What the agent shows
 
     public func neighbors() -> [NeighborStatus] { speaker.status() }
-    public func peerID(of address: IPAddress) -> PeerID? { speaker.peerID(of: address) }
+    public func peerID(of neighbor: NeighborName) -> PeerID? { speaker.peerID(of: neighbor) }
     public func routes(_ query: RouteQuery) -> RoutePage { speaker.rib.routes(query) }
     public func explain(_ key: RouteKey) -> [ExplainedPath] { speaker.rib.explain(key) }
     public var routeCount: Int { speaker.rib.destinationCount }
@@ -111,11 +121,14 @@ public final class EmbeddedSpeaker {
 
     private func carryOut(_ effect: SpeakerEffect) {
         switch effect {
-        case .transport(let plan): listen(plan)
+        case .transport(let plan):
+            links.configure(plan)
+            listen(plan)
         case .connect(let id, let plan): connect(id, plan)
         case .configure(let id, let plan): connections[id]?.apply(plan)
         case .send(let id, let bytes): connections[id].map { write($0, bytes) }
         case .close(let id): connections.removeValue(forKey: id).map(close)
+        case .transmit(let transmission): links.send(transmission)
         case .routes(let changes): deliver(changes)
         case .initialSync: onInitialSync?()
         case .event(let event): report(event)
@@ -128,7 +141,7 @@ public final class EmbeddedSpeaker {
                 let path = change.path.map {
                     RemotePath(
                         payload: $0.payload, attributes: $0.attributes, neighbor: $0.peerAddress,
-                        alternatives: $0.alternatives)
+                        interface: $0.interface, alternatives: $0.alternatives)
                 }
                 return RouteChange(key: change.key, path: path)
             })
@@ -342,7 +355,7 @@ public final class EmbeddedSpeaker {
             for name in names { metrics.clear(name) }
             metrics.gauge("evpnd_bgp_rib_routes", "Destinations in the RIB").value = Double(self.routeCount)
             for neighbor in self.neighbors() {
-                let address = neighbor.address.description
+                let address = neighbor.name.description
                 metrics.gauge("evpnd_bgp_neighbor_up", "Whether the session is established", ["neighbor": address])
                     .value = neighbor.isEstablished ? 1 : 0
                 for (direction, count) in [("in", neighbor.messagesIn), ("out", neighbor.messagesOut)] {

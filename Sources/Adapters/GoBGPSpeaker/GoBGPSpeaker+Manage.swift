@@ -2,6 +2,7 @@
 // would not go.
 
 import BGPEngine
+import NetTypes
 import GRPC
 import Glibc
 import GoBGPAPI
@@ -133,7 +134,7 @@ extension GoBGPSpeaker {
         case .deleteDynamic(let entry): call(.deleteDynamicNeighbor, entry, done(EmptyMessage.self))
         case .deletePeer(let address):
             var request = DeletePeerRequest()
-            request.address = address
+            if IPAddress(address) == nil { request.interface = address } else { request.address = address }
             call(.deletePeer, request, done(EmptyMessage.self))
         case .deleteGroup(let name): call(.deletePeerGroup, DeletePeerGroupRequest(name), done(EmptyMessage.self))
         case .addSet(let set), .extendSet(let set):
@@ -191,7 +192,7 @@ extension GoBGPSpeaker {
         }
         ask(.listPeer, ListPeerRequest()) { (replies: [ListPeerReply]) in
             // Those that came by a prefix have no configuration of their own.
-            state.peers = replies.compactMap(\.content).filter { !$0.configuration.neighborAddress.isEmpty }
+            state.peers = replies.compactMap(\.content).filter { !$0.key.isEmpty }
         }
         ask(.listPeerGroup, ListPeerGroupRequest()) { (replies: [ListPeerGroupReply]) in
             state.groups = replies.compactMap(\.content)

@@ -3,13 +3,20 @@
 public import BGP
 public import BGPEngine
 import GoBGPAPI
-public import NetTypes
+import NetTypes
 import Telemetry
 
 extension GoBGPSpeaker {
     public func neighbors() -> [NeighborStatus] { neighborCache }
-    public func peerID(of address: IPAddress) -> PeerID? {
-        peers[address]?.id ?? (neighborCache.contains { $0.address == address } ? identify(address).id : nil)
+    public func peerID(of neighbor: NeighborName) -> PeerID? {
+        if case .address(let address) = neighbor, let known = peers[address] { return known.id }
+        return status(neighbor).map { identify($0.address).id }
+    }
+    func status(_ neighbor: NeighborName) -> NeighborStatus? { neighborCache.first { $0.name == neighbor } }
+    /// The address under which gobgpd keeps a neighbor: one by interface has its interface in it.
+    func key(_ neighbor: NeighborName) -> String {
+        guard case .interface(let name) = neighbor, let status = status(neighbor) else { return neighbor.description }
+        return status.address.isUnspecified ? name : "\(status.address)%\(name)"
     }
     public func routes(_ query: RouteQuery) -> RoutePage { rib.routes(query) }
     public func explain(_ key: RouteKey) -> [ExplainedPath] { rib.explain(key) }
@@ -48,7 +55,7 @@ extension GoBGPSpeaker {
                 self.own.problems.count)
             metrics.gauge("evpnd_bgp_rib_routes", "Destinations in the RIB").value = Double(self.routeCount)
             for neighbor in self.neighborCache {
-                let address = neighbor.address.description
+                let address = neighbor.name.description
                 metrics.gauge("evpnd_bgp_neighbor_up", "Whether the session is established", ["neighbor": address])
                     .value = neighbor.isEstablished ? 1 : 0
                 for family in neighbor.families {

@@ -143,9 +143,9 @@ extension GoBGPSpeaker {
         case .peer(let event):
             guard event.kind == .change else { return }
             let session = event.peer.state.session
-            let address = IPAddress(event.peer.address)
+            let neighbor = NeighborName(event.peer.key.isEmpty ? event.peer.address : event.peer.key)
             report(
-                .info, session == .established ? "session.established" : "session.state", address,
+                .info, session == .established ? "session.established" : "session.state", neighbor,
                 [("state", "\(session)")])
             loop.afterRound { [weak self] in self?.poll() }
         case .path(.success(let path)): take(path)
@@ -286,7 +286,7 @@ extension GoBGPSpeaker {
             }
             return status
         }
-        neighborCache.sort { $0.address < $1.address }
+        neighborCache.sort { $0.name < $1.name }
         for index in neighborCache.indices {
             let list = faults[neighborCache[index].address] ?? [:]
             neighborCache[index].faults = list.sorted { $0.key < $1.key }.map { (reason: $0.key, count: $0.value) }

@@ -12,7 +12,7 @@ public import EVPN
 import GRPC
 import Glibc
 public import GoBGPAPI
-public import NetTypes
+import NetTypes
 public import Telemetry
 
 /// Drives somebody's gobgpd over gRPC. Confined to the loop's thread.
@@ -158,25 +158,25 @@ public final class GoBGPSpeaker {
             })
         schedulePump()
     }
-    public func clear(_ neighbor: IPAddress) {
+    public func clear(_ neighbor: NeighborName) {
         var request = ResetPeerRequest()
-        request.address = neighbor.description
+        request.address = key(neighbor)
         act(.resetPeer, request, neighbor)
     }
-    public func shutdown(_ neighbor: IPAddress, text: String?) {
+    public func shutdown(_ neighbor: NeighborName, text: String?) {
         var request = PeerActionRequest()
-        request.address = neighbor.description
+        request.address = key(neighbor)
         request.communication = text ?? ""
         act(.disablePeer, request, neighbor)
     }
-    public func enable(_ neighbor: IPAddress) {
+    public func enable(_ neighbor: NeighborName) {
         var request = PeerActionRequest()
-        request.address = neighbor.description
+        request.address = key(neighbor)
         act(.enablePeer, request, neighbor)
     }
-    public func refresh(_ neighbor: IPAddress) {
+    public func refresh(_ neighbor: NeighborName) {
         var request = ResetPeerRequest()
-        request.address = neighbor.description
+        request.address = key(neighbor)
         request.isSoft = true
         request.direction = .both
         act(.resetPeer, request, neighbor)
@@ -204,7 +204,7 @@ public final class GoBGPSpeaker {
         loop.afterRound { [self] in if own.isIdle { finish() } }
     }
 
-    private func act(_ method: APIMethod, _ request: some APIMessage, _ neighbor: IPAddress) {
+    private func act(_ method: APIMethod, _ request: some APIMessage, _ neighbor: NeighborName) {
         call(method, request) { [self] (result: Result<EmptyMessage, GRPCStatus>) in
             if case .failure(let status) = result {
                 log.warning(
@@ -423,7 +423,7 @@ public final class GoBGPSpeaker {
     }
 
     func report(
-        _ level: SpeakerEvent.Level, _ name: String, _ neighbor: IPAddress?, _ fields: [(key: String, value: String)]
+        _ level: SpeakerEvent.Level, _ name: String, _ neighbor: NeighborName?, _ fields: [(key: String, value: String)]
     ) {
         metrics.counter("evpnd_bgp_events_total", "Session events", ["event": name]).increment()
         onEvent?(SpeakerEvent(level: level, name: name, neighbor: neighbor, fields: fields))

@@ -57,7 +57,7 @@ enum ManagementStep: Equatable {
         switch self {
         case .addGroup(let group), .updateGroup(let group): .group(group.configuration.name)
         case .deleteGroup(let name): .group(name)
-        case .addPeer(let peer), .updatePeer(let peer): .peer(peer.configuration.neighborAddress)
+        case .addPeer(let peer), .updatePeer(let peer): .peer(peer.key)
         case .deletePeer(let address): .peer(address)
         case .addDynamic(let entry), .deleteDynamic(let entry): .dynamic(entry.prefix, group: entry.peerGroup)
         case .addSet(let set), .extendSet(let set), .trimSet(let set), .deleteSet(let set): .set(set)
@@ -181,7 +181,11 @@ enum Management {
     private static func peer(_ neighbor: NeighborConfiguration, _ configuration: BGPConfiguration) -> Peer {
         var peer = Peer()
         peer.configuration = identified(neighbor)
-        peer.configuration.neighborAddress = neighbor.address.description
+        if let interface = neighbor.interface {
+            peer.configuration.neighborInterface = interface
+        } else {
+            peer.configuration.neighborAddress = neighbor.address.description
+        }
         peer.configuration.isAdminDown = neighbor.isAdminDown
         peer.settings = settings(neighbor, configuration)
         return peer
@@ -255,7 +259,7 @@ enum Management {
 
     static func objects(_ state: ManagedState) -> Set<ManagedObject> {
         Set(
-            state.peers.map { ManagedObject.peer($0.configuration.neighborAddress) }
+            state.peers.map { ManagedObject.peer($0.key) }
                 + state.groups.map { .group($0.configuration.name) }
                 + state.dynamic.map { .dynamic($0.prefix, group: $0.peerGroup) } + ManagedObject.objects(state.policies)
         )
@@ -271,8 +275,8 @@ enum Management {
         for entry in found.dynamic where goes(.dynamic(entry.prefix, group: entry.peerGroup)) {
             steps.append(.deleteDynamic(entry))
         }
-        for peer in found.peers where goes(.peer(peer.configuration.neighborAddress)) {
-            steps.append(.deletePeer(peer.configuration.neighborAddress))
+        for peer in found.peers where goes(.peer(peer.key)) {
+            steps.append(.deletePeer(peer.key))
         }
         for group in found.groups where goes(.group(group.configuration.name)) {
             steps.append(.deleteGroup(group.configuration.name))
@@ -287,8 +291,7 @@ enum Management {
         }
         for entry in desired.dynamic where !found.dynamic.contains(entry) { steps.append(.addDynamic(entry)) }
         for peer in desired.peers {
-            let address = peer.configuration.neighborAddress
-            guard let there = found.peers.first(where: { $0.configuration.neighborAddress == address }) else {
+            guard let there = found.peers.first(where: { $0.key == peer.key }) else {
                 steps.append(.addPeer(peer))
                 continue
             }

@@ -6,10 +6,13 @@ import GoBGPAPI
 import NetTypes
 
 extension NeighborStatus {
-    /// Nil for a neighbor without an address. `wallClock`: seconds since 1970.
+    /// Nil for a neighbor with neither address nor interface. `wallClock`: seconds since 1970.
     init?(_ peer: Peer, now: Instant, wallClock: Int64, _ configuration: BGPConfiguration) {
+        let interface = peer.configuration.neighborInterface
         // A link-local address comes with its interface.
-        guard let address = IPAddress(String(peer.address.prefix { $0 != "%" })) else { return nil }
+        guard
+            let address = IPAddress(String(peer.address.prefix { $0 != "%" })) ?? (interface.isEmpty ? nil : .v6(.any))
+        else { return nil }
         let state: SessionState =
             switch peer.state.session {
             case .unknown, .idle: .idle
@@ -25,9 +28,10 @@ extension NeighborStatus {
             address: address, peerASN: peer.asn,
             localASN: peer.state.localASN == 0 ? configuration.asn : peer.state.localASN, state: state,
             since: now + .seconds(-min(age, 1 << 31)))
+        self.interface = interface.isEmpty ? nil : interface
         description = peer.configuration.description.isEmpty ? nil : peer.configuration.description
         peerGroup = peer.configuration.peerGroup.isEmpty ? nil : peer.configuration.peerGroup
-        isDynamic = peer.configuration.neighborAddress.isEmpty
+        isDynamic = peer.configuration.neighborAddress.isEmpty && interface.isEmpty
         isReflectorClient = peer.routeReflector.isClient
         routerID = IPv4Address(peer.state.routerID)
         localAddress = IPAddress(peer.transport.localAddress)

@@ -147,11 +147,11 @@ extension Agent {
         case .failure(let error): return client.fail(error.reason)
         }
         var view = RouteQuery.View.all
-        if let address = filter.neighbor {
-            guard let peer = speaker.peerID(of: address) else { return client.fail("no neighbor \(address)") }
+        if let neighbor = filter.neighbor {
+            guard let peer = speaker.peerID(of: neighbor) else { return client.fail("no neighbor \(neighbor)") }
             if filter.isAdvertised, !speaker.knowsAdvertised {
                 return client.fail(
-                    "only gobgpd knows what it told \(address): gobgp neighbor \(address) adj-out -a evpn")
+                    "only gobgpd knows what it told \(neighbor): gobgp neighbor \(neighbor) adj-out -a evpn")
             }
             view = filter.isAdvertised ? .advertised(to: peer) : .received(from: peer)
         } else if filter.isBestOnly {
@@ -206,20 +206,20 @@ extension Agent {
     }
 
     private func neighborCommand(_ request: JSONValue, _ client: ControlServer.Client) {
-        guard let text = request.text("address"), let address = IPAddress(text) else {
-            return client.fail("which neighbor? evpnctl neighbor clear ADDRESS")
+        guard let text = request.text("address"), let neighbor = NeighborName(text) else {
+            return client.fail("which neighbor? evpnctl neighbor clear ADDRESS|INTERFACE")
         }
-        guard speaker.neighbors().contains(where: { $0.address == address }) else {
-            return client.fail("no neighbor \(address); see evpnctl show neighbors")
+        guard speaker.neighbors().contains(where: { $0.name == neighbor }) else {
+            return client.fail("no neighbor \(neighbor); see evpnctl show neighbors")
         }
         switch request.text("action") {
-        case "clear": speaker.clear(address)
-        case "shutdown": speaker.shutdown(address, text: request.text("text"))
-        case "enable": speaker.enable(address)
-        case "refresh": speaker.refresh(address)
+        case "clear": speaker.clear(neighbor)
+        case "shutdown": speaker.shutdown(neighbor, text: request.text("text"))
+        case "enable": speaker.enable(neighbor)
+        case "refresh": speaker.refresh(neighbor)
         default: return client.fail("a neighbor can be cleared, shut down, enabled or refreshed")
         }
-        client.send(.reply("neighbor", JSONValue(address.description)))
+        client.send(.reply("neighbor", JSONValue(neighbor.description)))
     }
 
     private func cleanup(_ client: ControlServer.Client) {
@@ -254,7 +254,7 @@ struct RouteFilter {
     var rd: RouteDistinguisher?
     var vni: VNI?
     var mac: MACAddress?
-    var neighbor: IPAddress?
+    var neighbor: NeighborName?
     var isAdvertised = false
     var isBestOnly = false
 
@@ -289,7 +289,9 @@ struct RouteFilter {
             filter.mac = mac
         }
         if let text = request.text("neighbor") {
-            guard let neighbor = IPAddress(text) else { return fail("\(text) is not an address") }
+            guard let neighbor = NeighborName(text) else {
+                return fail("\(text) is neither an address nor an interface")
+            }
             filter.neighbor = neighbor
         }
         filter.isAdvertised = request.flag("advertised")

@@ -17,15 +17,15 @@ protocol RoutingSpeaker: AnyObject {
 
     func configure(_ configuration: Configuration)
     func advertise(_ changes: [AdvertisementChange])
-    func clear(_ neighbor: IPAddress)
-    func shutdown(_ neighbor: IPAddress, text: String?)
-    func enable(_ neighbor: IPAddress)
-    func refresh(_ neighbor: IPAddress)
+    func clear(_ neighbor: NeighborName)
+    func shutdown(_ neighbor: NeighborName, text: String?)
+    func enable(_ neighbor: NeighborName)
+    func refresh(_ neighbor: NeighborName)
     /// `done` is called once the last words are out.
     func stop(withdrawing: Bool, _ done: @escaping () -> Void)
 
     func neighbors() -> [NeighborStatus]
-    func peerID(of address: IPAddress) -> PeerID?
+    func peerID(of neighbor: NeighborName) -> PeerID?
     func routes(_ query: RouteQuery) -> RoutePage
     func explain(_ key: RouteKey) -> [ExplainedPath]
     var routeCount: Int { get }
@@ -41,7 +41,6 @@ protocol RoutingSpeaker: AnyObject {
 
 extension EmbeddedSpeaker: RoutingSpeaker {
     func configure(_ configuration: Configuration) { configure(configuration.bgp) }
-    var problems: [String] { listenProblems }
     var notReady: [String] { [] }
     var refusedRoutes: [(key: RouteKey, reason: String)] { [] }
     var knowsAdvertised: Bool { true }

@@ -113,7 +113,9 @@ extension EntryStatus {
 extension NeighborStatus {
     func json(now: Instant) -> JSONValue {
         [
-            "address": JSONValue(address.description), "asn": JSONValue(peerASN), "local_asn": JSONValue(localASN),
+            "name": JSONValue(name.description), "interface": interface.map { JSONValue($0) } ?? .null,
+            "address": interface != nil && address.isUnspecified ? .null : JSONValue(address.description),
+            "asn": peerASN == 0 ? .null : JSONValue(peerASN), "local_asn": JSONValue(localASN),
             "description": description.map { JSONValue($0) } ?? .null,
             "peer_group": peerGroup.map { JSONValue($0) } ?? .null, "dynamic": JSONValue(isDynamic),
             "reflector_client": JSONValue(isReflectorClient), "state": JSONValue(state.rawValue),

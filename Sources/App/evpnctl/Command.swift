@@ -13,7 +13,7 @@ let helpText = """
       show prefixes [VRF]            what VRFs route where, and whether the kernel has it
       show vteps                     remote tunnel endpoints
       show routes [--type 2|3|…] [--rd RD] [--vni N] [--mac M] [--family F] [--best]
-                  [--neighbor ADDRESS [--advertised]]
+                  [--neighbor ADDRESS|INTERFACE [--advertised]]
       show netlink                   unicast routes between BGP and the kernel: imports, rules, exported routes
       explain mac M [--vni N]        from the wire to the kernel, link by link
       explain vni N | vtep ADDRESS
@@ -23,7 +23,7 @@ let helpText = """
       watch                          events as they happen: sessions, VTEPs, MAC addresses, prefixes
       reload                         read the configuration again
       recover mac M [--vni N]        let a MAC frozen as a duplicate move again
-      neighbor clear|shutdown|enable|refresh ADDRESS [TEXT]
+      neighbor clear|shutdown|enable|refresh ADDRESS|INTERFACE [TEXT]
       advertise mac M [IP] | multicast [VTEP] | prefix P
                 [--vni N] [--l3vni N] [--rd RD] [--rt RT,…] [--vtep ADDRESS] [--etag N] [--encap E]
                 [--router-mac M] [--gateway IP] [--sequence N] [--sticky] [--default-gateway]

@@ -114,7 +114,7 @@ func run(_ arguments: Arguments) throws(CommandError) {
     case "neighbor":
         guard words.count >= 3, ["clear", "shutdown", "enable", "refresh"].contains(words[1]),
             words.count == 3 || words[1] == "shutdown"
-        else { throw usage("neighbor clear|enable|refresh ADDRESS | neighbor shutdown ADDRESS [TEXT]") }
+        else { throw usage("neighbor clear|enable|refresh NEIGHBOR | neighbor shutdown NEIGHBOR [TEXT]") }
         try arguments.require(only: [], for: "neighbor")
         client = try connect()
         defer { client.close() }

@@ -85,7 +85,7 @@ private func neighborsText(_ rows: [JSONValue]) -> String {
         for (index, family) in (families.isEmpty ? [.null] : families).enumerated() {
             let isFirst = index == 0
             table.rows.append([
-                isFirst ? row.cell("address") + (row.isTrue("dynamic") ? "*" : "") : "", isFirst ? row.cell("asn") : "",
+                isFirst ? neighborText(row) : "", isFirst ? row.cell("asn") : "",
                 isFirst ? row.cell("state") : "", isFirst ? durationText(row.integer("since_seconds")) : "",
                 family.cell("family"),
                 family.cell("received") + (family.integer("stale") > 0 ? " (\(family.integer("stale")) stale)" : ""),
@@ -96,26 +96,36 @@ private func neighborsText(_ rows: [JSONValue]) -> String {
     var text = table.text
     if rows.contains(where: { $0.isTrue("dynamic") }) { text += Style.dim("* dynamic neighbor\n") }
     for row in rows where row.cell("state") != "established" && row.cell("last_error") != "-" {
-        text += "\(row.cell("address")): \(row.cell("last_error"))\(wayOut(row))\n"
+        text += "\(nameText(row)): \(row.cell("last_error"))\(wayOut(row))\n"
     }
     // A wrong TCP MD5 password and a firewall look the same from here: silence.
     for row in rows where row.cell("state") == "connect" && row.integer("since_seconds") >= 3 {
-        text += "\(row.cell("address")): no answer to TCP for \(durationText(row.integer("since_seconds"))): "
+        text += "\(nameText(row)): no answer to TCP for \(durationText(row.integer("since_seconds"))): "
         text += "is it reachable, does it listen, is the password the same at both ends?\n"
     }
     for row in rows {
         for fault in row.list("faults") {
-            text += "\(row.cell("address")): \(fault.cell("count")) × \(fault.cell("reason"))\n"
+            text += "\(nameText(row)): \(fault.cell("count")) × \(fault.cell("reason"))\n"
         }
     }
     return text
 }
 
+/// What commands call a neighbor: its address or, of an unnumbered one, its interface.
+private func nameText(_ row: JSONValue) -> String {
+    row.cell("interface") == "-" ? row.cell("address") : row.cell("interface")
+}
+/// The address, with `*` for a dynamic neighbor; of an unnumbered one the interface and what was found there.
+private func neighborText(_ row: JSONValue) -> String {
+    guard row.cell("interface") != "-" else { return row.cell("address") + (row.isTrue("dynamic") ? "*" : "") }
+    return row.cell("interface") + (row.cell("address") == "-" ? "" : " " + row.cell("address"))
+}
+
 /// How a neighbor comes back that will not by itself.
 private func wayOut(_ neighbor: JSONValue) -> String {
-    let address = neighbor.cell("address")
-    if neighbor.isTrue("admin_down") { return "; evpnctl neighbor enable \(address)" }
-    return neighbor.cell("last_error").hasPrefix("held down") ? "; evpnctl neighbor clear \(address)" : ""
+    let name = nameText(neighbor)
+    if neighbor.isTrue("admin_down") { return "; evpnctl neighbor enable \(name)" }
+    return neighbor.cell("last_error").hasPrefix("held down") ? "; evpnctl neighbor clear \(name)" : ""
 }
 
 private func vnisText(_ rows: [JSONValue]) -> String {

@@ -94,6 +94,21 @@ extension RIB {
         peers[Int(peer.rawValue)]?.output = output
     }
 
+    /// Our own next hops towards an established peer are others now: its table is sent once more with them.
+    mutating func replaceNextHops(of peer: PeerID, _ description: PeerDescription) {
+        process()
+        guard let old = peerState(peer)?.description, old.nextHops != description.nextHops,
+            var output = takeOutput(peer)
+        else { return }
+        peers[Int(peer.rawValue)]?.description.nextHops = description.nextHops
+        exportClasses[output.exportClass].leave()
+        output.exportClass = joinClass(description)
+        for index in 0..<FamilySlot.count where description.families.contains(FamilySlot(index: index).family) {
+            queueAll(&output, of: peer, FamilySlot(index: index))
+        }
+        peers[Int(peer.rawValue)]?.output = output
+    }
+
     private mutating func queueAll(_ output: inout AdjRIBOut, of peer: PeerID, _ slot: FamilySlot) {
         output.pendingBits.reserve(destinations.count)
         output.advertised.reserve(destinations.count)
@@ -103,6 +118,7 @@ extension RIB {
             let path = paths[Int(best)]
             guard attributes.entries[Int(path.attributes)].family == slot, path.peer != peer,
                 exportState(output.exportClass, path.attributes) == ExportClass.granted
+                    || output.advertised.contains(UInt32(id))
             else { continue }
             if output.pendingBits.insert(UInt32(id)) {
                 output.pending.append(UInt32(id))

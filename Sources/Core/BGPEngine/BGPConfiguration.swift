@@ -41,9 +41,14 @@ public struct GracefulRestartConfiguration: Equatable, Sendable {
 
 /// Everything about one neighbor, its peer group already merged in.
 public struct NeighborConfiguration: Equatable, Sendable {
+    /// `::` for a neighbor by interface: its address is found out.
     public var address: IPAddress
-    /// 0: any AS (only for dynamic neighbors).
+    /// The interface of an unnumbered session: the neighbor is the only router there (RFC 4861), wherever it is.
+    public var interface: String?
+    /// 0: any AS, or any but ours (`isExternal`).
     public var peerASN: UInt32
+    /// With `peerASN` 0: every AS but our own.
+    public var isExternal = false
     /// Our ASN towards this neighbor; nil: the global one.
     public var localASN: UInt32?
     public var description: String?
@@ -75,6 +80,9 @@ public struct NeighborConfiguration: Equatable, Sendable {
         self.address = address
         self.peerASN = peerASN
     }
+    public var name: NeighborName { interface.map { .interface($0) } ?? .address(address) }
+    /// Where a link-local address is meant; nil for neighbors with addresses that mean the same everywhere.
+    public var link: String? { interface ?? (address.isV6 && address.isLinkLocal ? bindInterface : nil) }
 }
 
 public struct FamilyConfiguration: Equatable, Sendable {

@@ -8,6 +8,8 @@ final class Neighbor {
     let id: PeerID
     let isDynamic: Bool
     var configuration: NeighborConfiguration
+    /// The address found on the interface of an unnumbered neighbor.
+    var discovered: IPv6Address?
     /// At most one established; a second and third only while a collision is undecided.
     var sessions: [Session] = []
     /// Shut down by command or configuration.
@@ -41,7 +43,10 @@ final class Neighbor {
         since = now
     }
 
-    var address: IPAddress { configuration.address }
+    var name: NeighborName { configuration.name }
+    var address: IPAddress { discovered.map { .v6($0) } ?? configuration.address }
+    /// Whether it is known where to connect to.
+    var isLocated: Bool { configuration.interface == nil || discovered != nil }
     var establishedIndex: Int? { sessions.firstIndex { $0.state == .established } }
     func index(of connection: ConnectionID) -> Int? { sessions.firstIndex { $0.id == connection } }
     /// Whether a session may be made at all.
@@ -72,12 +77,12 @@ final class Neighbor {
 
     /// `peerASN` is 0 as long as it is not known.
     func connectPlan(localASN: UInt32, peerASN: UInt32) -> ConnectPlan {
-        let isExternal = peerASN != 0 && peerASN != localASN
+        let isExternal = peerASN == 0 ? configuration.isExternal : peerASN != localASN
         // An external neighbor that is not directly connected is never reached by accident.
         let ttl = isExternal ? configuration.multihopTTL ?? 1 : nil
         return ConnectPlan(
-            address: configuration.address, port: configuration.remotePort, localAddress: configuration.localAddress,
-            interface: configuration.bindInterface, password: configuration.password,
+            address: address, port: configuration.remotePort, localAddress: configuration.localAddress,
+            interface: configuration.interface ?? configuration.bindInterface, password: configuration.password,
             ttl: configuration.ttlSecurityHops != nil ? 255 : ttl,
             minimumTTL: configuration.ttlSecurityHops.map { 255 - min(254, $0) + 1 })
     }

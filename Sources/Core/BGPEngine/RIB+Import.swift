@@ -52,7 +52,8 @@ extension AttributeEntry {
 extension PeerDescription {
     /// Whether routes of `self` and of `other` are judged, compared and passed on alike.
     func importsLike(_ other: PeerDescription) -> Bool {
-        address == other.address && routerID == other.routerID && asn == other.asn && kind == other.kind
+        address == other.address && interface == other.interface && routerID == other.routerID && asn == other.asn
+            && kind == other.kind
             && localASN == other.localASN && localAddress == other.localAddress && role == other.role
             && isReflectorClient == other.isReflectorClient
     }

@@ -153,9 +153,9 @@ extension RIB {
     }
 
     func bestPath(_ path: Path) -> BestPath {
-        let address = path.peer == .local ? nil : peers[Int(path.peer.rawValue)]?.description.address
+        let source = path.peer == .local ? nil : peers[Int(path.peer.rawValue)]?.description
         return BestPath(
             payload: payload(path), attributes: attributes.entries[Int(path.attributes)].set, peer: path.peer,
-            peerAddress: address ?? .v4(configuration.routerID))
+            peerAddress: source?.address ?? .v4(configuration.routerID), interface: source?.interface)
     }
 }

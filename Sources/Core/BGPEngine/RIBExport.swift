@@ -16,6 +16,7 @@ struct ExportClass: Sendable {
         var nextHopSelf: Set<Family>
         /// By family slot, where our own next hop can be needed.
         var nextHops: [IPAddress?]
+        var linkLocalNextHop: IPv6Address?
         var codec: CodecOptions
 
         init(_ peer: PeerDescription) {
@@ -26,6 +27,7 @@ struct ExportClass: Sendable {
             families = peer.families
             nextHopSelf = peer.nextHopSelf
             codec = peer.codec
+            linkLocalNextHop = peer.linkLocalNextHop
             nextHops = (0..<FamilySlot.count).map { index in
                 let slot = FamilySlot(index: index)
                 guard peer.families.contains(slot.family), slot.isUnicast || peer.nextHopSelf.contains(slot.family)
@@ -172,13 +174,16 @@ extension RIB {
             if attributes.localPreference == nil { attributes.localPreference = 100 }
         }
 
+        // RFC 2545 §3: a link-local next hop means nothing beyond its link.
+        let isTied = entry.family.isUnicast && attributes.nextHop?.isLinkLocal == true
+        attributes.linkLocalNextHop = nil
         let isOwnNextHop =
             target.nextHopSelf.contains(entry.family.family) || (isExternal && entry.family.isUnicast)
             || attributes.nextHop?.isUnspecified != false
-        if isOwnNextHop {
+        if isOwnNextHop || isTied {
             guard let own = target.nextHops[entry.family.index] else { return nil }
             attributes.nextHop = own
-            attributes.linkLocalNextHop = nil
+            attributes.linkLocalNextHop = own.isV6 && !own.isLinkLocal ? target.linkLocalNextHop : nil
         }
 
         if entry.family.isUnicast, isExternal, let role = target.role {

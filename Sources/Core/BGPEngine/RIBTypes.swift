@@ -37,6 +37,8 @@ public struct PeerDescription: Sendable {
     }
     public var id: PeerID
     public var address: IPAddress
+    /// Where `address`, and next hops like it, are when they are link-local.
+    public var interface: String?
     /// The peer's BGP identifier.
     public var routerID: IPv4Address
     /// The peer's ASN.
@@ -48,6 +50,8 @@ public struct PeerDescription: Sendable {
     public var localAddress: IPAddress
     /// Next hop to use instead of `localAddress`, by family (an IPv4 address for IPv4 routes on an IPv6 session).
     public var nextHops: [Family: IPAddress] = [:]
+    /// Our link-local address, when the peer is on a link with us: goes with a global IPv6 next hop (RFC 2545 §3).
+    public var linkLocalNextHop: IPv6Address?
     public var isReflectorClient = false
     /// The families both sides negotiated.
     public var families: Set<Family>
@@ -118,6 +122,8 @@ public struct BestPath: Sendable {
     public var attributes: AttributeSet
     public var peer: PeerID
     public var peerAddress: IPAddress
+    /// Where a link-local next hop is; nil when the peer is not known by its link.
+    public var interface: String?
     /// Next hops of other paths that only the last steps of the decision process, which are there to choose any, have put behind
     /// this one; sorted. Only of unicast routes, and only where `RIB.setMultiplePaths` asked for it.
     public var alternatives: [IPAddress] = []

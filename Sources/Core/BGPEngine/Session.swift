@@ -147,8 +147,9 @@ struct LocalOpen: Sendable {
 
     var asn: UInt32
     var routerID: IPv4Address
-    /// 0: any.
+    /// 0: any, or any but ours.
     var peerASN: UInt32
+    var requiresExternal: Bool
     var holdTimeSeconds: UInt16
     var keepaliveSeconds: UInt16?
     var families: [FamilyConfiguration]
@@ -209,7 +210,8 @@ struct LocalOpen: Sendable {
             case .extendedMessage: extendedMessage = true
             case .routeRefresh: refresh = true
             case .enhancedRouteRefresh: enhanced = true
-            case .extendedNextHop: extendedNextHop = true
+            case .extendedNextHop(let list):
+                extendedNextHop = list.contains { $0.family == .ipv4Unicast && $0.nextHopAFI == 2 }
             case .role(let role): theirRole = role
             case .addPath(let list):
                 for entry in list where entry.mode & 2 != 0 { addPathSenders.insert(entry.family) }
@@ -223,10 +225,10 @@ struct LocalOpen: Sendable {
         }
         if !hasMultiprotocol { families = [.ipv4Unicast] }
         // RFC 6793 §4.2.3 and RFC 7607: neither number belongs to anybody.
-        guard theirs != 0, theirs != UInt32(LocalOpen.asTrans), peerASN == 0 || theirs == peerASN else {
-            throw SessionFault(
-                code: 2, subcode: 2,
-                reason: "peer AS is \(theirs), configured is \(peerASN == 0 ? "any" : "\(peerASN)")")
+        let isWanted = peerASN == 0 ? !requiresExternal || theirs != asn : theirs == peerASN
+        guard theirs != 0, theirs != UInt32(LocalOpen.asTrans), isWanted else {
+            let wanted = peerASN != 0 ? "\(peerASN)" : requiresExternal ? "external" : "any"
+            throw SessionFault(code: 2, subcode: 2, reason: "peer AS is \(theirs), configured is \(wanted)")
         }
         guard open.routerID != .any, theirs != asn || open.routerID != routerID else {
             throw SessionFault(code: 2, subcode: 3, reason: "BGP identifier \(open.routerID)")

@@ -11,7 +11,7 @@ extension Speaker {
     public func accepted(from address: IPAddress, local: IPAddress?, interface: String? = nil, now: Instant)
         -> ConnectionID?
     {
-        var neighbor = self.neighbor(at: address)
+        var neighbor = interface.flatMap { accepting(address, on: $0, now) } ?? self.neighbor(.address(address))
         if neighbor == nil, let template = template(for: address),
             neighbors.values.count(where: \.isDynamic) < Speaker.maximumDynamicNeighbors
         {
@@ -22,7 +22,7 @@ extension Speaker {
             effects.append(
                 .event(
                     SpeakerEvent(
-                        level: .debug, name: "session.refused", neighbor: address,
+                        level: .debug, name: "session.refused", neighbor: .address(address),
                         fields: [("reason", neighbor == nil ? "not configured" : "shut down or too many connections")]))
             )
             return nil
@@ -53,7 +53,8 @@ extension Speaker {
         let families = own.families.isEmpty ? configuration.families.map { FamilyConfiguration($0) } : own.families
         return LocalOpen(
             asn: own.localASN ?? configuration.asn, routerID: configuration.routerID, peerASN: own.peerASN,
-            holdTimeSeconds: own.holdTimeSeconds, keepaliveSeconds: own.keepaliveSeconds, families: families,
+            requiresExternal: own.isExternal, holdTimeSeconds: own.holdTimeSeconds,
+            keepaliveSeconds: own.keepaliveSeconds, families: families,
             role: own.role, restart: own.gracefulRestart ?? configuration.gracefulRestart,
             isRestarting: isRestarting && !isSynchronized, preservesForwarding: isRestarting || isSynchronized,
             hostname: hostname)
@@ -191,7 +192,7 @@ extension Speaker {
         checkSynchronized(now)
     }
 
-    private func description(of neighbor: Neighbor, _ session: Session, _ negotiated: Negotiated) -> PeerDescription {
+    func description(of neighbor: Neighbor, _ session: Session, _ negotiated: Negotiated) -> PeerDescription {
         let own = neighbor.configuration
         let localASN = own.localASN ?? configuration.asn
         let families = own.families.isEmpty ? configuration.families.map { FamilyConfiguration($0) } : own.families
@@ -205,6 +206,7 @@ extension Speaker {
         description.prefixLimits = prefixLimits(of: neighbor)
         description.role = own.role
         description.enhancedRefresh = negotiated.enhancedRefresh
+        description.interface = own.link
         if description.localAddress.isV6, !negotiated.extendedNextHop {
             description.nextHops[.ipv4Unicast] = .v4(configuration.routerID)
         }
@@ -213,6 +215,7 @@ extension Speaker {
             description.nextHops[.ipv6Unicast] = .v6(
                 IPv6Address(high: 0, low: 0xffff_0000_0000 | UInt64(address.rawValue)))
         }
+        nameLink(&description)
         return description
     }
 
@@ -280,14 +283,14 @@ extension Speaker {
                 .event(
                     SpeakerEvent(
                         level: .warning, name: event.kind == .exceeded ? "limit.exceeded" : "limit.near",
-                        neighbor: neighbor.address, fields: fields)))
+                        neighbor: neighbor.name, fields: fields)))
             return
         }
         let reason = "more than \(event.limit.maximum) routes of \(event.family)"
         effects.append(
             .event(
                 SpeakerEvent(
-                    level: .warning, name: "limit.shutdown", neighbor: neighbor.address, fields: fields)))
+                    level: .warning, name: "limit.shutdown", neighbor: neighbor.name, fields: fields)))
         neighbor.heldDown = (event.limit.restartSeconds.map { now + .seconds($0) }, reason)
         var data = ByteWriter()
         data.u16(event.family.afi)
@@ -445,6 +448,7 @@ extension Speaker {
             if let until = neighbor.heldDown?.until, until <= now { release(neighbor, now) }
             if let retry = neighbor.retryAt, retry <= now { startConnecting(neighbor, now) }
         }
+        for transmission in discovery.handleDeadlines(now: now) { effects.append(.transmit(transmission)) }
         checkSynchronized(now)
         finish(now)
     }

@@ -1,10 +1,10 @@
 // The speaker as operators see it.
 
 import BGP
-public import NetTypes
+import NetTypes
 
 extension Speaker {
-    /// Sorted by address.
+    /// Sorted by name.
     public func status() -> [NeighborStatus] {
         sortedNeighbors.map { neighbor in
             let session = neighbor.establishedIndex.map { neighbor.sessions[$0] }
@@ -16,6 +16,7 @@ extension Speaker {
             var status = NeighborStatus(
                 address: neighbor.address, peerASN: negotiated?.peerASN ?? own.peerASN,
                 localASN: own.localASN ?? configuration.asn, state: neighbor.state, since: neighbor.since)
+            status.interface = own.interface
             status.description = own.description
             status.peerGroup = own.peerGroup
             status.isDynamic = neighbor.isDynamic
@@ -29,7 +30,9 @@ extension Speaker {
             status.families = families.map {
                 .init(family: $0, counters: rib.counters(neighbor.id, $0), hasEndOfRIB: neighbor.endOfRIB.contains($0))
             }
-            status.lastError = neighbor.heldDown.map { "held down: \($0.reason)" } ?? neighbor.lastError
+            status.lastError =
+                neighbor.heldDown.map { "held down: \($0.reason)" }
+                ?? own.interface.flatMap { discovery.obstacle(on: $0) } ?? neighbor.lastError
             status.isAdminDown = neighbor.isShutDown
             status.isStale = neighbor.staleUntil != nil
             status.messagesIn = neighbor.messagesIn
@@ -40,5 +43,5 @@ extension Speaker {
         }
     }
     /// The number under which the RIB knows a neighbor.
-    public func peerID(of address: IPAddress) -> PeerID? { byAddress[address] }
+    public func peerID(of name: NeighborName) -> PeerID? { byName[name] }
 }

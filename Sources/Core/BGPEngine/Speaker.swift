@@ -16,7 +16,10 @@ public final class Speaker {
     public internal(set) var configuration: BGPConfiguration
     public var rib: RIB
     var neighbors: [PeerID: Neighbor] = [:]
-    var byAddress: [IPAddress: PeerID] = [:]
+    var byName: [NeighborName: PeerID] = [:]
+    var discovery: RouterDiscovery
+    /// The interfaces that neighbors with link-local addresses are on.
+    var interfaces: [String: InterfaceFacts] = [:]
     var owners: [ConnectionID: PeerID] = [:]
     var effects: [SpeakerEffect] = []
     let hostname: String
@@ -36,6 +39,7 @@ public final class Speaker {
         self.hostname = hostname
         isRestarting = restarting
         random = seed | 1
+        discovery = RouterDiscovery(seed: seed)
     }
 
     /// What has to be done since the last call, in order.
@@ -47,6 +51,7 @@ public final class Speaker {
 
     public var nextDeadline: Instant? {
         var result = isSynchronized ? nil : syncDeadline
+        if let instant = discovery.nextDeadline { result = result.map { min($0, instant) } ?? instant }
         for neighbor in neighbors.values {
             guard let instant = neighbor.nextDeadline else { continue }
             result = result.map { min($0, instant) } ?? instant
@@ -66,30 +71,27 @@ public final class Speaker {
             rebuild(now)
         }
         rib.setMultiplePaths(new.usesMultiplePaths)
-        let wanted = Dictionary(new.neighbors.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
+        let wanted = Dictionary(new.neighbors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        watchInterfaces()
         for neighbor in sortedNeighbors {
             if neighbor.isDynamic {
-                guard let template = template(for: neighbor.address), wanted[neighbor.address] == nil,
+                guard let template = template(for: neighbor.address), wanted[neighbor.name] == nil,
                     neighbor.keepsSession(with: template)
                 else {
                     remove(neighbor, now)
                     continue
                 }
                 replaceConfiguration(neighbor, template, now)
-            } else if let next = wanted[neighbor.address] {
+            } else if let next = wanted[neighbor.name] {
                 update(neighbor, next, now)
             } else {
                 remove(neighbor, now)
             }
         }
-        for next in new.neighbors where byAddress[next.address] == nil {
+        for next in new.neighbors where byName[next.name] == nil {
             if let neighbor = add(next, isDynamic: false, now), neighbor.isWelcome { startConnecting(neighbor, now) }
         }
-        let next = transportPlan()
-        if next != plan {
-            plan = next
-            effects.append(.transport(next))
-        }
+        planTransport()
         if !isConfigured {
             isConfigured = true
             rib.isSelectionDeferred = isRestarting
@@ -158,14 +160,23 @@ public final class Speaker {
         if !own.isEmpty { rib.originate(own) }
     }
 
+    /// Listening sockets are made anew when what they need has changed.
+    func planTransport() {
+        let next = transportPlan()
+        guard next != plan else { return }
+        plan = next
+        effects.append(.transport(next))
+    }
     private func transportPlan() -> TransportPlan {
         var plan = TransportPlan()
+        plan.interfaces = Set(configuration.neighbors.compactMap(\.link)).sorted()
+        plan.discoveryInterfaces = Set(configuration.neighbors.compactMap(\.interface)).sorted()
         plan.listenPort = configuration.listenPort
         plan.listenAddresses = configuration.listenAddresses
         plan.bindToDevice = configuration.bindToDevice
         for neighbor in configuration.neighbors {
-            guard let password = neighbor.password,
-                let prefix = IPPrefix(neighbor.address, length: neighbor.address.bitWidth)
+            guard let password = neighbor.password, let address = self.neighbor(neighbor.name)?.address,
+                !address.isUnspecified, let prefix = IPPrefix(address, length: address.bitWidth)
             else { continue }
             plan.keys.append(.init(prefix: prefix, password: password))
         }
@@ -179,7 +190,7 @@ public final class Speaker {
 
     // MARK: Neighbors
 
-    var sortedNeighbors: [Neighbor] { neighbors.values.sorted { $0.address < $1.address } }
+    var sortedNeighbors: [Neighbor] { neighbors.values.sorted { $0.name < $1.name } }
 
     /// Nil when all 65534 numbers are taken.
     func add(_ configuration: NeighborConfiguration, isDynamic: Bool, _ now: Instant) -> Neighbor? {
@@ -188,7 +199,8 @@ public final class Speaker {
         let neighbor = Neighbor(
             id: PeerID(lastPeer), configuration: configuration, isDynamic: isDynamic, now: now)
         neighbors[neighbor.id] = neighbor
-        byAddress[configuration.address] = neighbor.id
+        byName[neighbor.name] = neighbor.id
+        locate(neighbor)
         return neighbor
     }
     private func remove(_ neighbor: Neighbor, _ now: Instant) {
@@ -204,7 +216,7 @@ public final class Speaker {
     func forget(_ neighbor: Neighbor) {
         rib.removePeer(neighbor.id)
         neighbors[neighbor.id] = nil
-        if byAddress[neighbor.address] == neighbor.id { byAddress[neighbor.address] = nil }
+        if byName[neighbor.name] == neighbor.id { byName[neighbor.name] = nil }
     }
     /// The configuration a peer that is not configured by address gets: the longest prefix wins.
     func template(for address: IPAddress) -> NeighborConfiguration? {
@@ -213,7 +225,7 @@ public final class Speaker {
         template.address = address
         return template
     }
-    func neighbor(at address: IPAddress) -> Neighbor? { byAddress[address].flatMap { neighbors[$0] } }
+    func neighbor(_ name: NeighborName) -> Neighbor? { byName[name].flatMap { neighbors[$0] } }
 
     // MARK: Connecting
 
@@ -223,7 +235,7 @@ public final class Speaker {
     }
     func startConnecting(_ neighbor: Neighbor, _ now: Instant) {
         neighbor.retryAt = nil
-        guard neighbor.isWelcome, !neighbor.configuration.isPassive, !neighbor.isDynamic,
+        guard neighbor.isWelcome, neighbor.isLocated, !neighbor.configuration.isPassive, !neighbor.isDynamic,
             !neighbor.sessions.contains(where: \.isOutgoing), neighbor.establishedIndex == nil
         else { return }
         let id = nextConnection()
@@ -238,7 +250,9 @@ public final class Speaker {
     }
     /// RFC 4271 §8.1.1 with the jitter of §10, and longer after each failure (DampPeerOscillations).
     func scheduleRetry(_ neighbor: Neighbor, _ now: Instant) {
-        guard neighbor.isWelcome, !neighbor.configuration.isPassive, !neighbor.isDynamic else { return }
+        guard neighbor.isWelcome, neighbor.isLocated, !neighbor.configuration.isPassive, !neighbor.isDynamic else {
+            return
+        }
         random ^= random << 13
         random ^= random >> 7
         random ^= random << 17
@@ -257,8 +271,8 @@ public final class Speaker {
     }
 
     /// Resets the session (Cease, Administrative Reset); a neighbor held down by a limit may come back.
-    public func clear(_ address: IPAddress, now: Instant) {
-        guard let neighbor = neighbor(at: address) else { return }
+    public func clear(_ name: NeighborName, now: Instant) {
+        guard let neighbor = neighbor(name) else { return }
         neighbor.heldDown = nil
         neighbor.failures = 0
         endAll(neighbor, .administrative(NotificationMessage(code: 6, subcode: 4), "cleared by command"), now)
@@ -266,8 +280,8 @@ public final class Speaker {
         finish(now)
     }
     /// Ends the session and keeps it down; `text` goes to the peer (RFC 9003).
-    public func shutdown(_ address: IPAddress, text: String?, now: Instant) {
-        guard let neighbor = neighbor(at: address) else { return }
+    public func shutdown(_ name: NeighborName, text: String?, now: Instant) {
+        guard let neighbor = neighbor(name) else { return }
         shutDown(neighbor, text: text, now)
         finish(now)
     }
@@ -277,15 +291,15 @@ public final class Speaker {
         endAll(
             neighbor, .administrative(.shutdown(text: text), "shut down" + (text.map { ": \($0)" } ?? "")), now)
     }
-    public func enable(_ address: IPAddress, now: Instant) {
-        guard let neighbor = neighbor(at: address) else { return }
+    public func enable(_ name: NeighborName, now: Instant) {
+        guard let neighbor = neighbor(name) else { return }
         neighbor.isShutDown = false
         release(neighbor, now)
         finish(now)
     }
     /// Asks the peer for all its routes again (RFC 2918).
-    public func refresh(_ address: IPAddress, now: Instant) {
-        guard let neighbor = neighbor(at: address), let index = neighbor.establishedIndex,
+    public func refresh(_ name: NeighborName, now: Instant) {
+        guard let neighbor = neighbor(name), let index = neighbor.establishedIndex,
             let negotiated = neighbor.sessions[index].negotiated, negotiated.refresh
         else { return }
         for family in negotiated.families.sorted() {
@@ -360,6 +374,6 @@ public final class Speaker {
         _ level: SpeakerEvent.Level, _ name: String, _ neighbor: Neighbor?, _ fields: (key: String, value: String)...
     ) {
         effects.append(
-            .event(SpeakerEvent(level: level, name: name, neighbor: neighbor?.address, fields: fields)))
+            .event(SpeakerEvent(level: level, name: name, neighbor: neighbor?.name, fields: fields)))
     }
 }

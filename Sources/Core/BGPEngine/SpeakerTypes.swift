@@ -23,6 +23,10 @@ public struct TransportPlan: Equatable, Sendable {
     public var listenAddresses: [IPAddress] = []
     public var bindToDevice: String?
     public var keys: [Key] = []
+    /// Interfaces whose state and addresses the speaker has to know (`Speaker.interfaceChanged`), sorted.
+    public var interfaces: [String] = []
+    /// Of those, the ones on which routers are discovered (`Speaker.receivedRouterMessage`), sorted.
+    public var discoveryInterfaces: [String] = []
     public init() {}
 }
 
@@ -48,6 +52,8 @@ public enum SpeakerEffect: Sendable {
     case send(ConnectionID, [UInt8])
     /// Close after what was sent has been handed to the kernel.
     case close(ConnectionID)
+    /// A router message to the nodes of one link.
+    case transmit(RouterTransmission)
     /// Best paths of others that changed.
     case routes([BestPathChange])
     /// End-of-RIB of every expected neighbor, or the initial hold has passed. Told once.
@@ -61,9 +67,9 @@ public struct SpeakerEvent: Sendable {
     public var level: Level
     /// A stable dotted word: `session.established`.
     public var name: String
-    public var neighbor: IPAddress?
+    public var neighbor: NeighborName?
     public var fields: [(key: String, value: String)]
-    public init(level: Level, name: String, neighbor: IPAddress?, fields: [(key: String, value: String)]) {
+    public init(level: Level, name: String, neighbor: NeighborName?, fields: [(key: String, value: String)]) {
         self.level = level
         self.name = name
         self.neighbor = neighbor
@@ -87,7 +93,11 @@ public struct NeighborStatus: Sendable {
             self.hasEndOfRIB = hasEndOfRIB
         }
     }
+    /// `::` as long as the address of a neighbor by interface is not known.
     public var address: IPAddress
+    /// The interface of an unnumbered session.
+    public var interface: String?
+    /// 0: not known yet.
     public var peerASN: UInt32
     public var localASN: UInt32
     public var description: String?
@@ -119,4 +129,5 @@ public struct NeighborStatus: Sendable {
         self.since = since
     }
     public var isEstablished: Bool { state == .established }
+    public var name: NeighborName { interface.map { .interface($0) } ?? .address(address) }
 }

@@ -9,14 +9,18 @@ public struct RemotePath: Hashable, Sendable {
     public var attributes: AttributeSet
     /// The neighbor it came from.
     public var neighbor: IPAddress
+    /// Where a link-local next hop is: the interface of the session; nil when the neighbor is not known by its link.
+    public var interface: String?
     /// Of a unicast route: next hops of other paths that are as good, sorted.
     public var alternatives: [IPAddress]
     public init(
-        payload: RoutePayload, attributes: AttributeSet, neighbor: IPAddress, alternatives: [IPAddress] = []
+        payload: RoutePayload, attributes: AttributeSet, neighbor: IPAddress, interface: String? = nil,
+        alternatives: [IPAddress] = []
     ) {
         self.payload = payload
         self.attributes = attributes
         self.neighbor = neighbor
+        self.interface = interface
         self.alternatives = alternatives
     }
 }

@@ -54,56 +54,79 @@ extension BGPDecoder {
     }
 
     func decodeNeighbors(_ section: Section, _ groups: [String: PeerGroup], into bgp: inout BGPConfiguration) {
-        var lines: [IPAddress: Int] = [:]
+        var lines: [NeighborName: Int] = [:]
         for element in section["neighbors"]?.list() ?? [] {
             let neighbor = Section(element)
             let config = neighbor.section("config")
             let groupValue = config["peerGroup"]
             var settings = settings(neighbor, config: config)
-            config.unsupported(
-                "neighborInterface", "unnumbered sessions are not supported by the embedded speaker yet",
-                hint: "use neighborAddress")
-            let hasInterface = config.has("neighborInterface")
-            let addressValue = config["neighborAddress"]
+            let interfaceValue = config["neighborInterface"].flatMap { $0.document.isInert ? nil : $0 }
+            let addressValue = config["neighborAddress"].flatMap { $0.document.isInert ? nil : $0 }
             config.finish()
             neighbor.finish()
             let group = group(groupValue, groups)
             if let group { settings = settings.over(group.settings) }
 
-            guard let addressValue, !addressValue.document.isInert else {
-                if !hasInterface { config.missing("neighborAddress") }
+            guard let nameValue = interfaceValue ?? addressValue else {
+                config.missing("neighborAddress", hint: "or neighborInterface")
                 continue
             }
-            guard let address = addressValue.address() else { continue }
-            if address.isUnspecified || address.isMulticast {
-                addressValue.fail("\(address) is not an address of a host")
+            guard let name = name(addressValue, interfaceValue, settings) else { continue }
+            if let line = lines[name] {
+                nameValue.fail("neighbor \(name) is already configured at line \(line)")
                 continue
             }
-            if let line = lines[address] {
-                addressValue.fail("neighbor \(address) is already configured at line \(line)")
-                continue
-            }
-            lines[address] = addressValue.position.line
-            if address.isLinkLocal, address.isV6, settings.bindInterface == nil {
-                addressValue.fail("a link-local neighbor needs transport.bindInterface")
-            }
+            lines[name] = nameValue.position.line
             guard let asn = settings.peerASN else {
                 if !groupValueFailed(groupValue, group) {
                     config.missing("peerAsn", hint: "here or in the peer group")
                 }
                 continue
             }
-            if asn.value == 0 {
+            if case .number(0) = asn.value {
                 asn.source.fail("must be from 1 to 4294967295", hint: "only dynamic neighbors may have any AS")
                 continue
             }
-            if let applied = settings.policies, let host = IPPrefix(address, length: address.isV6 ? 128 : 32) {
-                policies?.neighbors.append((host, applied))
+            if let applied = settings.policies {
+                if case .address(let address) = name, let host = IPPrefix(address, length: address.bitWidth) {
+                    policies?.neighbors.append((host, applied))
+                } else {
+                    nameValue.fail("policies name neighbors by address, and this one's is not known beforehand")
+                }
             }
             bgp.neighbors.append(
-                resolve(settings, address: address, group: group?.name, at: neighbor.source, in: bgp))
+                resolve(settings, name, group: group?.name, at: neighbor.source, in: bgp))
         }
-        bgp.neighbors.sort { $0.address < $1.address }
+        bgp.neighbors.sort { $0.name < $1.name }
+    }
+
+    /// What a neighbor is configured by, and what goes with that.
+    private func name(_ addressValue: Value?, _ interfaceValue: Value?, _ settings: NeighborSettings) -> NeighborName? {
+        if let interfaceValue {
+            addressValue?.fail("only one of neighborAddress and neighborInterface can be used")
+            guard let interface = interfaceValue.deviceName(), addressValue == nil else { return nil }
+            if let bound = settings.bindInterface, bound != interface {
+                interfaceValue.fail("transport.bindInterface is another device, \(bound)", hint: "leave that out")
+            }
+            settings.localAddress?.source.fail("a session by interface uses the interface's link-local address")
+            if settings.multihop?.value == true {
+                settings.multihop?.source.fail("a neighbor by interface is directly connected")
+            }
+            if settings.families?.contains(where: { $0.nextHopSelf && $0.family == .l2vpnEVPN }) == true {
+                interfaceValue.fail(
+                    "nextHopSelf for l2vpn-evpn makes no sense here: a link-local address cannot be a VTEP")
+            }
+            return .interface(interface)
+        }
+        guard let addressValue, let address = addressValue.address() else { return nil }
+        if address.isUnspecified || address.isMulticast {
+            addressValue.fail("\(address) is not an address of a host")
+            return nil
+        }
+        if address.isLinkLocal, address.isV6, settings.bindInterface == nil {
+            addressValue.fail("a link-local neighbor needs transport.bindInterface", hint: "or use neighborInterface")
+        }
+        return .address(address)
     }
     private func groupValueFailed(_ value: Value?, _ group: (name: String, settings: NeighborSettings)?) -> Bool {
         value?.document.isInert == false && group == nil
@@ -139,7 +162,7 @@ extension BGPDecoder {
             }
             if let applied = group.settings.policies { policies?.neighbors.append((prefix, applied)) }
             var template = resolve(
-                group.settings, address: prefix.address.isV6 ? .v6(.any) : .v4(.any), group: group.name,
+                group.settings, .address(prefix.address.isV6 ? .v6(.any) : .v4(.any)), group: group.name,
                 at: dynamic.source, in: bgp)
             template.isPassive = true
             bgp.dynamicNeighbors.append(DynamicNeighborConfiguration(prefix: prefix, template: template))
@@ -149,9 +172,19 @@ extension BGPDecoder {
 
     /// One neighbor with its group merged in; checks that need both.
     private func resolve(
-        _ settings: NeighborSettings, address: IPAddress, group: String?, at source: Value, in bgp: BGPConfiguration
+        _ settings: NeighborSettings, _ name: NeighborName, group: String?, at source: Value, in bgp: BGPConfiguration
     ) -> NeighborConfiguration {
-        var result = NeighborConfiguration(address: address, peerASN: settings.peerASN?.value ?? 0)
+        var result = NeighborConfiguration(address: .v6(.any), peerASN: 0)
+        switch name {
+        case .address(let address): result.address = address
+        case .interface(let interface): result.interface = interface
+        }
+        switch settings.peerASN?.value {
+        case .number(let number)?: result.peerASN = number
+        case .external?: result.isExternal = true
+        case .internal?: result.peerASN = settings.localASN ?? bgp.asn
+        case nil: break
+        }
         result.localASN = settings.localASN
         result.description = settings.description
         result.peerGroup = group
@@ -177,14 +210,15 @@ extension BGPDecoder {
         }
         if let local = settings.localAddress {
             result.localAddress = local.value
-            if local.value.isV6 != address.isV6 {
-                local.source.fail("is of another address family than the neighbor, \(address)")
+            if result.interface == nil, local.value.isV6 != result.address.isV6 {
+                local.source.fail("is of another address family than the neighbor, \(result.address)")
             }
         }
         let isInternal = result.peerASN != 0 && result.peerASN == result.localASN ?? bgp.asn
-        if result.isRouteReflectorClient, result.peerASN != 0, !isInternal, bgp.asn != 0 {
+        if result.isRouteReflectorClient, result.peerASN != 0 || result.isExternal, !isInternal, bgp.asn != 0 {
+            let other = result.isExternal ? "another AS" : "AS \(result.peerASN)"
             settings.isReflectorClient?.source.fail(
-                "only neighbors of the own AS can be clients of a route reflector (AS \(result.peerASN) is not)")
+                "only neighbors of the own AS can be clients of a route reflector (\(other) is not)")
         }
         if let role = settings.role, isInternal { role.source.fail("roles are for neighbors of another AS (RFC 9234)") }
         if let multihop = settings.multihop, multihop.value {

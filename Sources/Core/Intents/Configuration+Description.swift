@@ -78,7 +78,7 @@ extension BGPConfiguration {
         if usesMultiplePaths { words.append("multiple paths") }
         if let bindToDevice { words.append("device \(bindToDevice)") }
         return [words.joined(separator: ", ")]
-            + neighbors.map { "neighbor \($0.address) \($0.words)" }
+            + neighbors.map { "neighbor \($0.name) \($0.words)" }
             + dynamicNeighbors.map { "neighbors \($0.prefix) \($0.template.words)" }
     }
 }
@@ -91,9 +91,9 @@ extension GracefulRestartConfiguration {
 }
 
 extension NeighborConfiguration {
-    /// Everything but the address.
+    /// Everything but the name.
     fileprivate var words: String {
-        var words = [peerASN == 0 ? "any as" : "as \(peerASN)"]
+        var words = [isExternal ? "external as" : peerASN == 0 ? "any as" : "as \(peerASN)"]
         if let localASN { words.append("local as \(localASN)") }
         if let peerGroup { words.append("group \(peerGroup)") }
         if let description { words.append("\"\(description)\"") }

@@ -7,7 +7,9 @@ import NetTypes
 
 /// The keys that neighbors and peer groups share. Nil: not said.
 struct NeighborSettings {
-    var peerASN: Located<UInt32>?
+    /// The number, 0 for any, or a word.
+    enum RemoteAS { case number(UInt32), external, `internal` }
+    var peerASN: Located<RemoteAS>?
     var localASN: UInt32?
     var description: String?
     var isAdminDown: Bool?
@@ -110,9 +112,15 @@ extension BGPDecoder {
     func settings(_ section: Section, config: Section) -> NeighborSettings {
         var result = NeighborSettings()
         result.peerASN = config["peerAsn"].located { value in
+            if case .scalar("external", _) = value.document.content { return .external }
+            if case .scalar("internal", _) = value.document.content { return .internal }
+            if case .scalar(let text, _) = value.document.content, text.utf8.contains(where: { $0 > 0x39 }) {
+                value.fail("expected an AS number, external or internal, found \(value.kind)")
+                return nil
+            }
             guard let number = value.integer(0...4_294_967_295) else { return nil }
             if number == 23456 { failASTrans(value) }
-            return UInt32(clamping: number)
+            return .number(UInt32(clamping: number))
         }
         result.localASN = config["localAsn"].flatMap { asn($0, orZero: true) }
         result.description = config["description"]?.nonEmptyText()

@@ -2,8 +2,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 int evpnd_setns(int descriptor, int type) { return setns(descriptor, type); }
 int evpnd_unshare(int flags) { return unshare(flags); }
@@ -25,3 +28,73 @@ int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigne
     return received;
 }
 int evpnd_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+int evpnd_open_router_socket(void) {
+    int descriptor = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+    if (descriptor < 0) return -errno;
+    struct icmp6_filter filter;
+    ICMP6_FILTER_SETBLOCKALL(&filter);
+    ICMP6_FILTER_SETPASS(ND_ROUTER_SOLICIT, &filter);
+    ICMP6_FILTER_SETPASS(ND_ROUTER_ADVERT, &filter);
+    int on = 1, off = 0, hops = 255;
+    if (setsockopt(descriptor, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter) < 0 ||
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) < 0 ||
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &on, sizeof on) < 0 ||
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops) < 0 ||
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &off, sizeof off) < 0) {
+        int error = errno;
+        close(descriptor);
+        return -error;
+    }
+    return descriptor;
+}
+int evpnd_join_routers(int descriptor, unsigned interface) {
+    // ff02::2: solicitations are sent to it. Every node hears ff02::1.
+    struct ipv6_mreq request = {.ipv6mr_interface = interface};
+    request.ipv6mr_multiaddr.s6_addr[0] = 0xff;
+    request.ipv6mr_multiaddr.s6_addr[1] = 2;
+    request.ipv6mr_multiaddr.s6_addr[15] = 2;
+    if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof request) == 0) return 0;
+    return errno == EADDRINUSE ? 0 : -errno;
+}
+int evpnd_receive_router(int descriptor, void *buffer, size_t size, unsigned char source[16], unsigned *interface, int *hop_limit) {
+    struct sockaddr_in6 from = {0};
+    char control[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+    struct iovec vector = {.iov_base = buffer, .iov_len = size};
+    struct msghdr message = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &vector, .msg_iovlen = 1,
+                             .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t length = recvmsg(descriptor, &message, MSG_DONTWAIT);
+    if (length < 0) return -errno;
+    memcpy(source, &from.sin6_addr, 16);
+    *interface = 0;
+    *hop_limit = -1;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != IPPROTO_IPV6) continue;
+        if (part->cmsg_type == IPV6_PKTINFO && part->cmsg_len >= CMSG_LEN(sizeof(struct in6_pktinfo))) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(part), sizeof info);
+            *interface = info.ipi6_ifindex;
+        } else if (part->cmsg_type == IPV6_HOPLIMIT && part->cmsg_len >= CMSG_LEN(sizeof(int))) {
+            memcpy(hop_limit, CMSG_DATA(part), sizeof(int));
+        }
+    }
+    return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : (int)length;
+}
+int evpnd_send_router(int descriptor, const void *bytes, size_t size, const unsigned char source[16], unsigned interface, int to_routers) {
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_scope_id = interface};
+    to.sin6_addr.s6_addr[0] = 0xff;
+    to.sin6_addr.s6_addr[1] = 2;
+    to.sin6_addr.s6_addr[15] = to_routers ? 2 : 1;
+    char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] __attribute__((aligned(8))) = {0};
+    struct iovec vector = {.iov_base = (void *)bytes, .iov_len = size};
+    struct msghdr message = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &vector, .msg_iovlen = 1,
+                             .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = IPPROTO_IPV6;
+    part->cmsg_type = IPV6_PKTINFO;
+    part->cmsg_len = CMSG_LEN(sizeof(struct in6_pktinfo));
+    struct in6_pktinfo info = {.ipi6_ifindex = interface};
+    memcpy(&info.ipi6_addr, source, 16);
+    memcpy(CMSG_DATA(part), &info, sizeof info);
+    return sendmsg(descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}

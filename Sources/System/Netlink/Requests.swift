@@ -123,10 +123,10 @@ extension NetlinkBatch {
         attribute(LinkAttribute.name, name)
         attribute(LinkAttribute.extendedMask, UInt32(8))
     }
-    /// `ip addr show`.
-    public mutating func dumpAddresses(sequence: UInt32) {
+    /// `ip addr show [dev DEV]`, of one family or (0) of both; 0 for `interface`: of all.
+    public mutating func dumpAddresses(sequence: UInt32, interface: Int32 = 0, family: UInt8 = 0) {
         message(MessageType.getAddress, .dump, sequence: sequence)
-        addressHeader()
+        addressHeader(family: family, interface: UInt32(bitPattern: interface))
     }
 
     /// `bridge vlan show [dev DEV]` with the VNIs that VLANs are mapped to; 0: all ports of all bridges.

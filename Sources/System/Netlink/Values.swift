@@ -41,6 +41,10 @@ public struct Link: Hashable, Sendable {
     }
     /// IFF_UP: set up by the administrator.
     public var isUp: Bool { flags & 1 != 0 }
+    /// Whether a link is up with a carrier (IFF_UP and IFF_RUNNING). Not kept in `Link`: what is configured does not change with it.
+    public static func isRunning(_ payload: UnsafeRawBufferPointer) -> Bool {
+        payload.count >= 16 && payload.loadUnaligned(fromByteOffset: 8, as: UInt32.self) & 0x41 == 0x41
+    }
     public var isLoopback: Bool { flags & 8 != 0 }
     public var isBridge: Bool { kind == "bridge" }
 
@@ -294,6 +298,11 @@ public struct InterfaceAddress: Hashable, Sendable {
         }
         guard let ip = local ?? address else { return nil }
         self.ip = ip
+    }
+    /// Whether an address may not be used (yet): duplicate address detection is under way or has failed (IFA_F_TENTATIVE,
+    /// IFA_F_DADFAILED), and it is not an optimistic one (IFA_F_OPTIMISTIC).
+    public static func isTentative(_ payload: UnsafeRawBufferPointer) -> Bool {
+        payload.count >= 8 && payload[2] & 0x48 != 0 && payload[2] & 0x4 == 0
     }
 }
 

@@ -2,6 +2,7 @@
 // environment variable FUZZ_TARGET, because a process holds one fuzzer.
 
 import BGP
+import BGPEngine
 import Glibc
 import GoBGPAPI
 import NetTypes
@@ -34,6 +35,7 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
     case "toml": body = { fuzzTOML(octets($0, $1)) }
     case "takeover": body = { fuzzTakeover(octets($0, $1)) }
     case "configuration": body = { fuzzConfiguration(octets($0, $1)) }
+    case "router": body = { fuzzRouter(octets($0, $1)) }
     case "netlink": body = { fuzzNetlink(octets($0, $1)) }
     default: return 64
     }
@@ -61,6 +63,17 @@ private func decode(_ octets: [UInt8], _ options: CodecOptions) -> Message? {
     octets.withByteReader { reader in
         do throws(SessionFault) { return try Message.decode(reader, options: options) } catch { return nil }
     }
+}
+
+/// A router message that was read is written and read again.
+private func fuzzRouter(_ octets: [UInt8]) -> CInt {
+    func decode(_ octets: [UInt8]) -> RouterMessage? {
+        octets.withByteReader { reader -> RouterMessage? in
+            do throws(ByteError) { return try RouterMessage(decoding: &reader) } catch { return nil }
+        }
+    }
+    if let message = decode(octets) { precondition(decode(message.encoded()) == message, "another router message") }
+    return 0
 }
 
 /// Decodes. What was accepted is encoded, and each message of that is a fixed point: decoded and encoded again it has the same octets.

@@ -155,7 +155,7 @@ public final class World {
 
     private func carryOut(_ effect: SpeakerEffect, _ node: Node, _ speaker: Speaker) {
         switch effect {
-        case .transport, .configure, .event: break
+        case .transport, .configure, .transmit, .event: break
         case .connect(let id, let plan): connect(node, id, to: plan.address)
         case .send(let id, let bytes):
             guard let (pipe, side) = node.pipes[id] else { return }

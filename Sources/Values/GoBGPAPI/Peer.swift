@@ -71,6 +71,10 @@ public struct Peer: NeighborMessage {
     public var address: String {
         state.neighborAddress.isEmpty ? configuration.neighborAddress : state.neighborAddress
     }
+    /// What the neighbor is configured by: its address or, of an unnumbered one, its interface; empty for a dynamic neighbor.
+    public var key: String {
+        configuration.neighborInterface.isEmpty ? configuration.neighborAddress : configuration.neighborInterface
+    }
     /// The neighbor's ASN, as negotiated or else as configured.
     public var asn: UInt32 { state.peerASN == 0 ? configuration.peerASN : state.peerASN }
 }

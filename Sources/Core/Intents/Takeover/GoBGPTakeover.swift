@@ -72,12 +72,16 @@ struct GoBGPTakeover {
     private static func neighbor(_ neighbor: Section, _ groups: Set<String>) -> Document {
         let config = neighbor.section("config")
         let address = config["neighbor-address"]?.text().flatMap { IPAddress($0) }
+        let isUnnumbered = config.has("neighbor-interface") && !config.has("neighbor-address")
         let group = config["peer-group"]?.text()
-        var entries = shared(neighbor, name: ("neighborAddress", "neighbor-address"))
+        var entries = shared(
+            neighbor,
+            name: isUnnumbered
+                ? ("neighborInterface", "neighbor-interface") : ("neighborAddress", "neighbor-address"))
         // A gobgpd that is told no families takes the one of the neighbor's address.
         let isTold =
             entries.contains { $0.0 == "afiSafis" && $0.1 != nil } || group.map { groups.contains($0) } ?? false
-        let isV6 = address?.isV6 ?? false
+        let isV6 = address?.isV6 ?? isUnnumbered
         if !isTold, isV6 || group == nil {
             let family = isV6 ? Family.ipv6Unicast : .ipv4Unicast
             entries.append(("afiSafis", onlyFamily(family, at: neighbor.source.position)))

@@ -1,5 +1,6 @@
 // Kernel and libc interfaces that the Glibc overlay does not import.
 #pragma once
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -21,3 +22,14 @@ int evpnd_unshare(int flags);
 int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigned count, unsigned *lengths);
 // accept4(2) with SOCK_NONBLOCK and SOCK_CLOEXEC, without the peer's address.
 int evpnd_accept(int listener);
+
+// A raw socket for the router messages of IPv6 neighbor discovery (RFC 4861): hears types 133 and 134 on every interface, sends with
+// hop limit 255. Returns the descriptor or -errno (-EPERM without CAP_NET_RAW).
+int evpnd_open_router_socket(void);
+// Hears what is sent to all routers (ff02::2) of a link; 0 or -errno.
+int evpnd_join_routers(int descriptor, unsigned interface);
+// One router message, its checksum verified by the kernel; returns its length or -errno (-EAGAIN: there is none, -EMSGSIZE: too long).
+// `hop_limit` is -1 when it is not known.
+int evpnd_receive_router(int descriptor, void *buffer, size_t size, unsigned char source[16], unsigned *interface, int *hop_limit);
+// Sends to all nodes (ff02::1) or all routers (ff02::2) of a link; the kernel fills in the checksum. 0 or -errno.
+int evpnd_send_router(int descriptor, const void *bytes, size_t size, const unsigned char source[16], unsigned interface, int to_routers);
