@@ -38,6 +38,11 @@ extension Agent {
             explainMAC(mac, request.text("vni"), client)
         case "vni":
             guard let vni = VNI(text) else { return client.fail("\(text) is not a VNI (1 to 16777215)") }
+            if let vrf = controlPlane.vrfRows().first(where: { $0.vni == vni }) {
+                return client.fail(
+                    "\(vni) is the L3 VNI of VRF \(vrf.name): evpnctl show vrfs, evpnctl explain prefix P --vrf \(vrf.name)"
+                )
+            }
             client.send(.reply("explanations", [explanation("vni \(vni)", links(vni: vni))]))
         case "vtep":
             guard let vtep = IPAddress(text) else { return client.fail("\(text) is not an address") }
