@@ -99,6 +99,8 @@ down() {
             wait "$pid" 2>/dev/null || true
         done
         rm -rf "/var/run/frr/$ns" "/etc/frr/$ns" "$T/v$i.pid" "$T/v$i.state" "$T/v$i.sock"
+        # A deleted namespace lives on for a while, and with it the other end of its port.
+        ip -n "$P-core" link delete "to-v$i"
         for ns in v t h; do ip netns delete "$P-$ns$i"; done
     done
 }
