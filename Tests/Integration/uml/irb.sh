@@ -132,7 +132,7 @@ vrfs:
   - {name: ten, vni: 500, managed: true, routerMAC: "$(router_mac v$i)", announce: {connected: true, static: true, gatewayIP: true}}
 ${2:-}
 vnis:
-  - {vni: 100, managed: true, vrf: ten, gateway: [10.30.0.1/24, "fd30::1/64"], gatewayMAC: "$gateway_mac", members: [${members:-pb}]}
+  - {vni: 100, managed: true, vrf: ten, gateway: [10.30.0.1/24, "fd30::1/64"], gatewayMAC: "$gateway_mac", members: [pb]}
   - {vni: 10$i, managed: true, vrf: ten, gateway: [10.20.$i.1/24, "fd20:0:0:$i::1/64"], gatewayMAC: "$gateway_mac", members: [pa]}
 C
     start_evpnd v$i
