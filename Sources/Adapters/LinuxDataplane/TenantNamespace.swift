@@ -87,9 +87,10 @@ final class TenantNamespace {
     func abandon() {
         guard let dataplane else { return }
         for row in dataplane.allRows { remember(row) }
-        dataplane.abandon()
+        // Rows that follow from what is gone are for the namespace that may come.
         self.dataplane = nil
         namespace = nil
+        dataplane.abandon()
     }
 
     func apply(_ changes: [ForwardingChange]) {
