@@ -271,6 +271,110 @@ import Testing
             subject.dataplane.close()
         }
     }
+    /// Routes of the host's own table in that of a VRF. This kernel may have no VRF devices; routes do not need them.
+    @Test func copiesRoutesOfTheUnderlay() throws {
+        try KernelLab.run { lab in
+            try lab.sh(
+                """
+                ip link set lo up
+                ip link add p0 type veth peer name p1; ip link set p0 up; ip link set p1 up
+                ip addr add 192.168.7.1/24 dev p0; ip addr add 2001:db8:7::1/64 dev p0 nodad
+                ip route add 198.51.100.0/24 via 192.168.7.2
+                ip route add 203.0.113.0/24 nexthop via 192.168.7.2 nexthop via 192.168.7.3
+                ip route add blackhole 10.61.0.0/16; ip route add 10.61.0.0/16 via 192.168.7.2 metric 9
+                ip route add 10.62.0.0/16 via inet6 2001:db8:7::2 dev p0
+                ip nexthop add id 9 via 192.168.7.2 dev p0 proto static
+                ip route add 10.64.0.0/16 nhid 9
+                ip -6 route add 2001:db8:100::/64 via 2001:db8:7::2
+                """)
+            let texts = [
+                "198.51.100.0/24", "203.0.113.0/24", "10.61.0.0/16", "10.62.0.0/16", "10.63.0.0/16", "10.64.0.0/16",
+                "192.168.7.0/24", "2001:db8:100::/64",
+            ]
+            func start() throws -> Subject {
+                let subject = try lab.dataplane()
+                var tenant = tenant()
+                (tenant.place, tenant.domain) = (.device(table: nil), nil)
+                var underlay = tenant
+                (underlay.name, underlay.place) = ("default", .underlay)
+                subject.dataplane.configure([], vrfs: [underlay, tenant], defaultVTEP: nil)
+                var device = Link(interface: 4000, name: "ten")
+                (device.kind, device.vrfTable, device.flags, device.forwardsIPv4) = ("vrf", 1077, 1, true)
+                subject.dataplane.update(4000, device)
+                subject.dataplane.apply(
+                    texts.map { .prefix(prefixKey($0), RemotePrefix(nexthops: [.table(vrf: "default")])) })
+                return subject
+            }
+            func shown(_ text: String) -> [String] {
+                (try? RouteKernelTests.shown(lab, text, "table 1077")) ?? ["failed"]
+            }
+            let first = try start()
+            func status(_ text: String) -> EntryStatus { first.dataplane.status(of: .prefix(prefixKey(text))) }
+            func done(_ count: Int) -> Bool {
+                let now = first.dataplane.statistics
+                return now.pending + now.failed == 0 && now.desired - now.waiting == count
+                    && first.dataplane.plan().isEmpty
+            }
+            try lab.wait("copied") { done(6) }
+            #expect(
+                status("10.63.0.0/16") == .waiting(reason: "vrf default: the underlay has no such route"))
+            #expect(
+                status("10.61.0.0/16") == .waiting(reason: "vrf default: the underlay's route is blackhole"))
+            #expect(shown("198.51.100.0/24") == ["198.51.100.0/24 via 192.168.7.2 dev p0 proto 211 metric 20"])
+            #expect(shown("192.168.7.0/24") == ["192.168.7.0/24 dev p0 proto 211 metric 20"])
+            #expect(shown("10.62.0.0/16") == ["10.62.0.0/16 via inet6 2001:db8:7::2 dev p0 proto 211 metric 20"])
+            #expect(
+                shown("203.0.113.0/24") == [
+                    "203.0.113.0/24 proto 211 metric 20", "nexthop via 192.168.7.2 dev p0 weight 1",
+                    "nexthop via 192.168.7.3 dev p0 weight 1",
+                ])
+            #expect(
+                shown("2001:db8:100::/64")
+                    == ["2001:db8:100::/64 via 2001:db8:7::2 dev p0 proto 211 metric 1044 pref medium"])
+
+            // They follow.
+            try lab.sh(
+                "ip route replace 198.51.100.0/24 via 192.168.7.3; ip nexthop replace id 9 via 192.168.7.4 dev p0")
+            try lab.wait("another gateway") {
+                shown("198.51.100.0/24") == ["198.51.100.0/24 via 192.168.7.3 dev p0 proto 211 metric 20"]
+                    && shown("10.64.0.0/16") == ["10.64.0.0/16 via 192.168.7.4 dev p0 proto 211 metric 20"] && done(6)
+            }
+            try lab.sh(
+                "ip route del 203.0.113.0/24; ip route del blackhole 10.61.0.0/16; ip -6 route del 2001:db8:100::/64")
+            try lab.wait("gone, and there") {
+                shown("203.0.113.0/24").isEmpty && shown("2001:db8:100::/64").isEmpty
+                    && shown("10.61.0.0/16").count == 1 && done(5)
+            }
+            // Of the second next hop only the first is left when its interface goes.
+            try lab.sh(
+                """
+                ip link add q0 type veth peer name q1; ip link set q0 up; ip link set q1 up
+                ip addr add 192.168.8.1/24 dev q0
+                ip route add 203.0.113.0/24 nexthop via 192.168.7.2 nexthop via 192.168.8.2
+                """)
+            try lab.wait("two interfaces") { shown("203.0.113.0/24").count == 3 && done(6) }
+            try lab.sh("ip link set q0 down")
+            try lab.wait("one interface") { shown("203.0.113.0/24").count == 1 && done(6) }
+
+            let healed = first.dataplane.statistics.healed
+            try lab.sh("ip route del 192.168.7.0/24 table 1077")
+            try lab.wait("healed") { first.dataplane.statistics.healed > healed && done(6) }
+            #expect(shown("192.168.7.0/24").count == 1)
+            first.dataplane.close()
+
+            let second = try start()
+            try lab.wait("adopted") {
+                let now = second.dataplane.statistics
+                return now.pending + now.failed == 0 && now.waiting == 2 && second.dataplane.plan().isEmpty
+            }
+            second.dataplane.allowPruning()
+            #expect(second.requests == 0)
+            try lab.sh("ip link set p0 down")
+            try lab.wait("gone with the interface") { second.dataplane.statistics.waiting == texts.count }
+            #expect(try lab.sh("ip route show table 1077; ip -6 route show table 1077").isEmpty)
+            second.dataplane.close()
+        }
+    }
     @Test func leavesWithItsConfiguration() throws {
         try KernelLab.run { lab in
             try lab.sh(routed)

@@ -24,7 +24,12 @@ private struct Router {
         case .host(let ip, let on):
             guard let device = devices[on.rawValue] else { return .failure(.init("no device")) }
             return .success(.way(gateway: ip, interface: device, isV6: way.isV6, isOnLink: !ip.isV6))
-        case .table: return .success(.way(gateway: nil, interface: 9, isV6: way.isV6, isOnLink: false))
+        case .table:
+            if case .way(let interface, let gateway, let isOnLink)? = way.hop {
+                return .success(.way(gateway: gateway, interface: interface, isV6: way.isV6, isOnLink: isOnLink))
+            }
+            if case .nothing(let reason)? = way.hop { return .failure(.init(reason)) }
+            return .success(.way(gateway: nil, interface: 9, isV6: way.isV6, isOnLink: false))
         }
     }
     mutating func want(_ text: String, _ nexthops: RoutedNexthop...) {
@@ -107,6 +112,59 @@ private let first = nexthopNumbers.lowerBound + 1
         #expect(plan.filter { $0.contains("dev dev9 proto") }.count == 2)
         #expect(plan.contains { $0.hasPrefix("ip -6 nexthop replace id") && $0.contains("dev dev9") })
         #expect(plan.filter { $0.contains("2001:db8:2::/64") }.allSatisfy { $0.contains("metric 1044") })
+    }
+    /// A route of the underlay: its next hops are those of the copy, which follows it without another route.
+    @Test func copiesNextHopsOfTheUnderlay() {
+        func underlay(_ type: UInt8 = RouteType.unicast, _ hops: Route.Hop...) -> LocalRoute {
+            let route = Route(table: 254, prefix: prefix("10.0.0.0/24"), proto: 4, type: type, hops: hops)
+            guard let local = LocalRoute(route) else { preconditionFailure("not a local route") }
+            return local
+        }
+        func hops(_ routes: LocalRoute...) -> [UnderlayHop] { UnderlayHop.hops(routes) { $0 == 66 } }
+        let near = Route.Hop(gateway: ip("192.0.2.8"), interface: 3)
+        let far = Route.Hop(gateway: ip("2001:db8::8"), interface: 4, isOnLink: true)
+        let back = Route.Hop(interface: 66)
+        let nearWay = UnderlayHop.way(interface: 3, gateway: ip("192.0.2.8"), isOnLink: false)
+        let farWay = UnderlayHop.way(interface: 4, gateway: ip("2001:db8::8"), isOnLink: true)
+        #expect(hops(underlay(RouteType.unicast, near), underlay(RouteType.unicast, far)) == [nearWay])
+        #expect(hops(underlay(RouteType.unicast, near, back, far)) == [nearWay, farWay])
+        #expect(hops() == [.nothing(reason: "the underlay has no such route")])
+        #expect(
+            hops(underlay(RouteType.unicast, back)) == [
+                .nothing(reason: "the underlay's route leads back into the VRF")
+            ]
+        )
+        #expect(
+            hops(underlay(RouteType.blackhole), underlay(RouteType.unicast, near))
+                == [.nothing(reason: "the underlay's route is blackhole")], "the best one drops packets")
+        #expect(hops(underlay()) == [.nothing(reason: "the underlay's route has no next hop")])
+
+        var it = Router()
+        func want(_ hops: UnderlayHop...) {
+            let ways = hops.map { NexthopWay($0, underlay: "default", isV6: false) }
+            let set = it.nexthops.use(ways) { [it] in it.resolve($0) }
+            it.nexthops.release(it.table.want(prefix("10.0.0.0/24"), set))
+        }
+        want(farWay, nearWay)
+        #expect(
+            it.step() == [
+                "ip nexthop replace id \(first) via 192.0.2.8 dev dev3 proto 211",
+                "ip nexthop replace id \(first + 1) via 2001:db8::8 dev dev4 onlink proto 211",
+                "ip nexthop replace id \(first + 2) group \(first)/\(first + 1) proto 211",
+                "ip route add 10.0.0.0/24 proto 211 metric 20 nhid \(first + 2)",
+            ])
+        let set = it.table.rows[prefix("10.0.0.0/24")]?.want ?? 0
+        #expect(it.nexthops.nexthops(of: set) == [.table(vrf: "default")])
+        want(.way(interface: 3, gateway: nil, isOnLink: false))
+        #expect(
+            it.step() == [
+                "ip nexthop replace id \(first + 3) dev dev3 proto 211",
+                "ip route replace 10.0.0.0/24 proto 211 metric 20 nhid \(first + 3)",
+            ])
+        want(.nothing(reason: "gone"))
+        #expect(it.step() == ["ip route del 10.0.0.0/24 proto 211 metric 20"])
+        while !it.step().isEmpty {}
+        #expect(it.plan().isEmpty && it.nexthops.objects.isEmpty)
     }
     /// Equal sets are one object, in whatever order and however often a next hop is named.
     @Test func setsAreShared() {

@@ -73,6 +73,19 @@ import Testing
         underlay.place = .underlay
         #expect(text(VRFPlan(underlay, links: table([]))) == ["# table 254"])
     }
+    /// Answers to what leaves by an interface of the underlay come in there.
+    @Test func forwardsFromTheUnderlay() {
+        var way = Link(interface: 1, name: "eth0")
+        way.forwardsIPv4 = false
+        let command = "sysctl -w net/ipv4/conf/eth0/forwarding=1"
+        let foreign = vrf(isManaged: false)
+        #expect(text(VRFPlan(vrf(), links: table([device()]), ways: [way])) == [command, "# table 1000"])
+        #expect(
+            text(VRFPlan(foreign, links: table([device(alias: "")]), ways: [way]))
+                == ["# IPv4 forwarding is off: \(command)", "# table 1000"])
+        way.forwardsIPv4 = true
+        #expect(text(VRFPlan(vrf(), links: table([device()]), ways: [way])) == ["# table 1000"])
+    }
     @Test func namesBothUsersOfAClash() {
         let other = device(11, "blue", table: 1000, alias: "")
         #expect(

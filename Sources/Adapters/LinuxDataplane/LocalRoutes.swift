@@ -11,10 +11,9 @@ struct LocalRoute: Hashable, Sendable {
     var type: UInt8
     var tos: UInt8
     var isConnected: Bool
-    var hopCount: UInt8
-    /// Those of the first next hop.
-    var interface: Int32
-    var gateway: IPAddress?
+    /// Its first next hop, and the others of a route with several.
+    var hop: Route.Hop
+    var otherHops: [Route.Hop]
 
     /// Nil: of no concern (link-local, multicast, entries of the cache, by source).
     init?(_ route: Route) {
@@ -25,11 +24,10 @@ struct LocalRoute: Hashable, Sendable {
         proto = route.proto
         type = route.type
         tos = route.tos
-        hopCount = UInt8(clamping: route.hops.count)
-        interface = route.hops.first?.interface ?? 0
-        gateway = route.hops.first?.gateway
+        hop = route.hops.first ?? Route.Hop()
+        otherHops = Array(route.hops.dropFirst())
         isConnected =
-            route.proto == RouteProtocol.kernel && route.hops.count == 1 && gateway == nil
+            route.proto == RouteProtocol.kernel && route.hops.count == 1 && hop.gateway == nil
             && (route.prefix.address.isV6 || route.scope == RouteScope.link)
     }
     /// Packets can be sent along it.
@@ -77,11 +75,15 @@ struct LocalRoutes {
     }
     /// What the control plane is told of a prefix: its best route.
     func fact(_ prefix: IPPrefix, name: (Int32) -> String) -> LocalPrefix? {
-        guard let best = routes[prefix]?.first(where: \.isUnicast), best.interface != 0 else { return nil }
+        guard let best = routes[prefix]?.first(where: \.isUnicast), best.hop.interface != 0 else { return nil }
         return LocalPrefix(
-            proto: best.proto, isConnected: best.isConnected, interface: name(best.interface),
-            gateway: best.hopCount == 1 ? best.gateway : nil)
+            proto: best.proto, isConnected: best.isConnected, interface: name(best.hop.interface),
+            gateway: best.otherHops.isEmpty ? best.hop.gateway : nil)
     }
-    func uses(_ interface: Int32) -> Bool { routes.values.contains { $0.contains { $0.interface == interface } } }
+    func uses(_ interface: Int32) -> Bool {
+        routes.values.contains {
+            $0.contains { $0.hop.interface == interface || $0.otherHops.contains { $0.interface == interface } }
+        }
+    }
     var count: Int { routes.count }
 }

@@ -12,6 +12,8 @@ struct NexthopWay: Hashable, Comparable, Sendable {
     var nexthop: RoutedNexthop
     /// Of the routes; false as well for gateways that serve routes of both.
     var isV6: Bool
+    /// Of a route that the underlay has: one of its own next hops.
+    var hop: UnderlayHop?
 
     /// `isV6`: of the routes' prefixes.
     init(_ nexthop: RoutedNexthop, isV6: Bool) {
@@ -23,7 +25,18 @@ struct NexthopWay: Hashable, Comparable, Sendable {
             case .table: isV6
             }
     }
-    static func < (a: Self, b: Self) -> Bool { (a.nexthop, a.isV6 ? 1 : 0) < (b.nexthop, b.isV6 ? 1 : 0) }
+    /// `underlay`: the name of the VRF that is the host's own table. `isV6`: of the prefix.
+    init(_ hop: UnderlayHop, underlay: String, isV6: Bool) {
+        nexthop = .table(vrf: underlay)
+        self.isV6 = if case .way(_, let gateway?, _) = hop { gateway.isV6 } else { isV6 }
+        self.hop = hop
+    }
+    static func < (a: Self, b: Self) -> Bool {
+        if a.nexthop != b.nexthop { return a.nexthop < b.nexthop }
+        if a.isV6 != b.isV6 { return b.isV6 }
+        guard let hop = a.hop, let other = b.hop else { return a.hop == nil && b.hop != nil }
+        return hop < other
+    }
 }
 
 /// What a nexthop object says.
@@ -126,11 +139,15 @@ struct NexthopTable {
             sets[Int(last.index)]?.users += 1
             return last.index
         }
-        let members = Members(ways: Swift.Set(nexthops.map { NexthopWay($0, isV6: isV6) }).sorted())
+        let index = use(nexthops.map { NexthopWay($0, isV6: isV6) }, resolve)
+        if index != 0 { last = (nexthops, isV6, index) }
+        return index
+    }
+    mutating func use(_ list: [NexthopWay], _ resolve: (NexthopWay) -> Result<NexthopContent, Waiting>) -> UInt32 {
+        let members = Members(ways: Swift.Set(list).sorted())
         guard !members.ways.isEmpty else { return 0 }
         if let index = indices[members] {
             sets[Int(index)]?.users += 1
-            last = (nexthops, isV6, index)
             return index
         }
         for way in members.ways {
@@ -154,7 +171,13 @@ struct NexthopTable {
         if sets[Int(index)]?.users == 0 { hasUnused = true }
     }
     func nexthops(of index: UInt32) -> [RoutedNexthop] {
-        (index < sets.count ? sets[Int(index)] : nil)?.members.ways.map(\.nexthop) ?? []
+        var nexthops: [RoutedNexthop] = []
+        // Those of a route of the underlay are one, and are side by side.
+        for way in ways(of: index) where nexthops.last != way.nexthop { nexthops.append(way.nexthop) }
+        return nexthops
+    }
+    func ways(of index: UInt32) -> [NexthopWay] {
+        (index < sets.count ? sets[Int(index)] : nil)?.members.ways ?? []
     }
     /// The number that routes with this set refer to; nil: not possible now.
     func number(of index: UInt32) -> UInt32? {

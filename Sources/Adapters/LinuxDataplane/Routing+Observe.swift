@@ -185,6 +185,7 @@ extension LinuxDataplane {
         } else if let local = LocalRoute(route), !local.isAddress {
             let name = { [links] (interface: Int32) in links.name(of: interface) }
             let old = vrf.table.locals.fact(prefix, name: name)
+            let known = vrf.table.locals.routes[prefix]
             if isNew {
                 // It may have taken the place of one of ours.
                 if mode.contains(.replace), local.metric == routeMetric(isV6: prefix.address.isV6) {
@@ -197,6 +198,7 @@ extension LinuxDataplane {
             } else if !vrf.table.locals.isFull {
                 observeRoutesSoon(vrf)
             }
+            if vrf.table.locals.routes[prefix] != known { leaksFollow(vrf, prefix) }
             let new = vrf.table.locals.fact(prefix, name: name)
             if new != old, !vrf.isRetired { emit(.prefix(PrefixKey(vrf: vrf.name, prefix: prefix), new)) }
         }

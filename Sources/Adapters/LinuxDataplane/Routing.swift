@@ -27,6 +27,8 @@ final class Routing {
     var isResyncScheduled = false
     /// Those to be read again.
     var stale: Set<String> = []
+    /// The names of those that are the host's own table.
+    var underlays: Set<String> = []
 
     init(_ notifications: NotificationSocket) { self.notifications = notifications }
     /// There is nothing of ours.
@@ -63,6 +65,10 @@ final class RoutedVRF {
     var observesAgain = false
     var delayed: [(route: Route, isNew: Bool, mode: MessageFlags)] = []
     var wasFull = false
+    /// VRFs whose routes are, or were, visible here.
+    var sources: Set<String> = []
+    /// Interfaces of the underlay that its IPv4 routes lead to.
+    var underlayInterfaces: Set<Int32> = []
 
     init(_ name: String) {
         self.name = name
@@ -83,11 +89,16 @@ extension LinuxDataplane {
             vrf.table.mayPrune = mayPrune
             startRouting()
         }
-        let set = remote.map { remote in
-            routing.nexthops.use(remote.nexthops, isV6: key.prefix.address.isV6) { resolve($0) }
-        }
-        let old = vrf.table.want(key.prefix, set ?? 0)
-        routing.nexthops.release(old)
+        set(vrf, key.prefix, remote?.nexthops ?? [])
+    }
+    func set(_ vrf: RoutedVRF, _ prefix: IPPrefix, _ nexthops: [RoutedNexthop]) {
+        let set =
+            if let ways = leakedWays(vrf, prefix, nexthops) {
+                routing.nexthops.use(ways) { resolve($0) }
+            } else {
+                routing.nexthops.use(nexthops, isV6: prefix.address.isV6) { resolve($0) }
+            }
+        routing.nexthops.release(vrf.table.want(prefix, set))
         routesDue(vrf)
     }
     func allowPruningOfRoutes() {
@@ -130,6 +141,7 @@ extension LinuxDataplane {
                 retire(vrf)
             }
         }
+        followUnderlays()
         routing.nexthops.resolve { resolve($0) }
         scheduleRouteFlush()
     }
@@ -143,6 +155,8 @@ extension LinuxDataplane {
         guard let binding else { return }
         vrf.binding = binding
         routing.byTable[binding.table] = vrf
+        // What leads back into it depends on its device.
+        setLeaks(vrf)
         observeRoutes(vrf)
     }
     func unbind(_ vrf: RoutedVRF) {
@@ -167,6 +181,7 @@ extension LinuxDataplane {
         let old = vrf.table.locals
         vrf.table.locals = new
         for prefix in Set(old.routes.keys).union(new.routes.keys).sorted() {
+            if old.routes[prefix] != new.routes[prefix] { leaksFollow(vrf, prefix) }
             let fact = new.fact(prefix) { links.name(of: $0) }
             guard old.fact(prefix, name: { links.name(of: $0) }) != fact else { continue }
             emit(.prefix(PrefixKey(vrf: vrf.name, prefix: prefix), fact))
@@ -185,12 +200,17 @@ extension LinuxDataplane {
             // (`ip6_route_check_nh_onlink`); an IPv4 gateway has to be on the link not to be looked up (`fib_check_nh_v4_gw`).
             return resolve(ip, in: on, isV6: way.isV6, isOnLink: !ip.isV6)
         case .table(let name):
+            switch way.hop {
+            case .way(let interface, let gateway, let isOnLink)?:
+                return usable(interface, gateway: gateway, isV6: way.isV6, isOnLink: isOnLink)
+            case .nothing(let reason)?: return .failure(.init("vrf \(name): \(reason)"))
+            case nil: break
+            }
             guard let binding = vrfs[name]?.binding else {
                 return .failure(.init(vrfs[name]?.problem ?? "vrf \(name) is not in this network namespace"))
             }
             guard binding.interface != 0 else {
-                return .failure(
-                    .init("vrf \(name) is the underlay, which has no device that packets could be handed to"))
+                return .failure(.init("vrf \(name) has no device that packets could be handed to"))
             }
             return usable(binding.interface, gateway: nil, isV6: way.isV6, isOnLink: false)
         }
@@ -218,6 +238,11 @@ extension LinuxDataplane {
     /// A device has changed (nil: it is gone).
     func routesFollow(_ interface: Int32, from old: Link?, to new: Link?) {
         guard routing.hasStarted || !vrfs.isEmpty else { return }
+        if old?.forwardsIPv4 != new?.forwardsIPv4 {
+            for vrf in routing.vrfs.values where vrf.underlayInterfaces.contains(interface) {
+                touchedVRFs.insert(vrf.name)
+            }
+        }
         let wasUsable = old.map { $0.isUp && $0.hasCarrier } == true
         if wasUsable, new.map({ $0.isUp && $0.hasCarrier }) != true {
             let lost = routing.nexthops.deviceLost(interface)

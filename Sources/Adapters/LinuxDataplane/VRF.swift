@@ -111,12 +111,13 @@ extension LinuxDataplane {
             return wanted.map { (1, $0) } ?? (2, vrf.plan?.table ?? 0)
         }
         guard let own = claim(vrf) else { return VRFPlan(vrf.configuration, links: links) }
+        let ways = underlayInterfaces(of: vrf.name).sorted().compactMap { links[$0] }
         var claimed: [UInt32: String] = [:]
         for (name, other) in vrfs where name != vrf.name {
             guard let theirs = claim(other), (theirs.rank, name) < (own.rank, vrf.name) else { continue }
             claimed[theirs.table] = "VRF \(name)"
         }
-        return VRFPlan(vrf.configuration, links: links, claimed: claimed) { routesInTable($0) }
+        return VRFPlan(vrf.configuration, links: links, claimed: claimed, ways: ways) { routesInTable($0) }
     }
     /// What others have in a table, in words.
     private func routesInTable(_ table: UInt32) -> String? {

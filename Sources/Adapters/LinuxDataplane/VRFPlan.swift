@@ -18,9 +18,13 @@ struct VRFPlan: Equatable, Sendable {
     /// The table that it has or is to have; 0: not known yet.
     var table: UInt32 = 0
 
-    /// `claimed`: the tables that other VRFs of the configuration have or want, by their number. `inUse`: what somebody else has in a
+    /// `claimed`: the tables that other VRFs of the configuration have or want, by their number. `ways`: interfaces of the underlay that
+    /// IPv4 routes of the VRF lead to, from which the answers come. `inUse`: what somebody else has in a
     /// table, in words; nil: nothing. It is asked for few tables, and only when a device is to be made.
-    init(_ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], inUse: (UInt32) -> String? = { _ in nil }) {
+    init(
+        _ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], ways: [Link] = [],
+        inUse: (UInt32) -> String? = { _ in nil }
+    ) {
         switch vrf.place {
         case .underlay, .namespace:
             (binding, state, table) = (.mainTable, .up, VRFBinding.mainTable.table)
@@ -31,6 +35,17 @@ struct VRFPlan: Equatable, Sendable {
                 adopt(vrf.name, table, links, claimed)
             }
         }
+        guard binding != nil else { return }
+        for link in ways where link.forwardsIPv4 == false {
+            if vrf.hasOwnDevice {
+                operations.append(.forwardIPv4(interface: link.interface, name: link.name))
+            } else {
+                problem = problem ?? VRFPlan.forwardingProblem(link)
+            }
+        }
+    }
+    private static func forwardingProblem(_ link: Link) -> String {
+        "IPv4 forwarding is off: sysctl -w net/ipv4/conf/\(link.name)/forwarding=1"
     }
 
     private mutating func adopt(_ name: String, _ wanted: UInt32?, _ links: LinkTable, _ claimed: [UInt32: String]) {
@@ -107,7 +122,7 @@ struct VRFPlan: Equatable, Sendable {
         state = .up
         binding = VRFBinding(interface: link.interface, table: link.vrfTable)
         if link.forwardsIPv4 == false, operations.isEmpty {
-            problem = "IPv4 forwarding is off: sysctl -w net/ipv4/conf/\(link.name)/forwarding=1"
+            problem = VRFPlan.forwardingProblem(link)
         }
     }
     private func clash(_ name: String, _ other: String) -> String {

@@ -7,6 +7,16 @@ for i in 1 2; do
     node v$i 10.99.0.$i/24
     tenants $i
 done
+# A router of the underlay, with a network behind it.
+node u 10.99.0.8/24 10.99.0.9/24 198.51.100.1/32 fd99::9/64 fd98::1/128
+ip -n "$P-v1" address add fd99::1/64 dev eth0 nodad
+underlay_routes() { # GATEWAY GATEWAY6
+    ip -n "$P-v1" route replace 198.51.100.0/24 via "$1"
+    ip -n "$P-v1" -6 route replace fd98::/64 via "$2"
+}
+underlay_routes 10.99.0.9 fd99::9
+ip -n "$P-u" route add 10.20.1.0/24 via 10.99.0.1
+ip -n "$P-u" -6 route add fd20:0:0:1::/64 via fd99::1
 tenant hs1 v1 ps 02:50:00:00:00:01 10.50.0.1 fd50::1 10.50.0.10/24 fd50::10/64
 # FRR knows no VNI but its own: what it sends to the services arrives in the L3 VNI of the tenant, for the router MAC of the services.
 configure_vtep v1 10.99.0.1 10.99.0.2 <<C
@@ -16,14 +26,16 @@ vrfs:
     managed: true
     routerMAC: "$(router_mac v1)"
     announce: {connected: true}
-    leak: [{from: services, prefixes: [10.50.0.0/16 le 32, "fd50::/16 le 128"]}]
+    leak:
+      - {from: services, prefixes: [10.50.0.0/16 le 32, "fd50::/16 le 128"]}
+      - {from: default, prefixes: [198.51.100.0/24, "fd98::/64"]}
   - name: services
     vni: 599
     managed: true
     routerMAC: "$(router_mac v1)"
     announce: {connected: true}
     leak: [{from: ten, prefixes: [10.20.0.0/16 le 32, "fd20::/16 le 128"]}]
-  - {name: default, leak: [{from: services, prefixes: [10.50.0.0/24]}]}
+  - {name: default, leak: [{from: services, prefixes: [10.50.0.0/24]}, {from: ten, prefixes: [10.20.1.0/24, "fd20:0:0:1::/64"]}]}
 vnis:
   - {vni: 100, managed: true, vrf: ten, gateway: [10.30.0.1/24, "fd30::1/64"], gatewayMAC: "$gateway_mac", members: [pb]}
   - {vni: 101, managed: true, vrf: ten, gateway: [10.20.1.1/24, "fd20:0:0:1::1/64"], gatewayMAC: "$gateway_mac", members: [pa]}
@@ -47,7 +59,33 @@ await 5 'IPv6 too' pings ha2 fd50::10
 # The underlay.
 underlay() { ip -n "$P-v1" route show proto 211 | grep '^10.50.0.0/24 .*dev services'; }
 await 10 "the services in the host's own table" underlay
-! ip -n "$P-v1" route show proto 211 | grep '^10.[23]0' >&2 || fail 'a tenant is seen in the underlay'
+! ip -n "$P-v1" route show proto 211 | grep '^10.30' >&2 || fail 'a subnet that is not leaked is seen in the underlay'
+! ip -n "$P-v2" route show | grep '^10.20' >&2 || fail 'a tenant is seen in the underlay of the other VTEP'
+
+# Its routes in the VRF, with its own next hops, which are followed; packets both ways.
+beyond() { ip -n "$P-v1" route show vrf ten proto 211 | grep "^198.51.100.0/24 .*$1"; }
+beyond6() { ip -n "$P-v1" -6 route show vrf ten proto 211 | grep "^fd98::/64 .*$1"; }
+await 10 'the underlay in the VRF' beyond 'via 10.99.0.9 dev eth0'
+await 10 'IPv6 too' beyond6 'via fd99::9 dev eth0'
+await 10 'packets of the underlay are forwarded' pings ha1 198.51.100.1
+await 10 'the host of the tenant is reached' pings u 10.20.1.10
+await 10 'IPv6 to the underlay' pings ha1 fd98::1
+await 10 'IPv6 from the underlay' pings u fd20:0:0:1::10
+[ "$(on v1 cat /proc/sys/net/ipv4/conf/eth0/forwarding)" = 1 ] || fail 'eth0 does not forward'
+underlay_routes 10.99.0.8 fd99::9
+await 5 'another next hop' beyond 'via 10.99.0.8 dev eth0'
+ip -n "$P-v1" route replace 198.51.100.0/24 nexthop via 10.99.0.8 nexthop via 10.99.0.9
+both() { [ "$(ip -n "$P-v1" route show vrf ten proto 211 198.51.100.0/24 | grep -c 'nexthop via .* dev eth0')" = 2 ]; }
+await 5 'two next hops' both
+await 5 'packets by both' pings ha1 198.51.100.1
+ip -n "$P-v1" route del 198.51.100.0/24
+unreached() { ! beyond via; }
+await 5 'a route that is gone' unreached
+! pings ha1 198.51.100.1 || fail 'what the underlay does not reach is reached'
+underlay_routes 10.99.0.9 fd99::9
+await 5 'and is back' pings ha1 198.51.100.1
+await 5 'v1 is settled' settled v1
+ctl v1 explain prefix 198.51.100.0/24 --vrf ten | grep 'leaked from default' || fail 'where the route comes from is not said'
 
 # Without the leak the routes are gone.
 sed -i '/name: default/d' "$T/v1.yaml"
