@@ -207,6 +207,74 @@ private struct TenantConfiguration {
         }
     }
 
+    /// Routes of a VRF come back with its namespace and go with it into another.
+    @Test func routesLiveWhereTheirVRFLives() throws {
+        try KernelLab.run { lab in
+            let (red, blue) = (lab.namespace("red"), lab.namespace("blue"))
+            try lab.sh("\(NamespaceTests.underlay)\nip netns add \(red); ip netns add \(blue)")
+            let subject = try lab.dataplanes()
+            let (inRed, inBlue) = (try TenantConfiguration(red), try TenantConfiguration(blue))
+            /// What is ours there: prefixes with their next hops, and the number of nexthop objects.
+            func ours(_ namespace: String) throws -> [String] {
+                let routes = try lab.sh("ip -n \(namespace) -j route show proto 211 | jq -r '.[] | .dst'")
+                let routes6 = try lab.sh(
+                    "ip -n \(namespace) -6 -j route show proto 211 | jq -r '.[] | .dst + \" \" + .gateway'")
+                let nexthops = try lab.sh("ip -n \(namespace) nexthop show proto 211 | wc -l")
+                return (routes + routes6 + nexthops).split(separator: "\n").map(String.init)
+            }
+            func settle(_ namespace: String, _ expected: [String], line: Int = #line) throws {
+                try lab.wait("routes in \(namespace)", line: line) {
+                    NamespaceTests.isUp(subject) && (try? ours(namespace)) == expected
+                }
+                #expect(subject.dataplane.plan().isEmpty)
+                #expect(subject.prefixes[prefixKey("10.50.0.0/24", vrf: "red")]?.interface == "br101")
+            }
+            inRed.apply(subject)
+            subject.dataplane.allowPruning()
+            subject.dataplane.apply(NamespaceTests.rows)
+            subject.dataplane.apply([
+                route("10.20.2.10/32", via: "192.0.2.2", vrf: "red"),
+                route("10.40.0.0/16", via: "192.0.2.2", "192.0.2.3", vrf: "red"),
+                route("2001:db8:2::/64", via: "192.0.2.2", vrf: "red"),
+            ])
+            // Two ways and their group, and one of IPv6.
+            let all = ["10.20.2.10", "10.40.0.0/16", "2001:db8:2::/64 ::ffff:192.0.2.2", "4"]
+            try settle(red, all)
+
+            // Gone, changed meanwhile, made again.
+            try lab.sh("ip netns del \(red)")
+            try lab.wait("gone") { subject.domains[vni(500)] == nil && subject.prefixes.isEmpty }
+            let kept = ForwardingKey.prefix(prefixKey("10.20.2.10/32", vrf: "red"))
+            let reason = "no network namespace \(red) (ip netns add \(red))"
+            #expect(subject.dataplane.status(of: kept) == .waiting(reason: reason))
+            subject.dataplane.apply([
+                route("10.40.0.0/16", vrf: "red"), route("10.41.0.0/16", via: "192.0.2.3", vrf: "red"),
+            ])
+            try lab.sh("ip netns add \(red)")
+            let changed = ["10.20.2.10", "10.41.0.0/16", "2001:db8:2::/64 ::ffff:192.0.2.2", "3"]
+            try settle(red, changed)
+            // Replaced within the same moment.
+            try lab.sh("ip netns del \(red); ip netns add \(red)")
+            try settle(red, changed)
+
+            for (configuration, namespace, other) in [(inBlue, blue, red), (inRed, red, blue)] {
+                configuration.apply(subject)
+                try settle(namespace, changed)
+                #expect(try ours(other) == ["0"])
+                #expect(subject.dataplane.status(of: kept) == .done)
+            }
+            // The VRF leaves the configuration: the rows wait for the day when it is back.
+            subject.dataplane.configure([TenantConfiguration.domain(101)], defaultVTEP: ip("192.0.2.1"))
+            try lab.wait("left") { subject.dataplane.tenants.isEmpty && subject.prefixes.isEmpty }
+            #expect(try ours(red) == ["0"])
+            #expect(subject.dataplane.status(of: kept) == .waiting(reason: "vrf red is not configured"))
+            inBlue.apply(subject)
+            try settle(blue, changed)
+            _ = subject.dataplane.cleanup()
+            #expect(try ours(blue) == ["0"])
+        }
+    }
+
     @Test func refusesNamespacesThatCannotBeATenants() throws {
         try KernelLab.run { lab in
             let (red, blue, own, file) = (

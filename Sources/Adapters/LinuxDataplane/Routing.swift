@@ -310,6 +310,8 @@ extension LinuxDataplane {
             if vrf.isRetired, vrf.table.isClean {
                 unbind(vrf)
                 routing.vrfs[name] = nil
+                // What its last routes referred to could not go before them.
+                scheduleSweep()
                 if vrfs[name] != nil { scheduleRouting() }
             }
         }
