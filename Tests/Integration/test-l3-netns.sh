@@ -1,36 +1,8 @@
-# Tenants in network namespaces, on kernels without VRF devices: symmetric IRB and prefix routes, IPv4 and IPv6, between two evpnd VTEPs and
-# between evpnd and FRR (zebra -n), both ways. Packets on the underlay: L3 VNI 500, inner MACs those of the routers, TTL.
-# LIMIT 240
+# Tenants in network namespaces, on kernels without VRF devices: symmetric IRB and prefix routes, IPv4 and IPv6, between evpnd and FRR
+# (zebra -n), both ways. Packets on the underlay: L3 VNI 500, inner MACs those of the routers, TTL. evpnd on both sides: test-l3-families.sh.
 . "$(dirname "$0")/lib.sh"
+. "$here/tenant.sh"
 
-# VTEP I: underlay v<I> 10.98.0.<I>, tenant t<I>, host h<I> 10.20.<I>.10 in VNI 10<I>; a subnet 10.30.<I>.0/24 without a VNI.
-vtep() { # I
-    node "v$1" "10.98.0.$1/24"
-    ip netns add "$P-t$1"
-    ip -n "$P-t$1" link set lo up
-    host "h$1" "t$1" "p$1" "10.20.$1.10/24" "02:00:00:00:20:0$1"
-    ip -n "$P-h$1" address add "2001:db8:20:$1::10/64" dev eth0 nodad
-    ip -n "$P-t$1" link add lan type bridge
-    ip -n "$P-t$1" address add "10.30.$1.1/24" dev lan
-    ip -n "$P-t$1" address add "2001:db8:30:$1::1/64" dev lan nodad
-    ip -n "$P-t$1" link set lan up
-}
-routes_of_host() { # I, once the gateway is there
-    ip -n "$P-h$1" route replace default via "10.20.$1.1"
-    ip -n "$P-h$1" -6 route replace default via "2001:db8:20:$1::1"
-}
-evpnd_vtep() { # I PEER
-    vtep "$1"
-    configure_vtep "v$1" "10.98.0.$1" "10.98.0.$2" <<C
-vrfs:
-  - {name: ten, vni: 500, managed: true, namespace: $P-t$1, routerMAC: "02:98:00:00:00:0$1", announce: {connected: true}}
-vnis:
-  - {vni: 10$1, managed: true, vrf: ten, gateway: [10.20.$1.1/24, "2001:db8:20:$1::1/64"], members: [p$1]}
-C
-    start_evpnd "v$1"
-    await 10 "the gateway of VTEP $1" on "t$1" ping -c1 -W1 -q "10.20.$1.1"
-    routes_of_host "$1"
-}
 frr_vtep() { # I PEER : the VXLAN devices are made through the underlay; zebra takes every name it sees in /run/netns for a VRF
     vtep "$1"
     local ns=$P-v$1 vni
@@ -87,57 +59,8 @@ C
         /usr/lib/frr/bgpd -d -N $ns -A 127.0.0.1 -f /dev/null
         vtysh -N $ns -b" >>"$T/v$1.frr.log" 2>&1
 }
-down() {
-    local i ns file pid
-    for i in 1 2; do
-        ns=$P-v$i
-        for file in "$T/v$i.pid" "/var/run/frr/$ns"/*.pid; do
-            [ -e "$file" ] || continue
-            pid=$(cat "$file")
-            kill -9 "$pid"
-            # Only what this shell started can be waited for.
-            wait "$pid" 2>/dev/null || true
-        done
-        rm -rf "/var/run/frr/$ns" "/etc/frr/$ns" "$T/v$i.pid" "$T/v$i.state" "$T/v$i.sock"
-        # A deleted namespace lives on for a while, and with it the other end of its port.
-        ip -n "$P-core" link delete "to-v$i"
-        for ns in v t h; do ip netns delete "$P-$ns$i"; done
-    done
-}
-
-# FILTER FIELD : one line a packet that left or reached VTEP 1: VNI, inner source and destination MAC, the field.
-captured() { tshark -r "$T/wire.pcap" -T fields -E separator=' ' -E occurrence=l -e vxlan.vni -e eth.src -e eth.dst -e "$2" "$1" 2>/dev/null; }
-traffic() { # WHAT
-    local what=$1 i o
-    for i in 1 2; do
-        o=$((3 - i))
-        await 20 "$what: host $i to host $o" pings "h$i" "10.20.$o.10"
-        await 10 "$what: host $i to host $o, IPv6" pings "h$i" "2001:db8:20:$o::10"
-        await 10 "$what: host $i to a prefix of VTEP $o" pings "h$i" "10.30.$o.1"
-        await 10 "$what: host $i to a prefix of VTEP $o, IPv6" pings "h$i" "2001:db8:30:$o::1"
-    done
-    ip netns exec "$P-v1" tcpdump -U -i eth0 -w "$T/wire.pcap" udp port 4789 >>"$T/tcpdump.log" 2>&1 &
-    local capture=$!
-    echo $capture >"$T/tcpdump.pid"
-    seen() { pings h1 10.20.2.10; pings h1 2001:db8:20:2::10; [ "$(captured 'icmp.type == 0 or icmpv6.type == 129' ip.ttl | wc -l)" -ge 4 ]; }
-    await 10 "$what: packets on the underlay" seen
-    kill $capture
-    wait $capture || true
-    rm "$T/tcpdump.pid"
-    # From one router to the other, decremented once on each side: 63 when it leaves the first.
-    local request='500 02:98:00:00:00:01 02:98:00:00:00:02 63' reply='500 02:98:00:00:00:02 02:98:00:00:00:01 63'
-    local want got filter field
-    want=$(printf '%s\n' "$request" "$reply" | sort)
-    while read -r field filter; do
-        got=$(captured "$filter" "$field" | sort -u)
-        [ "$got" = "$want" ] || fail "$what: on the wire, $filter: $got"
-    done <<<$'ip.ttl icmp and ip.addr == 10.20.2.10\nipv6.hlim icmpv6.type == 128 or icmpv6.type == 129'
-}
 
 core
-for pair in ${PAIRS:-evpnd-evpnd evpnd-frr}; do
-    "${pair%-*}_vtep" 1 2
-    "${pair#*-}_vtep" 2 1
-    traffic "$pair"
-    down
-done
+evpnd_vtep 1 2
+frr_vtep 2 1
+traffic 'evpnd and FRR'
