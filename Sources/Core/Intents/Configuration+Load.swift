@@ -51,7 +51,7 @@ extension Configuration {
         let membership = MembershipSettings(file)
         let overlayDecoder = OverlayDecoder(
             problems: problems, hasNodeAddress: nodeSection.has("vtep") || nodeSection.has("interface"),
-            shared: file.section("vlanBridge"))
+            nodeAddress: nodeAddress, shared: file.section("vlanBridge"))
         let (evis, vrfs) = overlayDecoder.decode(
             vnis: file["vnis"], vrfs: file["vrfs"], asn: bgp.asn, routerID: bgp.routerID, membership)
 

@@ -41,11 +41,13 @@ final class OverlayDecoder {
     private(set) var named: Set<VNI> = []
     /// The bridge of VNIs that live in VLANs.
     private let sharedBridge: SharedBridge
+    private let nodeAddress: IPAddress?
     private let vrfs: VRFDecoder
 
-    /// `shared`: `vlanBridge`.
-    init(problems: ProblemList, hasNodeAddress: Bool, shared: Section) {
+    /// `nodeAddress`: that of `node`, where it is known when the file is read; `shared`: `vlanBridge`.
+    init(problems: ProblemList, hasNodeAddress: Bool, nodeAddress: IPAddress?, shared: Section) {
         self.problems = problems
+        self.nodeAddress = nodeAddress
         self.hasNodeAddress = hasNodeAddress
         sharedBridge = SharedBridge(shared)
         vrfs = VRFDecoder(problems: problems, hasNodeAddress: hasNodeAddress, sharedBridge: sharedBridge)
@@ -68,6 +70,7 @@ final class OverlayDecoder {
         sorted.checkVLANs()
         checkCommunities(entries, membership, asn: asn)
         checkGateways(entries)
+        checkVTEPs(entries)
         var distinguishers = [RouteDistinguisher?](repeating: nil, count: claims.count)
         for (claim, rd) in zip(claims, sorted.assignDistinguishers(routerID: routerID)) {
             distinguishers[claim.offset] = rd
@@ -208,6 +211,20 @@ final class OverlayDecoder {
             if let gateway = entry.gateway { check.add(gateway, of: entry.claim) }
         }
         check.finish()
+    }
+
+    /// The route of a host (type 2) has one next hop, for its subnet and for the L3 VNI (RFC 9135 §5.1); the kernel has no way to a VTEP
+    /// of one family through a device of the other.
+    private func checkVTEPs(_ entries: [Entry]) {
+        for entry in entries {
+            guard let vrf = vrfs.entries.first(where: { $0.name.value == entry.gateway?.vrf?.value }),
+                let transit = vrf.domain, let there = transit.vtep ?? nodeAddress,
+                let here = entry.vtep ?? nodeAddress, here.isV6 != there.isV6
+            else { continue }
+            entry.source.fail(
+                "VTEP address \(here) is of another family than \(there) of the L3 VNI of \(vrf.claim.place)",
+                hint: "the routes of its hosts have one next hop for both VNIs")
+        }
     }
 
     /// A community stands for one VNI.
