@@ -55,6 +55,8 @@ bgp:
   neighbors:
 $([ $i = 1 ] && echo '    - config: {neighborInterface: to-frr, peerGroup: uplinks}')
     - config: {neighborInterface: to-ev$([ $i = 3 ] || echo 2), peerGroup: uplinks}
+  netlinkImport: {enabled: true, interfaceList: [lo]}
+  netlinkExport: {enabled: true, rules: [{name: underlay}]}
 vnis: [{vni: 100, managed: true, members: [p$([ $i = 1 ] && echo b || echo c)]}]
 C
 done
@@ -88,11 +90,17 @@ passed() { ctl ev2 show routes --type "$1" --json | jq -e ".[] | select(.route |
 await 5 'the prefix is passed on' passed ipv4 10.9.0.2
 await 5 'the IPv6 prefix is passed on' passed ipv6 2001:db8:2
 
-# The way to the VTEPs: what is learned is not yet put into the kernel here.
-ip -n "$P-ev" route add 10.9.0.2 via inet6 "$(linklocal frr to-ev)" dev to-frr src 10.9.0.1
-ip -n "$P-ev" route add 10.9.0.3 via inet6 "$(linklocal ev2 to-ev)" dev to-ev2 src 10.9.0.1
-ip -n "$P-frr" route add 10.9.0.0/24 via inet6 "$(linklocal ev to-frr)" dev to-ev src 10.9.0.2
-ip -n "$P-ev2" route add 10.9.0.0/24 via inet6 "$(linklocal ev to-ev2)" dev to-ev src 10.9.0.3
+# Nobody has written a route to a VTEP: each announces its loopback, and puts those of the others into its kernel.
+leads() { # NODE PREFIX GATEWAY PORT
+    ip -n "$P-$1" $([[ $2 == *:* ]] && echo -6) route show "$2" proto bgp | grep -q "via.* $3 dev $4"
+}
+await 10 'a route to the VTEP of FRR' leads ev 10.9.0.2 "$(linklocal frr to-ev)" to-frr
+await 5 'an IPv6 route by FRR' leads ev 2001:db8:2::/48 "$(linklocal frr to-ev)" to-frr
+await 5 'a route to the VTEP of the other evpnd' leads ev 10.9.0.3 "$(linklocal ev2 to-ev)" to-ev2
+await 5 'the other evpnd reaches FRR' leads ev2 10.9.0.2 "$(linklocal ev to-ev2)" to-ev
+await 10 'FRR reaches evpnd' leads frr 10.9.0.1 "$(linklocal ev to-frr)" to-ev
+await 20 'ping between evpnd and FRR' pings b 10.0.0.2
+await 20 'ping from behind FRR' pings a 10.0.0.1
 await 20 'ping between evpnd and evpnd' pings b 10.0.0.3
 await 10 'the VTEP stays the next hop of EVPN' ctl ev explain mac 02:00:00:00:00:03
 remote() { on ev bridge fdb show dev vxlan100 | grep "$1.* dst $2"; }
@@ -103,6 +111,8 @@ sessions() { [ "$(state "$1" "$2" .sessions)" -ge "$3" ] && up "$1" "$2"; }
 ip -n "$P-ev" link set to-frr down
 down() { state ev to-frr '.state != "established"' | grep true; }
 await 2 'the session falls with its interface' down
+unrouted() { ! ip -n "$P-ev" route show 10.9.0.2 | grep .; }
+await 2 'no route to FRR' unrouted
 state ev to-frr .last_error | grep -q 'to-frr is down or has no carrier' || fail 'no word about the interface'
 ip -n "$P-ev" link set to-frr up
 await 20 'the session is back after the flap' sessions ev to-frr 2
@@ -135,6 +145,8 @@ ip -n "$P-frr" address delete fe80::2222/64 dev to-ev
 start_frr frr
 restarted() { [ "$(state ev to-frr .address)" = fe80::3333 ] && up ev to-frr; }
 await 30 'FRR is found again after a start with another address' restarted
+await 10 'the route to FRR follows' leads ev 10.9.0.2 fe80::3333 to-frr
+await 20 'ping between evpnd and the new FRR' pings b 10.0.0.2
 
 # Without CAP_NET_RAW nobody can be found, which is said.
 kill "$(cat "$T/ev2.pid")"

@@ -333,7 +333,7 @@ import UnicastRoutes
     @Test func severalNexthops() throws {
         var kernel = TestKernel([Self.everything])
         kernel.reachable["192.0.2.2"] = (3, nil)
-        let others = ["192.0.2.2", "192.0.2.3"].compactMap { IPAddress($0) }
+        let others = ["192.0.2.2", "192.0.2.3"].compactMap { IPAddress($0).map { ScopedAddress($0) } }
         try kernel.tell("10.0.0.0/8", alternatives: others)
         kernel.settle()
         #expect(

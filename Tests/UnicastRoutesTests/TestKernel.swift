@@ -28,7 +28,7 @@ struct TestKernel {
     }
     mutating func tell(
         _ prefix: String, via nexthop: String? = TestKernel.nexthop, from neighbor: String = "192.0.2.1",
-        alternatives: [IPAddress] = [],
+        on interface: String? = nil, alternatives: [ScopedAddress] = [],
         _ body: (inout PathAttributes) -> Void = { _ in }
     ) throws {
         var attributes = PathAttributes()
@@ -38,7 +38,7 @@ struct TestKernel {
         let key = RouteKey(unicast: try #require(IPPrefix(prefix)))
         let path = RemotePath(
             payload: RoutePayload(), attributes: AttributeSet(attributes), neighbor: from,
-            alternatives: alternatives)
+            interface: interface, alternatives: alternatives)
         table.receive([RouteChange(key: key, path: nexthop == nil ? nil : path)], now: now)
     }
     private func answer(_ query: NexthopQuery) -> NexthopAnswer {

@@ -151,6 +151,9 @@ public final class KernelRoutes {
                 links.values.filter { $0.vrfTable != 0 }
                     .map { ($0.name, VRFDevice(interface: $0.interface, table: $0.vrfTable)) },
                 uniquingKeysWith: { first, _ in first }))
+        table.setInterfaces(
+            Dictionary(
+                links.values.filter(\.isUp).map { ($0.name, $0.interface) }, uniquingKeysWith: { first, _ in first }))
         advertise(imported.observe(observed.sorted { $0.name < $1.name }))
         schedulePump()
     }

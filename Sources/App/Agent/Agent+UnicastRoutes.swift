@@ -32,7 +32,7 @@ extension Agent {
                             key: route.key,
                             path: RemotePath(
                                 payload: route.payload, attributes: route.attributes, neighbor: route.peerAddress,
-                                alternatives: route.alternatives))
+                                interface: route.interface, alternatives: route.alternatives))
                     })
                 guard let next = page.next else { break }
                 query.after = next

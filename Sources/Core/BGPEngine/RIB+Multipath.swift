@@ -20,7 +20,7 @@ extension RIB {
 
     /// Next hops beside that of the best path of others, sorted; the preference, the AS path's length, the origin, the MED and the kind
     /// of neighbor are equal.
-    func alternatives(_ slot: Int) -> [IPAddress] {
+    func alternatives(_ slot: Int) -> [ScopedAddress] {
         guard usesMultiplePaths, FamilySlot(destinations[slot].key.kind).isUnicast,
             destinations[slot].bestRemote != RIB.none
         else { return [] }
@@ -29,13 +29,20 @@ extension RIB {
         let steps: [DecisionStep] = [
             .localPreference, .asPathLength, .origin, .multiExitDiscriminator, .externalOverInternal, .freshOverStale,
         ]
-        var nexthops: Set<IPAddress> = []
+        let first = nexthop(best)
+        var nexthops: Set<ScopedAddress> = []
         for other in candidates(slot) where !other.isLocal && other.path != best.path {
-            guard steps.allSatisfy({ decision.compare(best, other, at: $0) == 0 }), let nexthop = other.digest.nextHop,
-                nexthop != best.digest.nextHop
+            guard steps.allSatisfy({ decision.compare(best, other, at: $0) == 0 }), let nexthop = nexthop(other),
+                nexthop != first
             else { continue }
             nexthops.insert(nexthop)
         }
         return nexthops.sorted()
+    }
+    /// Neighbors on different links may well have the same link-local address.
+    private func nexthop(_ candidate: Candidate) -> ScopedAddress? {
+        candidate.digest.nextHop.map {
+            ScopedAddress($0, on: peers[Int(paths[Int(candidate.path)].peer.rawValue)]?.description.interface)
+        }
     }
 }

@@ -42,12 +42,14 @@ public struct RouteView: Sendable {
     public var attributes: AttributeSet
     public var peer: PeerID
     public var peerAddress: IPAddress
+    /// As in `BestPath`.
+    public var interface: String?
     public var pathID: UInt32
     public var isBest: Bool
     public var isStale: Bool
     public var ineligibility: Ineligibility?
     /// As in `BestPath`; only where the best paths are listed.
-    public var alternatives: [IPAddress] = []
+    public var alternatives: [ScopedAddress] = []
 }
 
 public struct RoutePage: Sendable {
@@ -180,7 +182,7 @@ extension RIB {
         let best = bestPath(path)
         return RouteView(
             key: destinations[Int(path.destination)].key, payload: best.payload, attributes: best.attributes,
-            peer: path.peer, peerAddress: best.peerAddress, pathID: path.pathID,
+            peer: path.peer, peerAddress: best.peerAddress, interface: best.interface, pathID: path.pathID,
             isBest: destinations[Int(path.destination)].best == id, isStale: path.flags & Path.stale != 0,
             ineligibility: Ineligibility(rawValue: attributes.entries[Int(path.attributes)].ineligibility))
     }

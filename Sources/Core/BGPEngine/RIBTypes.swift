@@ -126,7 +126,7 @@ public struct BestPath: Sendable {
     public var interface: String?
     /// Next hops of other paths that only the last steps of the decision process, which are there to choose any, have put behind
     /// this one; sorted. Only of unicast routes, and only where `RIB.setMultiplePaths` asked for it.
-    public var alternatives: [IPAddress] = []
+    public var alternatives: [ScopedAddress] = []
 }
 
 /// The best path among those of other speakers changed; nil: none is left.

@@ -12,10 +12,10 @@ public struct RemotePath: Hashable, Sendable {
     /// Where a link-local next hop is: the interface of the session; nil when the neighbor is not known by its link.
     public var interface: String?
     /// Of a unicast route: next hops of other paths that are as good, sorted.
-    public var alternatives: [IPAddress]
+    public var alternatives: [ScopedAddress]
     public init(
         payload: RoutePayload, attributes: AttributeSet, neighbor: IPAddress, interface: String? = nil,
-        alternatives: [IPAddress] = []
+        alternatives: [ScopedAddress] = []
     ) {
         self.payload = payload
         self.attributes = attributes

@@ -15,17 +15,29 @@ extension ExportTable {
     func reach(_ prefix: IPPrefix, _ path: Path, _ vrf: String?) -> Resolution {
         collect(path.nexthops) { resolve($0, vrf, for: [prefix]) }
     }
-    private func collect(_ addresses: [IPAddress], _ resolve: (IPAddress) -> Resolution) -> Resolution {
+    private func collect(
+        _ nexthops: [ScopedAddress], isOnlink: Bool = false, _ resolve: (IPAddress) -> Resolution
+    ) -> Resolution {
         var ways: [KernelNexthop] = []
         var reason = "no next hop"
-        for address in addresses {
-            switch resolve(address) {
+        for nexthop in nexthops {
+            switch nexthop.needsInterface ? neighbor(nexthop, isOnlink) : resolve(nexthop.address) {
             case .undecided: return .undecided
             case .unreachable(let text): reason = text
             case .ways(let some): ways += some
             }
         }
         return ways.isEmpty ? .unreachable(reason) : .ways(ways)
+    }
+    /// A link-local next hop is on the link of the session that told it; the kernel has no route to ask for.
+    private func neighbor(_ nexthop: ScopedAddress, _ isOnlink: Bool) -> Resolution {
+        guard let name = nexthop.interface else {
+            return .unreachable("next hop \(nexthop) is link-local, and its interface is not known")
+        }
+        guard let interface = interfaces[name] else {
+            return .unreachable("next hop \(nexthop) is on an interface that is not up")
+        }
+        return .ways([KernelNexthop(gateway: nexthop.address, interface: interface, isOnlink: isOnlink)])
     }
     /// `prefixes`: the route that is to be decided about, and those that its next hop lies behind.
     private func resolve(_ address: IPAddress, _ vrf: String?, for prefixes: [IPPrefix]) -> Resolution {
@@ -49,7 +61,7 @@ extension ExportTable {
 
     /// The next hops as if they were neighbors: on the interface towards them, or that towards who told the route.
     func assume(_ path: Path, _ vrf: String?) -> Resolution {
-        collect(path.nexthops) { address in
+        collect(path.nexthops, isOnlink: true) { address in
             for candidate in [address, path.neighbor] {
                 switch answers[NexthopQuery(candidate, vrf: vrf)] {
                 case nil: return .undecided

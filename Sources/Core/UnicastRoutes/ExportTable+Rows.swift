@@ -9,9 +9,18 @@ extension ExportTable {
     struct Path: Equatable, Sendable {
         var attributes: AttributeSet
         /// Of the best path and those as good as it; sorted, at least one.
-        var nexthops: [IPAddress]
+        var nexthops: [ScopedAddress]
         /// Who told the best path.
         var neighbor: IPAddress
+
+        /// Addresses that the kernel is asked for; those with an interface need no answer.
+        func queried(withNeighbor: Bool) -> Set<IPAddress> {
+            var addresses = Set(nexthops.lazy.filter { !$0.needsInterface }.map(\.address))
+            if withNeighbor, !addresses.isEmpty { addresses.insert(neighbor) }
+            return addresses
+        }
+        /// Interfaces that link-local next hops are on.
+        var interfaces: Set<String> { Set(nexthops.compactMap(\.interface)) }
     }
     /// A kernel table, and a metric in it.
     struct Place: Hashable, Comparable, Sendable {
@@ -58,6 +67,8 @@ extension ExportTable.Path {
     init?(_ path: RemotePath) {
         guard let nexthop = path.attributes.attributes.nextHop else { return nil }
         self.init(
-            attributes: path.attributes, nexthops: Set([nexthop] + path.alternatives).sorted(), neighbor: path.neighbor)
+            attributes: path.attributes,
+            nexthops: Set([ScopedAddress(nexthop, on: path.interface)] + path.alternatives).sorted(),
+            neighbor: path.neighbor)
     }
 }

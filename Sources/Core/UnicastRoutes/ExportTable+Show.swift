@@ -10,7 +10,7 @@ extension ExportTable {
         /// The name of the rule; nil: nobody asks for the route any more.
         public var rule: String?
         /// As announced.
-        public var nexthops: [IPAddress]
+        public var nexthops: [ScopedAddress]
         /// As the kernel has it or is to have it.
         public var route: KernelRoute?
         public var status: EntryStatus

@@ -30,6 +30,8 @@ public struct ExportTable: Sendable {
     /// Announced by this host, and therefore never exported.
     private var excluded: Set<IPPrefix> = []
     private var vrfs: [String: VRFDevice] = [:]
+    /// Interfaces that are up, by name.
+    private(set) var interfaces: [String: Int32] = [:]
     /// Rules by place, in the order of the configuration.
     private var rules: [Place: [Int]] = [:]
     /// Places with rules or rows, sorted.
@@ -52,6 +54,8 @@ public struct ExportTable: Sendable {
     var answers: [NexthopQuery: NexthopAnswer] = [:]
     /// Prefixes by address that has to be resolved for them.
     private var dependents: [IPAddress: Set<IPPrefix>] = [:]
+    /// Prefixes by interface that a link-local next hop of theirs is on.
+    private var linked: [String: Set<IPPrefix>] = [:]
     private var questions: Set<NexthopQuery> = []
     /// Where rules look for next hops: nil, and names of VRF devices.
     private var contexts: Set<String?> = []
@@ -69,6 +73,7 @@ public struct ExportTable: Sendable {
         if new == nil {
             paths = [:]
             dependents = [:]
+            linked = [:]
             answers = [:]
             questions = []
             (dampened, dampenedHead, isDampened) = ([], 0, [])
@@ -80,6 +85,15 @@ public struct ExportTable: Sendable {
         guard new != vrfs else { return }
         vrfs = new
         place()
+    }
+    /// All interfaces of the host that are up, by name: link-local next hops are on them.
+    public mutating func setInterfaces(_ new: [String: Int32]) {
+        let old = interfaces
+        guard new != old else { return }
+        interfaces = new
+        var affected: Set<IPPrefix> = []
+        for (name, prefixes) in linked where old[name] != new[name] { affected.formUnion(prefixes) }
+        if !affected.isEmpty { evaluateWithDependents(affected) }
     }
     /// All prefixes that this host announces itself.
     public mutating func exclude(_ prefixes: Set<IPPrefix>) {
@@ -161,11 +175,10 @@ public struct ExportTable: Sendable {
     // MARK: Next hops
 
     private mutating func depend(_ prefix: IPPrefix, old: Path?) {
-        func addresses(_ path: Path?) -> Set<IPAddress> {
-            guard let path else { return [] }
-            return Set(needsNeighbors ? path.nexthops + [path.neighbor] : path.nexthops)
-        }
-        let wanted = addresses(paths[prefix])
+        let path = paths[prefix]
+        let wanted = path?.queried(withNeighbor: needsNeighbors) ?? []
+        let interfaces = path?.interfaces ?? []
+        for name in interfaces { linked[name, default: []].insert(prefix) }
         for address in wanted {
             dependents[address, default: []].insert(prefix)
             for context in contexts {
@@ -174,7 +187,11 @@ public struct ExportTable: Sendable {
             }
         }
         guard let old else { return }
-        for address in Set(old.nexthops + [old.neighbor]).subtracting(wanted) {
+        for name in old.interfaces.subtracting(interfaces) {
+            linked[name]?.remove(prefix)
+            if linked[name]?.isEmpty == true { linked[name] = nil }
+        }
+        for address in old.queried(withNeighbor: true).subtracting(wanted) {
             guard dependents[address]?.remove(prefix) != nil, dependents[address]?.isEmpty == true else { continue }
             dependents[address] = nil
             for context in contexts {
@@ -205,7 +222,11 @@ public struct ExportTable: Sendable {
             affected.formUnion(dependents[query.address] ?? [])
         }
         guard hasChanged else { return }
-        // Routes that lie behind exported ones follow these.
+        evaluateWithDependents(affected)
+    }
+    /// Routes that lie behind exported ones follow these.
+    private mutating func evaluateWithDependents(_ prefixes: Set<IPPrefix>) {
+        var affected = prefixes
         for (query, answer) in answers {
             if case .reachable(_, _, true) = answer { affected.formUnion(dependents[query.address] ?? []) }
         }
