@@ -69,7 +69,8 @@ let package = Package(
             "Adapters", "LinuxDataplane",
             ["EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "NetTypes", "CLinux", "Documents"]),
         target(
-            "Adapters", "KernelRoutes", ["UnicastRoutes", "EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "NetTypes"]),
+            "Adapters", "KernelRoutes",
+            ["UnicastRoutes", "EVPN", "BGP", "Netlink", "AsyncIO", "Telemetry", "YAML", "NetTypes"]),
         target(
             "Adapters", "GoBGPSpeaker",
             [

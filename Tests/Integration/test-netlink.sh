@@ -272,6 +272,27 @@ route n 200 10.200.0.0/16 'proto static' || fail 'cleanup took a foreign route'
 gone() { ! kill -0 "$(cat "$T/n.pid")" 2>/dev/null; }
 await 5 'evpnd ends after the cleanup' gone
 
+# Without a daemon: what it recorded as its own goes, in tables that a later configuration does not name too.
+[ ! -e "$T/n.state/exported" ] || fail 'the record outlives the cleanup'
+rm -f "$T/n.sock"
+start_evpnd n
+await 40 'back once more' established n 3
+await 20 'exported once more' route n 100 198.51.100.0/24 'proto bgp'
+await 20 'exported once more to the main table' route n main 2001:db8:51::/48 'proto bgp'
+kill -9 "$(cat "$T/n.pid")"
+await 5 'evpnd is killed' gone
+on n "$build/evpnd" --cleanup --config <(echo 'bgp: {global: {asn: 65002, routerID: 10.99.0.2}}') --socket "$T/n.sock" \
+    --state-dir "$T/n.state" >"$T/cleanup.out" || fail 'cleanup without a daemon'
+grep -q '^ip route del 198.51.100.0/24 table 100 proto 186 metric 20$' "$T/cleanup.out" || fail 'it does not tell'
+for table in 100 101 200 main; do
+    for family in -4 -6; do
+        ip -n "$P-n" $family route show table $table proto 186 2>/dev/null | grep . && fail "left in table $table"
+    done
+done
+route n 200 10.200.0.0/16 'proto static' || fail 'cleanup without a daemon took a foreign route'
+route n 300 10.202.0.0/16 'proto bgp' || fail 'cleanup without a daemon took a route of a table that no rule named'
+[ ! -e "$T/n.state/exported" ] || fail 'the record outlives the cleanup without a daemon'
+
 # The same with gobgpd as the speaker.
 cat >"$T/n.toml" <<C
 [global.config]

@@ -99,17 +99,13 @@ extension KernelRoutes {
 
     /// Closes, and removes all exported routes, blocking; returns what was done, as commands, each refusal with its reason.
     public func cleanup() -> [String] {
-        guard let kernel else { return [] }
-        close()
-        let operations = table.removals
-        // What is still on its way comes first: the socket takes one caller after the other.
-        let refused = kernel.requests.transact(operations.count) { operations[$1].encode(&$0, sequence: $2) }
-        var reasons: [Int: String] = [:]
-        for refusal in refused where operations[refusal.index].outcome(of: refusal.failure) != .absent {
-            reasons[refusal.index] = refusal.failure.description
+        var lines: [String] = []
+        if let kernel {
+            close()
+            // What is still on its way comes first: the socket takes one caller after the other.
+            lines = Self.remove(table.removals, kernel.requests).lines
         }
-        return operations.enumerated().map { index, operation in
-            operation.text(interface: interfaceName) + (reasons[index].map { ": \($0)" } ?? "")
-        }
+        // What an earlier run left in tables that the configuration does not name any more.
+        return lines + ((try? Self.cleanup(stateDirectory: stateDirectory)) ?? [])
     }
 }

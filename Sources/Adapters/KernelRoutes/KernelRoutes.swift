@@ -34,6 +34,9 @@ public final class KernelRoutes {
 
     let loop: EventLoop
     let log: Log
+    let stateDirectory: String
+    private var record: ExportRecord
+    private var isRecordBroken = false
     var kernel: Kernel?
     var imported = ImportedPrefixes()
     var table = ExportTable()
@@ -64,9 +67,12 @@ public final class KernelRoutes {
     private static let quietTime = Duration.milliseconds(100)
     private static let tickInterval = Duration.seconds(5)
 
-    public init(loop: EventLoop, log: Log, metrics: MetricRegistry) {
+    /// `stateDirectory` holds the record of which routes are ours.
+    public init(loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String) {
         self.loop = loop
         self.log = log
+        self.stateDirectory = stateDirectory
+        record = ExportRecord(stateDirectory: stateDirectory)
         registerMetrics(metrics)
     }
 
@@ -182,6 +188,12 @@ public final class KernelRoutes {
         if !tables.isEmpty { observe(tables, kernel) }
         let questions = table.takeQuestions()
         if !questions.isEmpty { ask(questions, kernel) }
+        // Before anything is put there.
+        if !record.update(table.marks), !isRecordBroken {
+            isRecordBroken = true
+            log.warning(
+                "routes.record.failed", ["effect": "evpnd --cleanup will not know the exported routes of this run"])
+        }
         while true {
             let operations = table.takeOperations(limit: Self.operationsPerJob)
             if operations.isEmpty { break }

@@ -133,7 +133,7 @@ extension KernelRoutes {
             }
         }
     }
-    private static func routes(of table: UInt32, _ proto: UInt8, _ socket: NetlinkSocket)
+    static func routes(of table: UInt32, _ proto: UInt8, _ socket: NetlinkSocket)
         -> Result<[KernelRouteKey: KernelRoute], NetlinkFailure>
     {
         var found: [KernelRouteKey: KernelRoute] = [:]

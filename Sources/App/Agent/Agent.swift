@@ -78,7 +78,8 @@ final class Agent {
         } catch {
             throw StartError("\(error); evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)")
         }
-        kernelRoutes = KernelRoutes(loop: loop, log: log, metrics: metrics)
+        kernelRoutes = KernelRoutes(
+            loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory)
         if let gobgp = configuration.gobgp {
             speaker = GoBGPSpeaker(
                 loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,

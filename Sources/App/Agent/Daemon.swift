@@ -6,8 +6,10 @@ import Documents
 import EVPN
 import Glibc
 import Intents
+import KernelRoutes
 import LinuxDataplane
 import NetTypes
+import Netlink
 import Telemetry
 
 /// Runs evpnd and returns its exit status: 0 after an orderly end, 1 when it cannot start, 2 for a wrong command line or
@@ -77,10 +79,19 @@ private func cleanUp(_ options: Options, _ configuration: Configuration?) -> Int
     let overlay = configuration?.overlay
     let vrfs = overlay?.vrfs ?? []
     let vnis = Set((overlay?.evis.map(\.vni) ?? []) + vrfs.compactMap(\.vni))
+    let exported: [String]
+    do throws(NetlinkFailure) {
+        exported = try KernelRoutes.cleanup(stateDirectory: options.stateDirectory)
+    } catch {
+        writeError("evpnd: exported routes: \(error)\n")
+        return 1
+    }
     do throws(DataplaneError) {
-        let commands = try LinuxDataplanes.cleanup(
-            stateDirectory: options.stateDirectory, vnis: configuration?.discovery == nil ? vnis : nil,
-            namespaces: Set(vrfs.compactMap(\.namespace)))
+        let commands =
+            try exported
+            + LinuxDataplanes.cleanup(
+                stateDirectory: options.stateDirectory, vnis: configuration?.discovery == nil ? vnis : nil,
+                namespaces: Set(vrfs.compactMap(\.namespace)))
         RunRecord.forget(stateDirectory: options.stateDirectory)
         for command in commands { print(command) }
         print("\(commands.count) removed")

@@ -132,6 +132,8 @@ public struct ExportTable: Sendable {
         return vrfs[vrf]?.table
     }
 
+    func hasRules(_ place: Place) -> Bool { rules[place] != nil }
+
     /// Changes of best paths; those of other families are ignored.
     public mutating func receive(_ changes: [RouteChange], now: Instant) {
         guard let settings else { return }
