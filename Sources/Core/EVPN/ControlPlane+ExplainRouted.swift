@@ -225,6 +225,7 @@ extension ControlPlane {
     }
 
     private func reason(way: Slot) -> String {
+        if isOwn(way: way) { return "router MAC \(ways[way].mac) is this host's own" }
         guard let through = VNI(ways[way].through),
             let router = routers[RouterKey(through: through, vtep: ways[way].vtep)], router.chosen.exists
         else { return "not usable" }

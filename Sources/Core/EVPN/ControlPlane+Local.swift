@@ -68,6 +68,7 @@ extension ControlPlane {
             vrfs[Int(slot)]?.vtep = vtep
             own(slot)
         }
+        if domain?.routerMAC != old.domain?.routerMAC { touchRouters(of: old.vni) }
         if domain?.routerMAC != old.domain?.routerMAC || domain?.vtep != old.domain?.vtep { transitChanged(old.vni) }
         guard old.evi != nil else { return }
         if domain?.vrf != old.domain?.vrf { attach(slot) }

@@ -42,11 +42,19 @@ extension ControlPlane {
         guard var router = routers[key] else { return }
         let old = router.chosen
         var best = Slot.none
-        for way in router.ways where ways[way].references > 0 {
+        for way in router.ways where ways[way].references > 0 && !isOwn(way: way) {
             if !best.exists || isBetter(way: way, than: best, key) { best = way }
         }
         router.chosen = best
-        let others = router.ways.filter { ways[$0].references > 0 && $0 != best }
+        let own = router.ways.filter { ways[$0].references > 0 && isOwn(way: $0) }
+        if let first = own.first, !router.hasOwnMAC {
+            let (here, there) = (
+                MACPlace.local(port: "layer-3 interface"), MACPlace.remote(vtep: vteps[key.vtep].address)
+            )
+            report(.conflict(MACKey(vni: key.through, mac: ways[first].mac), winner: here, loser: there))
+        }
+        router.hasOwnMAC = !own.isEmpty
+        let others = router.ways.filter { ways[$0].references > 0 && $0 != best && !own.contains($0) }
         let other = others.min { isBetter(way: $0, than: $1, key) }
         if let other, !router.hasConflict {
             report(
@@ -66,6 +74,15 @@ extension ControlPlane {
             routerMACs[newMAC, default: RouterMAC()].vteps.insert(key.vtep)
             touched.insert(newMAC)
         }
+    }
+    /// Its MAC address is this host's own router MAC there: an entry of it would take packets to us away from us.
+    func isOwn(way: Slot) -> Bool {
+        guard let through = VNI(ways[way].through), let vrf = vrfByVNI[through] else { return false }
+        return vrfs[Int(vrf)]?.domain?.routerMAC == ways[way].mac
+    }
+    /// Has all routers of an L3 VNI looked at again.
+    mutating func touchRouters(of vni: VNI) {
+        for key in routers.keys where key.through == vni { dirtyRouters.insert(key) }
     }
     private func isBetter(way a: Slot, than b: Slot, _ key: RouterKey) -> Bool {
         let isOwnA = ways[a].label == key.through.rawValue

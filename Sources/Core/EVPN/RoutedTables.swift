@@ -212,6 +212,8 @@ struct Router {
     var neighbor: MACAddress?
     /// That there are several ways has been reported.
     var hasConflict = false
+    /// That it uses our own router MAC has been reported.
+    var hasOwnMAC = false
 }
 
 /// The MAC address of a router in the FDB of an L3 VNI.
