@@ -109,7 +109,8 @@ import Testing
             try lab.sh("ip link set vx500 up; ip link del u0")
             try lab.wait("up again") { subject.domains.count == Int(count) }
             lab.pass(milliseconds: 100)
-            #expect(subject.dataplane.evaluations - first < 20, "\(subject.dataplane.evaluations - first)")
+            // A few for each of the six events, where one for each device would be six thousand.
+            #expect(subject.dataplane.evaluations - first < 100, "\(subject.dataplane.evaluations - first)")
             subject.dataplane.close()
         }
     }
