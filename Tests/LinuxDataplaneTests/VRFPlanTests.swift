@@ -191,9 +191,9 @@ import Testing
         loose.address = mac(VRFPlanTests.gatewayMAC)
         #expect(
             routed(table([loose, vxlan(), device()]), [("10.0.1.1", 24), ("fd00::1", 64)]) == [
-                "ip address add 10.0.1.1/24 dev br100 proto 211",
-                "ip address add fd00::1/64 dev br100 proto 211 nodad",
-                "ip address add fe80::ff:fe00:101/64 dev br100 proto 211 nodad",
+                "ip address replace 10.0.1.1/24 dev br100 proto 211",
+                "ip address replace fd00::1/64 dev br100 proto 211 nodad",
+                "ip address replace fe80::ff:fe00:101/64 dev br100 proto 211 nodad",
                 "sysctl -w net/ipv4/conf/br100/forwarding=1", "# forwards",
             ])
         let settled = table(
@@ -207,7 +207,7 @@ import Testing
         #expect(
             routed(changed) == [
                 "ip address del 10.0.1.1/16 dev br100", "ip address del 10.0.1.9/24 dev br100",
-                "ip address add 10.0.1.1/24 dev br100 proto 211", "# forwards",
+                "ip address replace 10.0.1.1/24 dev br100 proto 211", "# forwards",
             ])
         // A kernel that does not keep who made an address: the process remembers.
         let old = table([bridge(), vxlan(), device()], [address("10.0.1.9", 24, proto: 0)])

@@ -147,6 +147,7 @@ extension LinuxDataplane {
         var nextFailure = 0
         var nextAnswer = 0
         var cached: Domain?
+        var moved: [ProbeQuestion] = []
         for (index, operation) in operations.enumerated() {
             var failure: NetlinkFailure?
             if nextFailure < outcome.refused.count, outcome.refused[nextFailure].index == index {
@@ -167,6 +168,7 @@ extension LinuxDataplane {
                 }
                 continue
             }
+            if failure == nil, let host = movedHere(operation, domain) { moved.append(host) }
             let isReported = domain.table.completed(operation, failure)
             if let failure {
                 refused.increment()
@@ -182,6 +184,7 @@ extension LinuxDataplane {
                 floodRecord.remove([record(of: operation)])
             }
         }
+        sendProbes(moved, areNew: true)
         var seen: Set<VNI> = []
         for operation in operations where seen.insert(operation.domain).inserted {
             if let domain = domainsByVNI[operation.domain], domain.table.hasQueued || domain.configuration == nil {

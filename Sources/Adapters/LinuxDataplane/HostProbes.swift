@@ -66,6 +66,13 @@ struct HostProbes {
     }
 }
 
+/// A neighbor that the kernel shall ask whether it is there.
+struct ProbeQuestion: Sendable {
+    var interface: Int32
+    var ip: IPAddress
+    var mac: MACAddress
+}
+
 extension LinuxDataplane {
     /// Neighbors of one MAC that are asked at most.
     private static let questionsPerMAC = 4
@@ -98,34 +105,49 @@ extension LinuxDataplane {
     private func runProbes() {
         let (ask, gone, wake) = probes.next(now: loop.now)
         for subject in gone { giveUp(subject) }
-        var questions: [(interface: Int32, ip: IPAddress, mac: MACAddress)] = []
+        var questions: [ProbeQuestion] = []
         for subject in ask {
             switch subject {
             case .mac(let key):
                 guard let domain = domainsByVNI[key.vni], let devices = domain.devices else { continue }
                 for ip in (domain.neighborsByMAC[key.mac] ?? []).sorted().prefix(LinuxDataplane.questionsPerMAC) {
-                    questions.append((devices.neighborInterface, ip, key.mac))
+                    questions.append(ProbeQuestion(interface: devices.neighborInterface, ip: ip, mac: key.mac))
                 }
             case .neighbor(let key):
                 guard let domain = domainsByVNI[key.vni], let devices = domain.devices,
                     let mac = domain.localNeighbors[key.ip]?.mac
                 else { continue }
-                questions.append((devices.neighborInterface, key.ip, mac))
+                questions.append(ProbeQuestion(interface: devices.neighborInterface, ip: key.ip, mac: mac))
             }
         }
-        if !questions.isEmpty {
-            probed.increment(by: Double(questions.count))
-            worker.submit { [socket, questions] in
-                // One that is not there any more is not asked, and is given up in time.
-                _ = socket.transact(questions.count) { batch, index, sequence in
-                    let question = questions[index]
-                    batch.probeNeighbor(
-                        sequence: sequence, interface: question.interface, ip: question.ip, mac: question.mac)
-                }
-            }
-        }
+        sendProbes(questions)
         // A place that becomes free is given to the next one when somebody answers, or at the latest now and then.
         if let wake { scheduleProbes(at: min(wake, loop.now + .milliseconds(500))) }
+    }
+    /// `areNew`: they are not in the neighbor table, and are taken to be there until they have not answered.
+    func sendProbes(_ questions: [ProbeQuestion], areNew: Bool = false) {
+        guard !questions.isEmpty else { return }
+        probed.increment(by: Double(questions.count))
+        worker.submit { [socket] in
+            // One that is not there any more is not asked, and is given up in time; one that was found meanwhile need not be asked.
+            _ = socket.transact(questions.count) { batch, index, sequence in
+                let question = questions[index]
+                batch.probeNeighbor(
+                    sequence: sequence, interface: question.interface, ip: question.ip, mac: question.mac,
+                    isNew: areNew)
+            }
+        }
+    }
+    /// The host whose remote neighbor was just removed because its MAC is here now: who told of the address has withdrawn it, and a host
+    /// that moves need not say its addresses. Nil: any other operation. To be asked before the row knows of the answer.
+    func movedHere(_ operation: EntryOperation, _ domain: Domain) -> ProbeQuestion? {
+        guard operation.kind == .deleteNeighbor, operation.generation == domain.table.generation,
+            domain.isUp, domain.configuration != nil, domain.table.canHoldNeighbors,
+            let row = domain.table.neighbors[operation.address], row.want == nil, let have = row.have,
+            !have.isDeclared, domain.localMACs[have.mac] != nil, let devices = domain.devices,
+            operation.interface == devices.neighborInterface
+        else { return nil }
+        return ProbeQuestion(interface: operation.interface, ip: operation.address, mac: have.mac)
     }
     private func giveUp(_ subject: HostProbes.Subject) {
         switch subject {

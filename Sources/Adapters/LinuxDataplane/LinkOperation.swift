@@ -136,7 +136,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .release(_, let name): "ip link set \(name) nomaster"
         case .setMAC(_, let name, let mac): "ip link set \(name) address \(mac)"
         case .addAddress(_, let name, let address):
-            "ip address add \(address) dev \(name) proto \(neighborProtocol)\(address.ip.isV6 ? " nodad" : "")"
+            "ip address replace \(address) dev \(name) proto \(neighborProtocol)\(address.ip.isV6 ? " nodad" : "")"
         case .deleteAddress(_, let name, let address): "ip address del \(address) dev \(name)"
         case .forwardIPv4(_, let name): "sysctl -w net/ipv4/conf/\(name)/forwarding=1"
         case .activate(_, let name, let mark): "ip link set \(name) up alias \(mark)"

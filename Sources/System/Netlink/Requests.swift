@@ -84,9 +84,11 @@ extension NetlinkBatch {
         }
     }
     /// `ip neigh change IP lladdr MAC dev DEV nud probe`: the kernel asks an existing neighbor whether it is there, three times
-    /// within three seconds.
-    public mutating func probeNeighbor(sequence: UInt32, interface: Int32, ip: IPAddress, mac: MACAddress) {
-        message(MessageType.newNeighbor, .replace, sequence: sequence)
+    /// within three seconds. `isNew`: `ip neigh add`, of one that is not known yet.
+    public mutating func probeNeighbor(
+        sequence: UInt32, interface: Int32, ip: IPAddress, mac: MACAddress, isNew: Bool = false
+    ) {
+        message(MessageType.newNeighbor, isNew ? [.create, .exclusive] : .replace, sequence: sequence)
         neighborHeader(family: ip.isV6 ? Family.ipv6 : Family.ipv4, interface: interface, state: .probe)
         attribute(NeighborAttribute.destination, ip)
         attribute(NeighborAttribute.linkAddress, mac)
@@ -261,11 +263,12 @@ extension NetlinkBatch {
             info.nest(LinkAttribute.infoData) { $0.attribute(LinkAttribute.vrfTable, table) }
         }
     }
-    /// `ip address add IP/LENGTH dev DEV [nodad] proto N`. Kernels before 5.18 do not keep the protocol number.
+    /// `ip address replace IP/LENGTH dev DEV [nodad] proto N`. Kernels before 5.18 do not keep the protocol number. Not `add`: the kernel
+    /// tells of a new IPv6 address only some time after its acknowledgement, until then it may be asked for once more.
     public mutating func addAddress(
         sequence: UInt32, interface: Int32, ip: IPAddress, prefixLength: UInt8, proto: UInt8
     ) {
-        message(MessageType.newAddress, [.create, .exclusive], sequence: sequence)
+        message(MessageType.newAddress, [.create, .replace], sequence: sequence)
         addressHeader(ip, prefixLength, interface)
         // Duplicate detection would find the same gateway on other VTEPs: IFA_F_NODAD.
         if ip.isV6 { attribute(AddressAttribute.flags, UInt32(2)) }

@@ -123,7 +123,17 @@ sniffed() { # NODE LINE : exactly this packet was on the wire
     grep -qxF -- "$2" "$T/$1.sniffed"
 }
 
-# An evpnd VTEP: everything is made by the daemon, with the VRF's routes in the table that it chooses.
+stream() { # HOST ADDRESS COUNT : in the background, a packet each 10 ms
+    ip netns exec "$P-$1" ping -i 0.01 -c "$3" "$2" >"$T/stream.$2" 2>&1 &
+    echo $! >"$T/stream.$2.pid"
+}
+lost() { # ADDRESS : sets `count` when the stream is over
+    wait "$(cat "$T/stream.$1.pid")" || true
+    rm "$T/stream.$1.pid"
+    count=$(awk '/transmitted/ {print $1 - $4; found = 1} END {exit !found}' "$T/stream.$1")
+}
+
+# An evpnd VTEP: everything is made by the daemon, with the VRF's routes in the table that it chooses. `members`: the ports in VNI 100.
 evpnd_vtep() { # NUMBER [LINES-OF-VRFS]
     local i=$1 others=()
     for j in $peers; do [ $j = $i ] || others+=(10.99.0.$j); done
@@ -132,7 +142,7 @@ vrfs:
   - {name: ten, vni: 500, managed: true, routerMAC: "$(router_mac v$i)", announce: {connected: true, static: true, gatewayIP: true}}
 ${2:-}
 vnis:
-  - {vni: 100, managed: true, vrf: ten, gateway: [10.30.0.1/24, "fd30::1/64"], gatewayMAC: "$gateway_mac", members: [pb]}
+  - {vni: 100, managed: true, vrf: ten, gateway: [10.30.0.1/24, "fd30::1/64"], gatewayMAC: "$gateway_mac", members: [${members:-pb}]}
   - {vni: 10$i, managed: true, vrf: ten, gateway: [10.20.$i.1/24, "fd20:0:0:$i::1/64"], gatewayMAC: "$gateway_mac", members: [pa]}
 C
     start_evpnd v$i
