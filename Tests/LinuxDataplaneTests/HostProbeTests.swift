@@ -128,6 +128,42 @@ private let hosts = """
             subject.dataplane.close()
         }
     }
+    @Test func asksAHostThatMovedHere() throws {
+        try KernelLab.run { lab in
+            try lab.sh(hosts)
+            let process = try SilentHostTests.host(0, lab)
+            defer { _ = try? lab.sh("kill -9 \(process); true") }
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("domain") { subject.domains[vni(100)] != nil }
+            // It was elsewhere, with an address that it still has and one that it has not.
+            let stranger = NeighborKey(vni: vni(100), ip: ip("10.0.0.77"))
+            let there = RemoteNeighbor(mac: mac(SilentHostTests.macs[0]))
+            subject.dataplane.apply([
+                .mac(SilentHostTests.key(0), RemoteMAC(vtep: ip("192.0.2.2"), vni: vni(100))),
+                .neighbor(SilentHostTests.neighbor(0), there), .neighbor(stranger, there),
+            ])
+            func show() -> String { (try? lab.sh("ip neigh show dev br0")) ?? "" }
+            try lab.wait("its remote neighbors") { show().split(separator: "\n").count == 2 }
+            // It speaks here, but not to this host.
+            _ = try lab.sh("nsenter -t \(process) -n ping -c 1 -W 1 -q 10.0.0.50 || true")
+            try lab.wait("its MAC is here") { subject.macs[SilentHostTests.key(0)] != nil }
+            #expect(subject.neighbors[SilentHostTests.neighbor(0)] == nil)
+            subject.dataplane.apply([
+                .mac(SilentHostTests.key(0), nil), .neighbor(SilentHostTests.neighbor(0), nil),
+                .neighbor(stranger, nil),
+            ])
+            try lab.wait("its addresses are here", seconds: 2) {
+                subject.neighbors[SilentHostTests.neighbor(0)] != nil && subject.neighbors[stranger] != nil
+            }
+            try lab.wait("the one that does not answer is withdrawn", seconds: 15) {
+                subject.neighbors[stranger] == nil
+            }
+            #expect(subject.neighbors[SilentHostTests.neighbor(0)] != nil)
+            #expect(show().contains("10.0.0.1 lladdr \(SilentHostTests.macs[0])"))
+            subject.dataplane.close()
+        }
+    }
     @Test func keepsDeclaredHosts() throws {
         try KernelLab.run { lab in
             try lab.sh(hosts)
