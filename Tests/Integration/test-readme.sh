@@ -1,6 +1,15 @@
 # What README.md tells a new user, taken from its text: the host's configuration, and FRR on its leaf switch.
 . "$(dirname "$0")/lib.sh"
-block() { awk -v kind="$1" '/^```/ { open = !open; inside = open && $0 == "```" kind; next } inside' "$root/README.md"; }
+block() { # KIND [NUMBER] : the text between ```KIND and ```, the first such or the NUMBERth
+    awk -v kind="$1" -v number="${2:-1}" '
+        /^```/ { open = !open; inside = open && $0 == "```" kind && ++count == number; next }
+        inside' "$root/README.md"
+}
+checks() { # FILE : evpnd finds nothing wrong with it
+    "$build/evpnd" --check --config "$1" >"$T/check" || fail "$(cat "$T/check")"
+    grep -E 'error|warning' "$T/check" && fail 'README.md shows a configuration with problems'
+    :
+}
 core
 node host 192.0.2.1/24
 node leaf 192.0.2.254/24
@@ -9,8 +18,14 @@ host server leaf port1 10.0.0.2/24 02:00:00:00:00:02
 block yaml >"$T/host.yaml"
 block '' >"$T/leaf.conf"
 grep -q 'managed: true' "$T/host.yaml" && grep -q advertise-all-vni "$T/leaf.conf" || fail 'README.md has no such examples any more'
-"$build/evpnd" --check --config "$T/host.yaml" >"$T/check" || fail "$(cat "$T/check")"
-grep -E 'error|warning' "$T/check" && fail 'README.md shows a configuration with problems'
+checks "$T/host.yaml"
+# The tenant with two subnets: in place of the VNI.
+{
+    sed '/^vnis:/,$d' "$T/host.yaml"
+    block yaml 2
+} >"$T/tenant.yaml"
+grep -q 'vrfs:' "$T/tenant.yaml" || fail 'README.md has no tenant with two subnets any more'
+checks "$T/tenant.yaml"
 start_frr leaf
 vxlan leaf 100 192.0.2.254
 ip -n "$P-leaf" link set port1 master br100
