@@ -2,7 +2,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-build=${EVPND_BUILD:-$root/.build/release}
+build=$(realpath -m "${EVPND_BUILD:-$root/.build/release}")
 [ -x "$build/evpnd" ] || build=$root/.build/debug
 P=i$$
 T=$(mktemp -d /tmp/evpnd-$P-XXXXXX)
