@@ -158,10 +158,17 @@ public final class LinuxDataplanes {
         let hasEntries = tenant.dataplane?.floodRecord.entries.isEmpty == false
         tenant.dataplane?.close()
         tenants[tenant.name] = nil
-        if !hasEntries { record.remove(tenant.name) }
+        guard !hasEntries else { return }
+        if let namespace = tenant.namespace, record.deleteIfMade(namespace) {
+            host.log.info("netns.delete", ["command": "ip netns delete \(tenant.name)"])
+        }
+        record.remove(tenant.name)
     }
     private func open(_ tenant: TenantNamespace) {
         do throws(DataplaneError) {
+            if tenant.configuration.vrfs.contains(where: \.isManaged), try tenant.create(record: record) {
+                host.log.info("netns.add", ["command": "ip netns add \(tenant.name)"])
+            }
             let taken = tenants.values.compactMap { other in other.namespace.map { ($0.identity, other.name) } }
             try tenant.open(
                 underlay: host, record: record, taken: Dictionary(taken, uniquingKeysWith: { first, _ in first }))
@@ -244,6 +251,9 @@ public final class LinuxDataplanes {
         var lines: [String] = []
         for (name, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
             lines += (tenant.dataplane?.cleanup() ?? []).map { inNamespace(name, $0) }
+            if let namespace = tenant.namespace, record.deleteIfMade(namespace) {
+                lines.append("ip netns delete \(name)")
+            }
             record.remove(name)
         }
         isClosed = true
@@ -263,6 +273,7 @@ public final class LinuxDataplanes {
                 lines += try LinuxDataplane.cleanup(
                     stateDirectory: record.directory(of: name), vnis: vnis, namespace: namespace
                 ).map { inNamespace(name, $0) }
+                if record.deleteIfMade(namespace) { lines.append("ip netns delete \(name)") }
             }
             record.remove(name)
         }

@@ -48,8 +48,33 @@ struct NamespaceRecord {
         mkdir(path, 0o755)
         mkdir(directory(of: name), 0o755)
     }
+    /// evpnd has made this namespace itself.
+    func recordMade(_ namespace: NetworkNamespace) {
+        insert(namespace.name)
+        guard let file = fopen(directory(of: namespace.name) + "/made", "we") else { return }
+        fputs("\(namespace.cookie)\n", file)
+        fclose(file)
+    }
+    /// Whether it is the one that evpnd has made, and not another of the same name.
+    func hasMade(_ namespace: NetworkNamespace) -> Bool {
+        guard let file = fopen(directory(of: namespace.name) + "/made", "re") else { return false }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 32)
+        guard fgets(&line, Int32(line.count), file) != nil else { return false }
+        let text = String(decoding: line.prefix { $0 != 0 && $0 != 10 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return UInt64(text).map { $0 != 0 && $0 == namespace.cookie } ?? false
+    }
+    /// Deletes a namespace that evpnd has made and in which there is nothing of anybody else. Whether it did.
+    func deleteIfMade(_ namespace: NetworkNamespace) -> Bool {
+        guard hasMade(namespace), namespace.isBare,
+            NetworkNamespace.identity(of: namespace.name) == namespace.identity
+        else { return false }
+        NetworkNamespace.delete(namespace.name)
+        return true
+    }
     func remove(_ name: String) {
         unlink(directory(of: name) + "/flood")
+        unlink(directory(of: name) + "/made")
         rmdir(directory(of: name))
         rmdir(path)
     }

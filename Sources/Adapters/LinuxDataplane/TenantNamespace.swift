@@ -39,6 +39,18 @@ final class TenantNamespace {
             throw DataplaneError(error.isPermission ? "\(error); evpnd needs CAP_SYS_ADMIN for it" : "\(error)")
         }
     }
+    /// Makes the namespace of a managed VRF, when there is none. Whether it did.
+    func create(record: NamespaceRecord) throws(DataplaneError) -> Bool {
+        guard !NetworkNamespace.exists(name) else { return false }
+        do throws(NetlinkFailure) {
+            record.recordMade(try NetworkNamespace.create(name))
+            return true
+        } catch {
+            throw DataplaneError(
+                "there is no network namespace \(name), and evpnd cannot make it: \(error)"
+                    + (error.isPermission ? "; CAP_SYS_ADMIN is needed, or: ip netns add \(name)" : ""))
+        }
+    }
     /// `taken`: the names of the namespaces that others have.
     func open(
         underlay: LinuxDataplane, record: NamespaceRecord, taken: [NetworkNamespace.Identity: String]

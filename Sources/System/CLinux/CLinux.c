@@ -3,13 +3,25 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <netinet/icmp6.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int evpnd_setns(int descriptor, int type) { return setns(descriptor, type); }
 int evpnd_unshare(int flags) { return unshare(flags); }
+int evpnd_raise_loopback(void) {
+    struct ifreq request = {.ifr_name = "lo"};
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    int result = 0;
+    if (ioctl(descriptor, SIOCGIFFLAGS, &request) < 0) result = -errno;
+    request.ifr_flags |= IFF_UP;
+    if (result == 0 && ioctl(descriptor, SIOCSIFFLAGS, &request) < 0) result = -errno;
+    close(descriptor);
+    return result;
+}
 
 int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigned count, unsigned *lengths) {
     struct mmsghdr headers[64];

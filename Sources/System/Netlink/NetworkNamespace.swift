@@ -30,6 +30,11 @@ public final class NetworkNamespace: Sendable {
         (1...255).contains(name.utf8.count) && name != "." && name != ".."
             && !name.utf8.contains { $0 == 0x2f || $0 == 0 }
     }
+    /// Whether there is a file of this name, also one that is no namespace yet.
+    public static func exists(_ name: String) -> Bool {
+        var status = stat()
+        return isValid(name) && stat("\(directory)/\(name)", &status) == 0
+    }
     /// Where the name leads now. Nil: nowhere, or to a file that is no namespace yet (`ip netns add` makes the file first).
     public static func identity(of name: String) -> Identity? {
         guard isValid(name) else { return nil }
@@ -83,7 +88,7 @@ public final class NetworkNamespace: Sendable {
         return try body()
     }
     /// CLONE_NEWNET: a descriptor of anything else is refused with EINVAL.
-    private static let cloneFlag: Int32 = 0x4000_0000
+    static let cloneFlag: Int32 = 0x4000_0000
 
     /// A number that no other namespace has or will have until the next boot (SO_NETNS_COOKIE, Linux 5.14); 0: the kernel has none.
     public var cookie: UInt64 {

@@ -16,6 +16,8 @@
 // setns(2) and unshare(2), which <sched.h> declares only for _GNU_SOURCE.
 int evpnd_setns(int descriptor, int type);
 int evpnd_unshare(int flags);
+// `ip link set lo up` in the calling thread's network namespace; 0 or -errno.
+int evpnd_raise_loopback(void);
 
 // recvmmsg(2) into `count` slots of `slot_size` octets that lie back to back in `buffer`; never waits. `lengths` gets the real
 // length of each datagram, larger than `slot_size` when it was cut off. Returns the number of datagrams or -errno.
