@@ -120,7 +120,8 @@ public struct RoutedClient: Hashable, Sendable {
     public var vrf: String
     /// Unicast.
     public var mac: MACAddress
-    /// What is behind it.
+    /// What is behind it. Announced while the dataplane reports them as `LocalPrefix` of protocol 4 (static), which every IP-VRF that
+    /// has clients selects; so with the addresses of `anycast` that are enabled.
     public var prefixes: [IPPrefix]
     public var anycast: [AnycastAddress]
     public init(

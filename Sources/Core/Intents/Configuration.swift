@@ -15,6 +15,8 @@ public struct Configuration: Equatable, Sendable {
     public var gobgp: GoBGPSettings?
     /// Domains whose VTEP address depends on the host have `vtep` nil; ask `overlay(nodeAddress:)`.
     public var overlay: Overlay
+    /// The bridge of Open vSwitch that forwards, with its clients; nil: the Linux kernel does.
+    public var openVSwitch: SwitchConfiguration?
     /// Whether VNIs of VXLAN devices that operators make are served without being configured; nil: no.
     public var discovery: Discovery?
     /// Networks of this host that are announced as plain unicast routes; nil: none.
