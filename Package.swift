@@ -37,6 +37,7 @@ let package = Package(
         target("Values", "BGP", ["NetTypes"]),
         target("Values", "GoBGPAPI", ["BGP", "NetTypes"]),
         target("Values", "Documents"),
+        target("Values", "OpenFlow", ["NetTypes"]),
         // Core
         target("Core", "BGPEngine", ["BGP", "NetTypes"]),
         target("Core", "EVPN", ["BGP", "NetTypes"]),
@@ -100,6 +101,7 @@ let package = Package(
         tests("AsyncIO", ["AsyncIO", "NetTypes"]),
         tests("Documents", ["Documents"]),
         tests("NetTypes", ["NetTypes"]),
+        tests("OpenFlow", ["OpenFlow", "NetTypes"]),
         tests("HTTP", ["HTTP", "AsyncIO", "NetTypes"]),
         tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),
