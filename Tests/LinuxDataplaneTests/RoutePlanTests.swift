@@ -14,10 +14,14 @@ private struct Router {
     /// Devices of the domains by VNI; without one nothing leads through it.
     var devices: [UInt32: Int32] = [500: 5]
 
+    /// The domains have not been looked at yet.
+    var isStarting = false
+
     init() { table.bind(.mainTable) }
     func resolve(_ way: NexthopWay) -> Result<NexthopContent, NexthopTable.Waiting> {
         switch way.nexthop {
         case .router(let vtep, let through):
+            if isStarting { return .failure(.starting) }
             guard let device = devices[through.rawValue] else { return .failure(.init("no device")) }
             let gateway = RouterNeighbor.gateway(vtep, isV6: way.isV6)
             return .success(.way(gateway: gateway, interface: device, isV6: way.isV6, isOnLink: true))
@@ -41,11 +45,7 @@ private struct Router {
     /// What is sent now, as commands; `answer` gives the kernel's refusals.
     mutating func step(_ answer: (RouteOperation) -> NetlinkFailure? = { _ in nil }) -> [String] {
         var operations = nexthops.takeOperations()
-        let changed = nexthops.takeChanged()
-        let numbers = nexthops
-        table.enqueue { row in
-            changed.contains(row.have) || numbers.number(of: row.want).map { changed.contains($0) } == true
-        }
+        if let isDue = nexthops.takeChanged() { table.enqueue(where: isDue) }
         operations += table.takeOperations(limit: 1000, nexthops).sorted { text($0) < text($1) }
         if operations.isEmpty {
             var inUse: Set<UInt32> = []
@@ -271,6 +271,67 @@ private let first = nexthopNumbers.lowerBound + 1
         #expect(it.step() == ["ip nexthop del id \(base + 2)"])
         #expect(it.step().isEmpty)
     }
+    /// Routes of an earlier process lead through devices that have not been looked at yet: they stay, and nothing is sent when the devices
+    /// turn out to be there. What turns out not to be there takes them along.
+    @Test func keepsWhatIsThereUntilItIsKnown() {
+        func start() -> Router {
+            var it = Router()
+            it.table.unbind()
+            it.isStarting = true
+            let base = nexthopNumbers.lowerBound + 70
+            it.nexthops.observed([
+                Nexthop(id: base, proto: 211, gateway: ip("192.0.2.2"), interface: 5, isOnLink: true),
+                Nexthop(id: base + 1, proto: 211, gateway: ip("192.0.2.3"), interface: 5, isOnLink: true),
+                Nexthop(id: base + 2, proto: 211, members: [.init(id: base + 1), .init(id: base)]),
+            ])
+            it.want("10.0.0.0/24", router("192.0.2.2"))
+            it.want("10.0.1.0/24", router("192.0.2.2"), router("192.0.2.3"))
+            it.table.observed([prefix("10.0.0.0/24"): base, prefix("10.0.1.0/24"): base + 2])
+            it.table.bind(.mainTable)
+            return it
+        }
+        var it = start()
+        #expect(it.step().isEmpty && it.plan().isEmpty)
+        it.reresolve()
+        #expect(it.step().isEmpty && it.plan().isEmpty)
+        it.isStarting = false
+        it.reresolve()
+        #expect(it.step().isEmpty && it.plan().isEmpty)
+        // The same devices are looked at again.
+        it.isStarting = true
+        it.reresolve()
+        #expect(it.step().isEmpty && it.plan().isEmpty)
+        it.isStarting = false
+        it.reresolve()
+        #expect(it.step().isEmpty && it.plan().isEmpty)
+
+        it = start()
+        _ = it.step()
+        (it.isStarting, it.devices) = (false, [:])
+        it.reresolve()
+        #expect(
+            it.step() == [
+                "ip route del 10.0.0.0/24 proto 211 metric 20", "ip route del 10.0.1.0/24 proto 211 metric 20",
+            ])
+    }
+    /// More next hops than there are numbers: those without one say so, nobody else's number is given away, and what becomes free is used.
+    @Test func numbersRunOut() {
+        var it = Router()
+        it.nexthops = NexthopTable(numbers: first..<first + 2)
+        it.want("10.0.0.0/24", router("192.0.2.2"))
+        it.want("10.0.1.0/24", router("192.0.2.2"), router("192.0.2.3"))
+        it.want("10.0.2.0/24", router("192.0.2.4"))
+        #expect(it.step().count == 3, "two objects and one route")
+        let reason = "all 2 numbers of nexthop objects are in use"
+        for text in ["10.0.1.0/24", "10.0.2.0/24"] {
+            let problem = it.nexthops.problem(of: it.table.rows[prefix(text)]?.want ?? 0)
+            #expect(problem?.reason == reason && problem?.isRefused == false)
+        }
+        it.want("10.0.1.0/24")
+        #expect(it.step() == ["ip nexthop del id \(first)"])
+        it.reresolve()
+        #expect(it.step().count == 2 && it.plan().isEmpty && !it.nexthops.lacksNumbers)
+    }
     /// A change by somebody else while a request of ours is at the kernel: nobody knows who was first.
     @Test func disturbances() throws {
         var it = Router()
@@ -369,7 +430,7 @@ private let first = nexthopNumbers.lowerBound + 1
         for _ in 0..<400 {
             switch random(10) {
             case 0:
-                it.devices = it.devices.isEmpty ? [500: 5] : [:]
+                (it.devices, it.isStarting) = (it.devices.isEmpty ? [500: 5] : [:], random(3) == 0)
                 it.reresolve()
             case 1:
                 if let victim = routes.keys.sorted().first {
@@ -389,7 +450,7 @@ private let first = nexthopNumbers.lowerBound + 1
             }
             _ = it.step(kernel)
         }
-        it.devices = [500: 5]
+        (it.devices, it.isStarting) = ([500: 5], false)
         it.reresolve()
         for _ in 0..<60 {
             it.nexthops.enqueueFailed()

@@ -4,78 +4,6 @@ import EVPN
 import NetTypes
 import Netlink
 
-/// The numbers of our nexthop objects, which the kernel keeps by namespace. Others count from 1 on, or, as the kernel, with each new one.
-let nexthopNumbers: Range<UInt32> = 0x6576_0000..<0x6586_0000
-
-/// One next hop of routes of one family.
-struct NexthopWay: Hashable, Comparable, Sendable {
-    var nexthop: RoutedNexthop
-    /// Of the routes; false as well for gateways that serve routes of both.
-    var isV6: Bool
-    /// Of a route that the underlay has: one of its own next hops.
-    var hop: UnderlayHop?
-
-    /// `isV6`: of the routes' prefixes.
-    init(_ nexthop: RoutedNexthop, isV6: Bool) {
-        self.nexthop = nexthop
-        self.isV6 =
-            switch nexthop {
-            case .router(let vtep, _): RouterNeighbor.gateway(vtep, isV6: isV6).isV6
-            case .host(let ip, _): ip.isV6
-            case .table: isV6
-            }
-    }
-    /// `underlay`: the name of the VRF that is the host's own table. `isV6`: of the prefix.
-    init(_ hop: UnderlayHop, underlay: String, isV6: Bool) {
-        nexthop = .table(vrf: underlay)
-        self.isV6 = if case .way(_, let gateway?, _) = hop { gateway.isV6 } else { isV6 }
-        self.hop = hop
-    }
-    static func < (a: Self, b: Self) -> Bool {
-        if a.nexthop != b.nexthop { return a.nexthop < b.nexthop }
-        if a.isV6 != b.isV6 { return b.isV6 }
-        guard let hop = a.hop, let other = b.hop else { return a.hop == nil && b.hop != nil }
-        return hop < other
-    }
-}
-
-/// What a nexthop object says.
-enum NexthopContent: Hashable, Sendable {
-    /// `isOnLink`: the gateway is reached there whatever routes say, which the kernel is not to check.
-    case way(gateway: IPAddress?, interface: Int32, isV6: Bool, isOnLink: Bool)
-    /// Numbers of others, sorted.
-    case group([UInt32])
-
-    init(_ nexthop: Nexthop) {
-        if nexthop.members.isEmpty {
-            self = .way(
-                gateway: nexthop.gateway, interface: nexthop.interface, isV6: nexthop.isV6, isOnLink: nexthop.isOnLink)
-        } else {
-            self = .group(nexthop.members.map(\.id).sorted())
-        }
-    }
-    var isGroup: Bool { if case .group = self { true } else { false } }
-}
-
-/// Where an object or a route stands, beside what is wanted and what the kernel has.
-struct RouteMarks: OptionSet, Hashable, Sendable {
-    let rawValue: UInt8
-    /// A request for it is at the kernel.
-    static let inFlight = RouteMarks(rawValue: 0x01)
-    /// It waits for its turn to be looked at.
-    static let queued = RouteMarks(rawValue: 0x02)
-    /// The kernel refused it.
-    static let failed = RouteMarks(rawValue: 0x04)
-    /// Found at start, wanted by nobody yet: not to be removed before pruning is allowed.
-    static let adopted = RouteMarks(rawValue: 0x08)
-    /// It was in the kernel as wanted: a later difference is damage.
-    static let settled = RouteMarks(rawValue: 0x10)
-    /// The kernel has a route with this prefix and metric that nobody else made: one of ours that we did not know of.
-    static let occupied = RouteMarks(rawValue: 0x20)
-    /// Somebody changed it while a request was at the kernel.
-    static let disturbed = RouteMarks(rawValue: 0x40)
-}
-
 /// All nexthop objects of ours in one network namespace.
 ///
 /// Routes refer to sets of next hops, by their index; equal sets are one. A next hop is one object, a set of several a group of them.
@@ -94,6 +22,8 @@ struct NexthopTable {
         var id: UInt32 = 0
         /// Why it is not possible.
         var reason: String?
+        /// It is not known yet whether it is: what the kernel has of it stays.
+        var isUndecided = false
         /// Sets that have it.
         var users = 0
     }
@@ -102,6 +32,8 @@ struct NexthopTable {
         var members: Members
         /// Of the group; 0: none, or not possible so far. A set of one has its way's.
         var id: UInt32 = 0
+        /// There was none left for it.
+        var hasNoNumber = false
         /// Rows that want it.
         var users = 0
     }
@@ -117,16 +49,27 @@ struct NexthopTable {
     private var foreign: Swift.Set<UInt32> = []
     /// Found in the kernel, by what they say.
     private var adopted: [NexthopContent: UInt32] = [:]
-    private var lastNumber = nexthopNumbers.lowerBound
+    /// Free to be taken.
+    private let numbers: Range<UInt32>
+    private var lastNumber: UInt32
     private var queued: [UInt32] = []
     /// Numbers of objects that became possible, or impossible, since the last time this was taken: their routes are to be looked at.
     private var changed: Swift.Set<UInt32> = []
+    /// Next hops turned out to be impossible before they had a number.
+    private var hasGivenUp = false
+    /// Next hops wait for a number to become free.
+    private(set) var lacksNumbers = false
     /// There may be objects that nothing needs: `sweep`.
     private(set) var hasUnused = false
     /// Objects found damaged since the last time this was taken.
     var healed = 0
 
     var hasQueued: Bool { !queued.isEmpty }
+
+    init(numbers: Range<UInt32> = nexthopNumbers) {
+        self.numbers = numbers
+        lastNumber = numbers.lowerBound
+    }
 
     // MARK: Sets
 
@@ -206,51 +149,73 @@ struct NexthopTable {
         let ids = (anyNumber(of: index).map { [$0] } ?? []) + set.members.ways.compactMap { ways[$0]?.id }
         for id in ids { if let object = objects[id], object.marks.contains(.failed) { return (object.failure, true) } }
         for way in set.members.ways { if let reason = ways[way]?.reason { return (reason, false) } }
-        return nil
+        return set.hasNoNumber ? (noNumber, false) : nil
     }
 
     // MARK: Resolution
 
     struct Waiting: Error, Hashable, Sendable {
         var reason: String
-        init(_ reason: String) { self.reason = reason }
+        /// What it leads through has not been looked at yet, as after a start: routes that the kernel has already stay until it has been.
+        var isUndecided: Bool
+        init(_ reason: String, isUndecided: Bool = false) {
+            self.reason = reason
+            self.isUndecided = isUndecided
+        }
+        static let starting = Waiting("starting", isUndecided: true)
+    }
+    /// No next hop of the set is possible, but one may turn out to be.
+    func isUndecided(_ index: UInt32) -> Bool {
+        number(of: index) == nil && ways(of: index).contains { ways[$0]?.isUndecided == true }
     }
 
     /// Asks again what every way is in the kernel.
     mutating func resolve(_ resolve: (NexthopWay) -> Result<NexthopContent, Waiting>) {
         var moved: Swift.Set<NexthopWay> = []
         for way in ways.keys.sorted() where update(way, resolve(way)) { moved.insert(way) }
-        guard !moved.isEmpty else { return }
+        guard !moved.isEmpty || lacksNumbers else { return }
+        lacksNumbers = false
         for (index, set) in sets.enumerated() {
-            if let set, !moved.isDisjoint(with: set.members.ways) { updateGroup(UInt32(index)) }
+            guard let set else { continue }
+            if set.hasNoNumber || !moved.isDisjoint(with: set.members.ways) { updateGroup(UInt32(index)) }
         }
+        for way in ways.values where way.reason == noNumber { lacksNumbers = true }
     }
     /// Whether it became possible or impossible.
     @discardableResult private mutating func update(
         _ way: NexthopWay, _ result: Result<NexthopContent, Waiting>
     ) -> Bool {
         guard var entry = ways[way] else { return false }
-        let wasPossible = entry.reason == nil && entry.id != 0
+        let wasPossible = isPossible(entry)
+        let wasUndecided = entry.isUndecided
+        entry.isUndecided = false
         switch result {
         case .success(let content):
-            entry.reason = nil
-            if entry.id == 0 { entry.id = number(for: content) }
-            want(entry.id, content)
+            if entry.id == 0 { entry.id = number(for: content) ?? 0 }
+            entry.reason = entry.id == 0 ? noNumber : nil
+            if entry.id == 0 { lacksNumbers = true }
+            if entry.id != 0 { want(entry.id, content) }
         case .failure(let waiting):
             entry.reason = waiting.reason
-            if entry.id != 0 { want(entry.id, nil) }
+            entry.isUndecided = waiting.isUndecided
+            // One that is in the kernel as it was wanted stays meanwhile.
+            if entry.id != 0, !waiting.isUndecided || !isPresent(entry.id) { want(entry.id, nil) }
         }
+        if wasUndecided, !entry.isUndecided, entry.id == 0 { hasGivenUp = true }
         ways[way] = entry
-        return (entry.reason == nil) != wasPossible
+        return isPossible(entry) != wasPossible
     }
+    private func isPossible(_ way: Way) -> Bool { way.id != 0 && objects[way.id]?.want != nil }
     private mutating func updateGroup(_ index: UInt32) {
         guard var set = sets[Int(index)], set.members.ways.count > 1 else { return }
         let ids = set.members.ways.compactMap { way in
-            ways[way].flatMap { $0.reason == nil && $0.id != 0 ? $0.id : nil }
+            ways[way].flatMap { isPossible($0) ? $0.id : nil }
         }.sorted()
         let content: NexthopContent? = ids.isEmpty ? nil : .group(ids)
         if set.id == 0, let content {
-            set.id = number(for: content)
+            set.id = number(for: content) ?? 0
+            set.hasNoNumber = set.id == 0
+            if set.hasNoNumber { lacksNumbers = true }
             sets[Int(index)] = set
         }
         if set.id != 0 { want(set.id, content) }
@@ -264,16 +229,17 @@ struct NexthopTable {
         enqueue(id, &object)
         objects[id] = object
     }
-    /// That of an object found in the kernel which says the same and which nobody has taken, otherwise a free one.
-    private mutating func number(for content: NexthopContent) -> UInt32 {
+    /// That of an object found in the kernel which says the same and which nobody has taken, otherwise a free one; nil: there is none.
+    private mutating func number(for content: NexthopContent) -> UInt32? {
         if let id = adopted.removeValue(forKey: content), objects[id]?.want == nil { return id }
-        for _ in 0..<nexthopNumbers.count {
-            lastNumber = lastNumber + 1 < nexthopNumbers.upperBound ? lastNumber + 1 : nexthopNumbers.lowerBound
+        guard objects.count + foreign.count < numbers.count else { return nil }
+        for _ in 0..<numbers.count {
+            lastNumber = lastNumber + 1 < numbers.upperBound ? lastNumber + 1 : numbers.lowerBound
             if objects[lastNumber] == nil, !foreign.contains(lastNumber) { return lastNumber }
         }
-        // A million of them in use: the kernel will say what it thinks of it.
-        return lastNumber
+        return nil
     }
+    private var noNumber: String { "all \(numbers.count) numbers of nexthop objects are in use" }
 
     // MARK: Next
 
@@ -332,10 +298,15 @@ struct NexthopTable {
                 return next(id, object)
             })
     }
-    /// Numbers whose routes are to be looked at again.
-    mutating func takeChanged() -> Swift.Set<UInt32> {
-        defer { changed = [] }
-        return changed
+    /// The routes that are to be looked at again after what has changed so far; nil: none.
+    mutating func takeChanged() -> ((PrefixRow) -> Bool)? {
+        guard !changed.isEmpty || hasGivenUp else { return nil }
+        let (numbers, hasGivenUp, nexthops) = (changed, hasGivenUp, self)
+        (changed, self.hasGivenUp) = ([], false)
+        return { row in
+            numbers.contains(row.have)
+                || nexthops.number(of: row.want).map { numbers.contains($0) } ?? (hasGivenUp && row.have != 0)
+        }
     }
 
     /// Forgets sets that nobody wants, and lists the deletion of objects that no set needs and no route of the kernel refers to: groups

@@ -125,7 +125,11 @@ extension LinuxDataplane {
             for (prefix, route) in observation.others { _ = locals.insert(prefix, route, mode: .append) }
             vrf.table.observed(observation.ours)
             if vrf.isRetired { vrf.table.locals = locals } else { tell(vrf, locals) }
-            if vrf.table.binding == nil { vrf.table.bind(binding) }
+            if vrf.table.binding == nil {
+                vrf.table.bind(binding)
+                // What is not there is known now.
+                if routing.underlays.contains(name) { scheduleRouting() }
+            }
             noteFull(vrf)
         }
         for (route, isNew, mode) in delayed { received(route, isNew: isNew, mode, vrf) }

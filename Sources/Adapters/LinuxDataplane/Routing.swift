@@ -191,7 +191,7 @@ extension LinuxDataplane {
     /// What a next hop is in the kernel now.
     private func resolve(_ way: NexthopWay) -> Result<NexthopContent, NexthopTable.Waiting> {
         if let problem = routing.problem { return .failure(.init(problem)) }
-        guard routing.knowsNexthops else { return .failure(.init("starting")) }
+        guard routing.knowsNexthops else { return .failure(.starting) }
         switch way.nexthop {
         case .router(let vtep, let through):
             return resolve(RouterNeighbor.gateway(vtep, isV6: way.isV6), in: through, isV6: way.isV6, isOnLink: true)
@@ -203,12 +203,15 @@ extension LinuxDataplane {
             switch way.hop {
             case .way(let interface, let gateway, let isOnLink)?:
                 return usable(interface, gateway: gateway, isV6: way.isV6, isOnLink: isOnLink)
-            case .nothing(let reason)?: return .failure(.init("vrf \(name): \(reason)"))
+            case .nothing(let reason)?:
+                let isRead = vrfs[name] == nil || routing.vrfs[name]?.table.binding != nil
+                return .failure(isRead ? .init("vrf \(name): \(reason)") : .starting)
             case nil: break
             }
-            guard let binding = vrfs[name]?.binding else {
-                return .failure(.init(vrfs[name]?.problem ?? "vrf \(name) is not in this network namespace"))
+            guard let vrf = vrfs[name] else {
+                return .failure(.init("vrf \(name) is not in this network namespace"))
             }
+            guard let binding = vrf.binding else { return .failure(vrf.problem.map { .init($0) } ?? .starting) }
             guard binding.interface != 0 else {
                 return .failure(.init("vrf \(name) has no device that packets could be handed to"))
             }
@@ -221,7 +224,9 @@ extension LinuxDataplane {
         guard let domain = domainsByVNI[vni], domain.configuration != nil else {
             return .failure(.init("vni \(vni) is not configured"))
         }
-        guard let devices = domain.devices, domain.isUp else { return .failure(.init(domain.problem ?? "starting")) }
+        guard let devices = domain.devices else { return .failure(domain.problem.map { .init($0) } ?? .starting) }
+        // They are being read; what is wrong with them does not keep them from being used.
+        guard domain.isUp else { return .failure(.starting) }
         guard devices.neighborInterface != 0 else {
             return .failure(.init("vni \(vni) has no device that holds neighbors"))
         }
@@ -285,13 +290,9 @@ extension LinuxDataplane {
         if routing.isEvaluationScheduled { evaluateRouting() }
         let operations = routing.nexthops.takeOperations()
         if !operations.isEmpty { submit(operations) }
-        let changed = routing.nexthops.takeChanged()
-        if !changed.isEmpty {
+        if let isDue = routing.nexthops.takeChanged() {
             for vrf in routing.vrfs.values {
-                let nexthops = routing.nexthops
-                vrf.table.enqueue { row in
-                    changed.contains(row.have) || nexthops.number(of: row.want).map { changed.contains($0) } ?? false
-                }
+                vrf.table.enqueue(where: isDue)
                 if vrf.table.hasQueued { routesDue(vrf) }
             }
         }
@@ -393,6 +394,7 @@ extension LinuxDataplane {
             if let vrf = routing.vrfs[name], vrf.table.hasQueued || vrf.isRetired { routesDue(vrf) }
         }
         if routing.nexthops.hasQueued || routing.nexthops.hasUnused { scheduleRouteFlush() }
+        if routing.nexthops.lacksNumbers, case .deleteNexthop? = operations.last { scheduleRouting() }
     }
     private func fail(_ key: ForwardingKey, _ operation: RouteOperation, _ reason: String) {
         if failures[key]?.reason != reason {

@@ -139,6 +139,8 @@ struct VRFTable {
             kind: .delete, vrf: vrf, generation: generation, binding: binding, prefix: prefix, nexthop: 0)
         guard row.want != 0, let id = nexthops.number(of: row.want) else {
             if row.have == 0 || row.want == 0 && row.marks.contains(.adopted) && !mayPrune { return nil }
+            // It may be just what will be wanted.
+            if row.want != 0, nexthops.isUndecided(row.want) { return nil }
             return change
         }
         guard row.have != id, isPlan || nexthops.isReady(id) else { return nil }
