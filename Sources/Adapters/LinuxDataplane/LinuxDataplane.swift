@@ -6,12 +6,6 @@ public import NetTypes
 import Netlink
 public import Telemetry
 
-/// The netlink sockets could not be opened.
-public struct DataplaneError: Error, Sendable, CustomStringConvertible {
-    public var description: String
-    init(_ description: String) { self.description = description }
-}
-
 /// Keeps VXLAN devices, bridges, FDB and neighbor tables of one network namespace as the control plane wants them, and
 /// reports what the kernel learns. Confined to the loop's thread.
 ///

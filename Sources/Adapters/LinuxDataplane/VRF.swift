@@ -1,7 +1,7 @@
 // What the dataplane holds for one IP-VRF, and how it is kept: its VRF device found, made and corrected.
 
 import AsyncIO
-import EVPN
+public import EVPN
 import NetTypes
 import Netlink
 import Telemetry
@@ -46,19 +46,6 @@ extension IPVRF {
     var hasOwnDevice: Bool {
         if case .device = place { isManaged } else { false }
     }
-}
-
-/// One row of `evpnctl show vrfs`, the kernel's half.
-public struct VRFStatus: Equatable, Sendable {
-    public var name: String
-    /// Nil: there is none, or the VRF has no device.
-    public var device: String?
-    /// Nil: not known yet.
-    public var table: UInt32?
-    public var isManaged: Bool
-    public var state: DomainStatus.State
-    /// Why it cannot hold routes, or what is wrong with it although it does.
-    public var problem: String?
 }
 
 extension LinuxDataplane {

@@ -9,7 +9,6 @@ import GoBGPAPI
 import HTTP
 import Intents
 import KernelRoutes
-import LinuxDataplane
 import NetTypes
 import Telemetry
 
@@ -223,11 +222,11 @@ extension Agent {
     }
 
     private func cleanup(_ client: ControlServer.Client) {
-        let commands = kernelRoutes.cleanup() + dataplane.cleanup()
-        for command in commands { log.info("cleanup", ["command": command]) }
-        client.send(.reply("removed", .array(commands.map { JSONValue($0) })))
-        // The reply goes out first, to whoever takes it in time.
-        loop.schedule(after: .milliseconds(100)) { [weak self] in self?.stop(reason: "cleanup", removing: true) }
+        cleanup { [self] commands in
+            client.send(.reply("removed", .array(commands.map { JSONValue($0) })))
+            // The reply goes out first, to whoever takes it in time.
+            loop.schedule(after: .milliseconds(100)) { [weak self] in self?.stop(reason: "cleanup", removing: true) }
+        }
     }
 }
 

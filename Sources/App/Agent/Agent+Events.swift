@@ -7,7 +7,6 @@ import EVPN
 import EmbeddedSpeaker
 import HTTP
 import Intents
-import LinuxDataplane
 import NetTypes
 import Telemetry
 
@@ -147,7 +146,7 @@ extension Agent {
     /// What readiness still waits for; empty when ready.
     func notReady() -> [String] {
         var reasons = speaker.notReady
-        if !dataplane.isReady { reasons.append("the kernel's state has not been read yet") }
+        if let reason = dataplane.notReady { reasons.append(reason) }
         if !isSynchronized, speaker.notReady.isEmpty {
             reasons.append("waiting for End-of-RIB of the neighbors or the hold time")
         }

@@ -8,7 +8,6 @@ import EVPN
 import EmbeddedSpeaker
 import HTTP
 import Intents
-import LinuxDataplane
 import NetTypes
 import Telemetry
 

@@ -3,7 +3,6 @@
 import BGP
 import Documents
 import EVPN
-import LinuxDataplane
 import NetTypes
 
 extension Agent {

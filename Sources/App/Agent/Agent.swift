@@ -28,7 +28,7 @@ final class Agent {
     let startedAt: Instant
     let speaker: any RoutingSpeaker
     var controlPlane = ControlPlane()
-    let dataplane: LinuxDataplanes
+    let dataplane: any Dataplane
     let kernelRoutes: KernelRoutes
     /// Unicast routes that the control plane announces, before any network of an interface.
     var memberKeys: Set<RouteKey> = []
@@ -151,15 +151,25 @@ final class Agent {
         web?.close()
         // Forwarding goes only once the routes that lead here are withdrawn.
         speaker.stop(withdrawing: onExit == .remove) { [self] in
-            if onExit == .remove {
-                for command in kernelRoutes.cleanup() + dataplane.cleanup() {
-                    log.info("cleanup", ["command": command])
-                }
-                run.forget()
+            func finish() {
+                kernelRoutes.close()
+                dataplane.close()
+                loop.stop()
             }
-            kernelRoutes.close()
-            dataplane.close()
-            loop.stop()
+            guard onExit == .remove else { return finish() }
+            cleanup { _ in
+                self.run.forget()
+                finish()
+            }
+        }
+    }
+
+    /// Removes everything of ours from the dataplane; `done` is called with what was done, as commands.
+    func cleanup(_ done: @escaping ([String]) -> Void) {
+        let routes = kernelRoutes.cleanup()
+        dataplane.cleanup { [log] commands in
+            for command in routes + commands { log.info("cleanup", ["command": command]) }
+            done(routes + commands)
         }
     }
 
@@ -232,10 +242,7 @@ final class Agent {
         servedVRFs = overlay.vrfs.map(\.name)
         routedInterfaces = [:]
         for evi in overlay.evis { routedInterfaces[evi.vni] = evi.domain.routed }
-        var hosts: [VNI: [StaticMAC]] = [:]
-        for evi in overlay.evis where !evi.staticMACs.isEmpty { hosts[evi.vni] = evi.staticMACs }
-        dataplane.configure(
-            overlay.evis.map(\.domain), vrfs: overlay.vrfs, hosts: hosts, defaultVTEP: nodeAddress)
+        dataplane.configure(overlay, configuration, vtep: nodeAddress)
         handle(.overlay(overlay))
     }
 

@@ -4,7 +4,6 @@ import BGP
 import BGPEngine
 import Documents
 import EVPN
-import LinuxDataplane
 import NetTypes
 
 extension ImportTargets {

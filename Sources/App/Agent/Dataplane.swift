@@ -1,0 +1,50 @@
+// What the agent asks of whatever forwards for it.
+
+import EVPN
+import Intents
+import LinuxDataplane
+import NetTypes
+
+/// Forwards as the control plane says, and reports what it learns. Confined to the loop's thread.
+protocol Dataplane: AnyObject {
+    /// Called with batches of local facts, in the order they happened.
+    var onLocalChanges: (([LocalChange]) -> Void)? { get set }
+    /// Called after `operatorVNIs` has changed.
+    var onOperatorVNIs: (() -> Void)? { get set }
+    /// VNIs of devices that somebody else made, for discovery.
+    var operatorVNIs: Set<VNI> { get }
+
+    /// What this host serves. `vtep`: its address where a domain has none of its own.
+    func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?)
+    /// Rows to set or remove; those whose place is not there are remembered.
+    func apply(_ changes: [ForwardingChange])
+    /// What was found at start and is not wanted may be removed from now on.
+    func allowPruning()
+    /// Stops observing; forwarding stays.
+    func close()
+    /// Removes everything of ours and stops; `done` is called with what was done, as commands.
+    func cleanup(_ done: @escaping ([String]) -> Void)
+
+    /// Why it is not ready; nil when everything configured has been looked at: it is usable, or it is known why not.
+    var notReady: String? { get }
+    var statistics: DataplaneStatistics { get }
+    /// How far a row has come.
+    func status(of key: ForwardingKey) -> EntryStatus
+    /// What forwards for a key now; nil: nothing.
+    func kernelEntry(of key: ForwardingKey) -> KernelEntry?
+    /// What would be changed now, as commands; empty when everything is as wanted.
+    func plan() -> [String]
+    /// Sorted by VNI, and by name.
+    func domains() -> [DomainStatus]
+    func vrfStatus() -> [VRFStatus]
+}
+
+extension LinuxDataplanes: Dataplane {
+    func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?) {
+        var hosts: [VNI: [StaticMAC]] = [:]
+        for evi in overlay.evis where !evi.staticMACs.isEmpty { hosts[evi.vni] = evi.staticMACs }
+        configure(overlay.evis.map(\.domain), vrfs: overlay.vrfs, hosts: hosts, defaultVTEP: vtep)
+    }
+    func cleanup(_ done: @escaping ([String]) -> Void) { done(cleanup()) }
+    var notReady: String? { isReady ? nil : "the kernel's state has not been read yet" }
+}
