@@ -38,6 +38,7 @@ let package = Package(
         target("Values", "GoBGPAPI", ["BGP", "NetTypes"]),
         target("Values", "Documents"),
         target("Values", "OpenFlow", ["NetTypes"]),
+        target("Values", "OVSDB", ["Documents"]),
         // Core
         target("Core", "BGPEngine", ["BGP", "NetTypes"]),
         target("Core", "EVPN", ["BGP", "NetTypes"]),
@@ -60,7 +61,8 @@ let package = Package(
             providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/System/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        target("System", "GRPC", ["CNghttp2", "COpenSSL", "AsyncIO", "NetTypes"]),
+        target("System", "Streams", ["COpenSSL", "AsyncIO"]),
+        target("System", "GRPC", ["CNghttp2", "Streams", "AsyncIO", "NetTypes"]),
         target("System", "HTTP", ["CMicroHTTPD", "AsyncIO"]),
         // Adapters
         target(
@@ -75,8 +77,11 @@ let package = Package(
         target(
             "Adapters", "GoBGPSpeaker",
             [
-                "GoBGPAPI", "GRPC", "BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry", "YAML", "NetTypes",
+                "GoBGPAPI", "GRPC", "Streams", "BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry", "YAML", "NetTypes",
             ]),
+        target(
+            "Adapters", "OVSDataplane",
+            ["OVSDB", "Documents", "EVPN", "Streams", "AsyncIO", "Telemetry", "NetTypes"]),
         // App
         target(
             "App", "Agent",
@@ -90,7 +95,7 @@ let package = Package(
         target("Test", "Simulator", ["EVPN", "BGPEngine", "BGP", "NetTypes"]),
         target("Test", "FakeServers", ["CNghttp2", "AsyncIO"]),
         // Tests
-        tests("GRPC", ["GRPC", "FakeServers", "AsyncIO", "NetTypes"]),
+        tests("GRPC", ["GRPC", "Streams", "FakeServers", "AsyncIO", "NetTypes"]),
         tests(
             "GoBGPSpeaker",
             [
@@ -100,6 +105,7 @@ let package = Package(
         tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("AsyncIO", ["AsyncIO", "NetTypes"]),
         tests("Documents", ["Documents"]),
+        tests("OVSDB", ["OVSDB", "Documents"]),
         tests("NetTypes", ["NetTypes"]),
         tests("OpenFlow", ["OpenFlow", "NetTypes"]),
         tests("HTTP", ["HTTP", "AsyncIO", "NetTypes"]),
@@ -124,7 +130,7 @@ let package = Package(
 
 // libFuzzer needs flags that would spoil a normal build, so its target exists only when asked for (Scripts/fuzz).
 if Context.environment["EVPND_FUZZ"] == "1" {
-    let fuzzed = ["BGP", "BGPEngine", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI"]
+    let fuzzed = ["BGP", "BGPEngine", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI", "OVSDB"]
     for target in package.targets where fuzzed.contains(target.name) {
         target.swiftSettings = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
     }

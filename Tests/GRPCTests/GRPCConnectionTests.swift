@@ -5,6 +5,7 @@ import GRPC
 import FakeServers
 import Glibc
 import NetTypes
+import Streams
 import Testing
 
 @Suite(.serialized) struct GRPCConnectionTests {

@@ -13,6 +13,7 @@ import GRPC
 import Glibc
 public import GoBGPAPI
 import NetTypes
+import Streams
 public import Telemetry
 
 /// Drives somebody's gobgpd over gRPC. Confined to the loop's thread.
@@ -220,13 +221,13 @@ public final class GoBGPSpeaker {
     private func connect() {
         retryTimer = nil
         phase = .connecting
-        let endpoint: GRPCEndpoint =
+        let endpoint: StreamEndpoint =
             switch settings.endpoint {
             case .tcp(let host, let port): .tcp(host: host, port: port)
             case .unix(let path): .unix(path: path)
             }
         let tls = settings.tls.map {
-            GRPCTLS(
+            TLSSettings(
                 authorities: $0.authorities, certificate: $0.certificate, key: $0.key, serverName: $0.serverName)
         }
         let connection = GRPCConnection(loop: loop, endpoint: endpoint, tls: tls)

@@ -1,8 +1,8 @@
 // One connection to a gRPC server, from the look-up of its name to the reason why it ended. Trying again is up to who made it.
 
 public import AsyncIO
-import Glibc
 import NetTypes
+public import Streams
 
 /// A connection that is tried once. Confined to the loop's thread.
 ///
@@ -14,33 +14,25 @@ public final class GRPCConnection {
     public var onClose: ((GRPCStatus) -> Void)?
 
     private let loop: EventLoop
-    private let endpoint: GRPCEndpoint
-    private let tls: GRPCTLS?
+    private let endpoint: StreamEndpoint
+    private let isSecure: Bool
     private let connectTimeout: Duration
 
-    private enum Phase { case idle, connecting, handshaking, waiting, open, closed }
+    private enum Phase { case idle, connecting, waiting, open, closed }
     private var phase = Phase.idle
-    private var addresses: [SocketAddress] = []
-    private var failures: [String] = []
-    private var descriptor: Int32 = -1
-    private var stream: (any ByteStream)?
+    private let stream: StreamConnection
     private var session: HTTP2Session?
-    private var output: [UInt8] = []
-    private var sent = 0
-    private var interest: EventLoop.Readiness = []
-    private var isFlushScheduled = false
     private var timer: TimerID?
     private var deadlines: [ObjectIdentifier: TimerID] = [:]
 
-    private static let readSize = 128 << 10
-    /// Octets taken from the socket before others on the loop have their turn.
-    private static let readBudget = 1 << 20
-
     /// `connectTimeout`: for the look-up, the connection, TLS and HTTP/2 together.
-    public init(loop: EventLoop, endpoint: GRPCEndpoint, tls: GRPCTLS?, connectTimeout: Duration = .seconds(5)) {
+    public init(loop: EventLoop, endpoint: StreamEndpoint, tls: TLSSettings?, connectTimeout: Duration = .seconds(5)) {
         self.loop = loop
         self.endpoint = endpoint
-        self.tls = tls
+        var tls = tls
+        tls?.applicationProtocol = "h2"
+        isSecure = tls != nil
+        stream = StreamConnection(loop: loop, endpoint: endpoint, tls: tls)
         self.connectTimeout = connectTimeout
     }
 
@@ -51,26 +43,20 @@ public final class GRPCConnection {
         guard phase == .idle else { return }
         phase = .connecting
         timer = loop.schedule(after: connectTimeout) { self.fail("no answer within \(self.connectTimeout.seconds) s") }
-        switch endpoint {
-        case .unix(let path):
-            guard let address = SocketAddress(path: path) else {
-                return later("\(path): a socket's path has at most 107 octets")
-            }
-            connect([address])
-        case .tcp(let host, let port):
-            let handle = loop.handle
-            // The box crosses threads untouched: only the loop opens it.
-            let me = LoopBound(self)
-            resolver.submit {
-                let result = SocketAddress.resolve(host: host, port: port)
-                handle.post {
-                    switch result {
-                    case .success(let addresses): me.value.connect(addresses)
-                    case .failure(let error): me.value.fail(error.message)
-                    }
-                }
-            }
+        stream.onOpen = {
+            self.phase = .waiting
+            self.session = HTTP2Session(authority: self.endpoint.authority, isSecure: self.isSecure)
         }
+        stream.onOctets = { self.receive($0) }
+        stream.onDrained = { self.takeOutput(&$0) }
+        stream.onClose = { reason in
+            // What the server said of its end says more than the end.
+            let before = self.phase == .waiting ? " before it answered in HTTP/2" : ""
+            self.fail(
+                self.session?.goAway
+                    ?? (reason == "the server closed the connection" ? reason + before : reason))
+        }
+        stream.open(resolver: resolver)
     }
     /// Ends the connection without a word to `onClose`; its calls end as cancelled.
     public func close() {
@@ -156,98 +142,12 @@ public final class GRPCConnection {
         scheduleFlush()
     }
 
-    // MARK: Connecting
-
-    private func connect(_ addresses: [SocketAddress]) {
-        guard phase == .connecting else { return }
-        self.addresses = addresses
-        tryNext()
-    }
-    private func tryNext() {
-        while !addresses.isEmpty {
-            let address = addresses.removeFirst()
-            switch address.connect() {
-            case .success(let descriptor):
-                self.descriptor = descriptor
-                interest = .writable
-                loop.watch(descriptor, interest) { readiness in self.ready(readiness) }
-                return
-            case .failure(let error): failures.append(error.message)
-            }
-        }
-        later(failures.joined(separator: "; "))
-    }
-    private func connected() {
-        let error = SocketAddress.pendingError(descriptor)
-        guard error == 0 else {
-            failures.append(String(cString: strerror(error)))
-            closeSocket()
-            return tryNext()
-        }
-        if let tls, case .tcp(let host, _) = endpoint {
-            switch TLSStream.make(descriptor: descriptor, host: tls.serverName ?? host, tls: tls) {
-            case .success(let stream): self.stream = stream
-            case .failure(let status): return end(status)
-            }
-        } else {
-            stream = PlainStream(descriptor: descriptor)
-        }
-        phase = .handshaking
-        handshake()
-    }
-    private func handshake() {
-        guard let stream else { return }
-        switch stream.handshake() {
-        case .done:
-            phase = .waiting
-            session = HTTP2Session(authority: endpoint.authority, isSecure: tls != nil)
-            flush()
-        case .wantsRead: want(.readable)
-        case .wantsWrite: want(.writable)
-        case .closed: fail("the server closed the connection during the TLS handshake")
-        case .failed(let reason): fail(reason)
-        }
-    }
-
     // MARK: Octets
 
-    private func want(_ readiness: EventLoop.Readiness) {
-        guard interest != readiness, descriptor >= 0 else { return }
-        interest = readiness
-        loop.modify(descriptor, readiness)
-    }
-    private func ready(_ readiness: EventLoop.Readiness) {
-        switch phase {
-        case .connecting: connected()
-        case .handshaking: handshake()
-        case .waiting, .open:
-            // With TLS either direction may wait for the other, so both are tried.
-            read()
-            if phase != .closed { flush() }
-        case .idle, .closed: break
-        }
-    }
-    private func read() {
-        guard let stream else { return }
-        var budget = Self.readBudget
-        withUnsafeTemporaryAllocation(byteCount: Self.readSize, alignment: 16) { buffer in
-            while budget > 0, let session {
-                switch stream.read(into: buffer) {
-                case .done(let count):
-                    budget -= count
-                    if let reason = session.receive(UnsafeRawBufferPointer(rebasing: buffer[..<count])) {
-                        return fail(reason)
-                    }
-                    if session.isReady, phase == .waiting { opened() }
-                case .wantsRead, .wantsWrite: return
-                case .closed:
-                    let before = session.isReady ? "" : " before it answered in HTTP/2"
-                    return fail(session.goAway ?? "the server closed the connection\(before)")
-                case .failed(let reason): return fail(reason)
-                }
-            }
-        }
-        if stream.hasPending { loop.afterRound { if self.phase != .closed { self.ready(.readable) } } }
+    private func receive(_ octets: UnsafeRawBufferPointer) {
+        guard let session else { return }
+        if let reason = session.receive(octets) { return fail(reason) }
+        if session.isReady, phase == .waiting { opened() }
     }
     private func opened() {
         phase = .open
@@ -255,50 +155,24 @@ public final class GRPCConnection {
         timer = nil
         onOpen?()
     }
-    private func scheduleFlush() {
-        guard !isFlushScheduled else { return }
-        isFlushScheduled = true
-        loop.afterRound {
-            self.isFlushScheduled = false
-            self.flush()
-        }
-    }
-    private func flush() {
-        guard let session, let stream, phase == .waiting || phase == .open else { return }
-        while true {
-            if sent == output.count {
-                output.removeAll(keepingCapacity: output.count <= 1 << 20)
-                sent = 0
-                if let reason = session.takeOutput(&output, limit: 256 << 10) { return fail(reason) }
-                // A call that ended meanwhile may have closed the connection.
-                guard phase != .closed else { return }
-                if output.isEmpty {
-                    want(.readable)
-                    if session.isOver { fail(session.goAway ?? "the server closed the connection") }
-                    return
-                }
-            }
-            let result = output.withUnsafeBytes { stream.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
-            switch result {
-            case .done(let count): sent += count
-            case .wantsWrite: return want([.readable, .writable])
-            case .wantsRead: return want(.readable)
-            case .closed: return fail("the server closed the connection")
-            case .failed(let reason): return fail(reason)
-            }
-        }
+    private func scheduleFlush() { stream.scheduleFlush() }
+    private func takeOutput(_ output: inout [UInt8]) {
+        guard let session else { return }
+        if let reason = session.takeOutput(&output, limit: 256 << 10) { return fail(reason) }
+        // A call that ended meanwhile may have closed the connection.
+        guard phase != .closed else { return }
+        if output.isEmpty, session.isOver { fail(session.goAway ?? "the server closed the connection") }
     }
 
     // MARK: The end
 
-    private func later(_ reason: String) { loop.afterRound { self.fail(reason) } }
     private func fail(_ reason: String) { end(GRPCStatus(.unavailable, "\(endpoint): \(reason)")) }
     private func end(_ status: GRPCStatus) {
         guard phase != .closed else { return }
         phase = .closed
         if let timer { loop.cancel(timer) }
         timer = nil
-        closeSocket()
+        stream.close()
         let session = session
         self.session = nil
         session?.endAll(status)
@@ -307,19 +181,6 @@ public final class GRPCConnection {
         onOpen = nil
         handler?(status)
     }
-    private func closeSocket() {
-        stream = nil
-        guard descriptor >= 0 else { return }
-        loop.unwatch(descriptor)
-        Glibc.close(descriptor)
-        descriptor = -1
-    }
-}
-
-/// Carries an object of the loop's thread through another one.
-private struct LoopBound<Value: AnyObject>: @unchecked Sendable {
-    let value: Value
-    init(_ value: Value) { self.value = value }
 }
 
 extension Duration {

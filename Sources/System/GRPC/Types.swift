@@ -1,41 +1,12 @@
-// What a gRPC client is told and what it answers: where the server is, how it proves who it is, and how a call ended.
+// What a gRPC client answers: how a call ended.
 
-/// Where a gRPC server listens.
-public enum GRPCEndpoint: Hashable, Sendable, CustomStringConvertible {
-    /// A host name or an address without brackets.
-    case tcp(host: String, port: UInt16)
-    /// An absolute path of at most 107 octets.
-    case unix(path: String)
+import Streams
 
-    public var description: String {
-        switch self {
-        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        case .unix(let path): "unix://\(path)"
-        }
-    }
+extension StreamEndpoint {
     /// The `:authority` of requests; a socket has none, and servers expect a placeholder.
     var authority: String {
         if case .unix = self { return "localhost" }
         return description
-    }
-}
-
-/// How to talk TLS 1.2 or later. The server's certificate and name are always verified.
-public struct GRPCTLS: Hashable, Sendable {
-    /// PEM file of the authorities to trust; nil: those of the system.
-    public var authorities: String?
-    /// PEM file of our certificate and its chain, for servers that ask for one; needs `key`.
-    public var certificate: String?
-    public var key: String?
-    /// The name or address that the server's certificate must carry; nil: the host of the endpoint.
-    public var serverName: String?
-    public init(
-        authorities: String? = nil, certificate: String? = nil, key: String? = nil, serverName: String? = nil
-    ) {
-        self.authorities = authorities
-        self.certificate = certificate
-        self.key = key
-        self.serverName = serverName
     }
 }
 

@@ -1,4 +1,4 @@
-// The octets under HTTP/2: a connected socket that does not block, plain or with TLS by OpenSSL.
+// The octets under a protocol: a connected socket that does not block, plain or with TLS by OpenSSL.
 
 import COpenSSL
 import Glibc
@@ -39,7 +39,7 @@ final class PlainStream: ByteStream {
     }
 }
 
-/// TLS 1.2 or later, offering `h2` by ALPN, with the server's certificate and name verified.
+/// TLS 1.2 or later, with the server's certificate verified.
 final class TLSStream: ByteStream {
     private let context: OpaquePointer
     private let connection: OpaquePointer
@@ -56,9 +56,9 @@ final class TLSStream: ByteStream {
     }
 
     /// The error names the file or the setting that OpenSSL refused.
-    static func make(descriptor: Int32, host: String, tls: GRPCTLS) -> Result<TLSStream, GRPCStatus> {
-        func failed(_ what: String) -> Result<TLSStream, GRPCStatus> {
-            .failure(GRPCStatus(.unavailable, "TLS: \(what): \(reason())"))
+    static func make(descriptor: Int32, host: String, tls: TLSSettings) -> Result<TLSStream, StreamFailure> {
+        func failed(_ what: String) -> Result<TLSStream, StreamFailure> {
+            .failure(StreamFailure("TLS: \(what): \(reason())"))
         }
         ERR_clear_error()
         guard let context = SSL_CTX_new(TLS_client_method()) else { return failed("no context") }
@@ -85,20 +85,27 @@ final class TLSStream: ByteStream {
         // From here on the object frees both.
         let stream = TLSStream(context: context, connection: connection, host: host)
         var address = in6_addr()
-        if inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1 {
+        let isAddress = inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1
+        if !tls.verifiesName {
+            // Whoever the authorities vouch for is right.
+        } else if isAddress {
             guard X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), host) == 1 else {
                 return failed("address \(host)")
             }
         } else {
             guard SSL_set1_host(connection, host) == 1 else { return failed("name \(host)") }
+        }
+        if !isAddress {
             _ = host.withCString {
                 SSL_ctrl(
                     connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name),
                     UnsafeMutableRawPointer(mutating: $0))
             }
         }
-        let protocols: [UInt8] = [2, 0x68, 0x32]  // h2
-        SSL_set_alpn_protos(connection, protocols, UInt32(protocols.count))
+        if let name = tls.applicationProtocol, !name.isEmpty, name.utf8.count < 256 {
+            let protocols = [UInt8(name.utf8.count)] + Array(name.utf8)
+            SSL_set_alpn_protos(connection, protocols, UInt32(protocols.count))
+        }
         guard SSL_set_fd(connection, descriptor) == 1 else { return failed("no descriptor") }
         SSL_set_connect_state(connection)
         return .success(stream)

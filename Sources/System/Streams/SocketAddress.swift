@@ -34,14 +34,13 @@ struct SocketAddress: Sendable {
     }
 
     /// Blocks. At most eight addresses.
-    static func resolve(host: String, port: UInt16) -> Result<[SocketAddress], GRPCStatus> {
+    static func resolve(host: String, port: UInt16) -> Result<[SocketAddress], StreamFailure> {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
         let result = getaddrinfo(host, "\(port)", &hints, &list)
         guard result == 0 else {
-            return .failure(
-                GRPCStatus(.unavailable, "cannot look up \(host): \(String(cString: gai_strerror(result)))"))
+            return .failure(StreamFailure("cannot look up \(host): \(String(cString: gai_strerror(result)))"))
         }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []
@@ -54,13 +53,13 @@ struct SocketAddress: Sendable {
     }
 
     /// Starts to connect; the descriptor becomes writable when that is decided.
-    func connect() -> Result<Int32, GRPCStatus> {
+    func connect() -> Result<Int32, StreamFailure> {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(Int32(storage.ss_family), kind, 0)
-        func failure() -> Result<Int32, GRPCStatus> {
+        func failure() -> Result<Int32, StreamFailure> {
             let reason = String(cString: strerror(errno))
             if descriptor >= 0 { close(descriptor) }
-            return .failure(GRPCStatus(.unavailable, "connect to \(name): \(reason)"))
+            return .failure(StreamFailure("connect to \(name): \(reason)"))
         }
         guard descriptor >= 0 else { return failure() }
         if Int32(storage.ss_family) != AF_UNIX {
