@@ -43,9 +43,10 @@ let package = Package(
         target("Core", "BGPEngine", ["BGP", "NetTypes"]),
         target("Core", "EVPN", ["BGP", "NetTypes"]),
         target("Core", "UnicastRoutes", ["EVPN", "BGP", "NetTypes"]),
+        target("Core", "Anycast", ["EVPN", "NetTypes"]),
         target(
             "Core", "Intents",
-            ["EVPN", "UnicastRoutes", "GoBGPAPI", "BGPEngine", "BGP", "Documents", "NetTypes"]),
+            ["Anycast", "EVPN", "UnicastRoutes", "GoBGPAPI", "BGPEngine", "BGP", "Documents", "NetTypes"]),
         // System
         .target(name: "CLinux", path: "Sources/System/CLinux"),
         .systemLibrary(
@@ -87,7 +88,7 @@ let package = Package(
             "App", "Agent",
             [
                 "EmbeddedSpeaker", "GoBGPSpeaker", "LinuxDataplane", "KernelRoutes", "UnicastRoutes", "EVPN",
-                "BGPEngine", "BGP", "GoBGPAPI", "Intents",
+                "BGPEngine", "BGP", "GoBGPAPI", "Intents", "Anycast",
                 "Documents", "YAML", "Telemetry", "HTTP", "AsyncIO", "Netlink", "NetTypes", "CLinux",
             ]),
         command("evpnd", ["Agent"]),
@@ -116,7 +117,8 @@ let package = Package(
         tests("YAML", ["YAML", "Documents"]),
         tests(
             "Intents",
-            ["Intents", "YAML", "Documents", "EVPN", "UnicastRoutes", "BGPEngine", "BGP", "NetTypes"]),
+            ["Intents", "Anycast", "YAML", "Documents", "EVPN", "UnicastRoutes", "BGPEngine", "BGP", "NetTypes"]),
+        tests("Anycast", ["Anycast", "EVPN", "NetTypes"]),
         tests("BGP", ["BGP", "NetTypes"]),
         tests("GoBGPAPI", ["GoBGPAPI", "BGP", "NetTypes"]),
         tests("BGPEngine", ["BGPEngine", "BGP", "NetTypes"]),

@@ -22,7 +22,9 @@ import YAML
             for word in words {
                 for part in word.split(separator: ".") {
                     let key = part.hasSuffix("[]") ? part.dropLast(2) : part
-                    if !key.isEmpty, key.utf8.allSatisfy({ (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) }) {
+                    if !key.isEmpty,
+                        key.utf8.allSatisfy({ (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) || $0 == 0x5f })
+                    {
                         keys.insert(String(key))
                     }
                 }
@@ -47,7 +49,7 @@ import YAML
         for name in [
             "good/everything.yaml", "good/groups.yaml", "good/gobgp.yaml", "good/gobgp-managed.yaml",
             "good/gobgp-policies.yaml", "good/vrfs.yaml", "good/unnumbered.yaml", "bad/gobgp-policies.yaml",
-            "bad/unsupported.yaml", "bad/netlink.yaml",
+            "bad/unsupported.yaml", "bad/netlink.yaml", "good/openvswitch.yaml",
         ] {
             collect(try #require(Document.read(file: "\(fixtures)/\(name)").document))
         }
@@ -72,7 +74,7 @@ import YAML
             let source = String(decoding: try readFile("\(sources)/\(name)").get(), as: UTF8.self)
             for opening in ["[\"", "section(\"", "unsupported(\"", "missing(\""] {
                 for rest in pieces(of: source, after: opening) {
-                    let key = rest.prefix { $0.isLetter }
+                    let key = rest.prefix { $0.isLetter || $0 == "_" }
                     guard rest.dropFirst(key.count).hasPrefix("\""), !key.isEmpty, !text.contains(key) else { continue }
                     missing.append("\(name): \(key)")
                 }

@@ -24,6 +24,7 @@ extension Configuration: CustomStringConvertible {
         lines += gobgp?.manages == false ? ["bgp as \(bgp.asn) id \(bgp.routerID)"] : bgp.lines
         lines += gobgp?.policies.lines ?? []
         lines += overlay.lines
+        lines += switchLines
         if let netlinkImport {
             lines.append("import of networks on \(netlinkImport.interfaces.joined(separator: ","))")
         }

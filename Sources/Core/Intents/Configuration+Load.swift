@@ -48,15 +48,16 @@ extension Configuration {
             netlinkImport = decoder.netlinkImport
             netlinkExport = decoder.netlinkExport
         }
-        let membership = MembershipSettings(file)
+        let switched = OpenVSwitchDecoder(file, hasNodeAddress: nodeSection.has("vtep") || nodeSection.has("interface"))
+        let membership = MembershipSettings(file, isSwitched: switched.isSwitched)
         let overlayDecoder = OverlayDecoder(
             problems: problems, hasNodeAddress: nodeSection.has("vtep") || nodeSection.has("interface"),
-            nodeAddress: nodeAddress, shared: file.section("vlanBridge"))
+            nodeAddress: nodeAddress, shared: file.section("vlanBridge"), isSwitched: switched.isSwitched)
         let (evis, vrfs) = overlayDecoder.decode(
             vnis: file["vnis"], vrfs: file["vrfs"], asn: bgp.asn, routerID: bgp.routerID, membership)
 
         if gobgp != nil, bgp.asn == 0 || bgp.routerID == .any, !problems.all.hasErrors,
-            !vrfs.isEmpty || evis.contains(where: { $0.signalling.usesEVPN })
+            !vrfs.isEmpty || evis.contains(where: { $0.signalling.usesEVPN }) || switched.isSwitched
                 || membership.discovers && membership.signalling.usesEVPN
         {
             bgpSection.source.fail(
@@ -93,6 +94,17 @@ extension Configuration {
             for neighbor in bgp.neighbors where neighbor.address == nodeAddress {
                 bgpSection["neighbors"]?.warn("neighbor \(neighbor.address) is this node's own VTEP address")
             }
+        }
+        if let settings = switched.settings?.completed(
+            routerID: bgp.routerID, asn: bgp.asn, file.section("openvswitch")["asnDistinguishers"])
+        {
+            configuration.clientDirectory = switched.directory
+            configuration.clientBase = ClientBase(
+                settings: settings, overlay: configuration.overlay, named: overlayDecoder.named,
+                clients: switched.clients, vtep: nodeAddress)
+            let joined = configuration.joined(by: [], health: AnycastHealth())
+            configuration = joined.configuration
+            for problem in joined.problems { problems.append(problem) }
         }
         let all = problems.all.sortedByPosition
         return (all.hasErrors ? nil : configuration, all)

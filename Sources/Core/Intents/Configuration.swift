@@ -1,5 +1,6 @@
 // The whole of evpnd.yaml, decoded and resolved. Parts are compared with == on reload: what did not change is not touched.
 
+public import Anycast
 import BGP
 public import BGPEngine
 public import EVPN
@@ -17,6 +18,14 @@ public struct Configuration: Equatable, Sendable {
     public var overlay: Overlay
     /// The bridge of Open vSwitch that forwards, with its clients; nil: the Linux kernel does.
     public var openVSwitch: SwitchConfiguration?
+    /// Whose files are clients of the bridge beside those of `clients:`; nil: there are only these.
+    public var clientDirectory: ClientDirectorySettings?
+    /// The anycast addresses that are probed.
+    public internal(set) var anycastTargets: [AnycastName: AnycastChecks.Target] = [:]
+    /// What clients are added to; nil: the kernel forwards.
+    var clientBase: ClientBase?
+    /// What the file says of the bridge; nil: the kernel forwards.
+    public var openVSwitchSettings: OpenVSwitchSettings? { clientBase?.settings }
     /// Whether VNIs of VXLAN devices that operators make are served without being configured; nil: no.
     public var discovery: Discovery?
     /// Networks of this host that are announced as plain unicast routes; nil: none.

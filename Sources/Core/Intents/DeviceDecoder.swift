@@ -11,6 +11,9 @@ struct DeviceSettings {
     var vlan: Located<UInt16>?
     var bridge: SharedBridge?
 
+    /// None of its own: the bridge of Open vSwitch has all VNIs.
+    init() {}
+
     /// `members`: devices to be put into the bridge.
     init(
         _ section: Section, _ vni: VNI?, isManaged: Bool, members: [Located<String>] = [], sharedBridge: SharedBridge
@@ -66,6 +69,17 @@ struct DeviceSettings {
             value?.fail("VNIs in VLANs share one VXLAN device and its address", hint: "set node.vtep")
         }
         return value?.vtepAddress()
+    }
+}
+
+extension Section {
+    /// Refuses the keys of devices, and more, where Open vSwitch forwards.
+    func refuseDevices(beside more: [String]) {
+        for key in ["managed", "device", "vxlan", "bridge", "mtu", "port", "vlan"] + more {
+            unsupported(
+                key, "Open vSwitch forwards, and the kernel gets no devices", hint: "its ports are given to clients")
+        }
+        unsupported("vtep", "all VNIs have the one tunnel port of Open vSwitch", hint: "set node.vtep")
     }
 }
 

@@ -5,6 +5,11 @@ import BGPEngine
 import EVPN
 import NetTypes
 
+extension Value {
+    /// Why members by communities are refused with Open vSwitch.
+    static let onlyEVPN = "Open vSwitch is told every MAC by EVPN routes and learns none from tunnels"
+}
+
 /// `membership:` as written.
 struct MembershipSettings {
     /// Nil: the AS of `bgp.global`.
@@ -14,7 +19,11 @@ struct MembershipSettings {
     /// Of VNIs that do not say.
     var signalling = Signalling.evpn
 
-    init(_ file: Section) {
+    init(_ file: Section, isSwitched: Bool) {
+        if isSwitched {
+            file.unsupported("membership", Value.onlyEVPN)
+            return
+        }
         guard file.has("membership") else {
             _ = file["membership"]
             return

@@ -43,14 +43,18 @@ final class OverlayDecoder {
     private let sharedBridge: SharedBridge
     private let nodeAddress: IPAddress?
     private let vrfs: VRFDecoder
+    private let isSwitched: Bool
 
-    /// `nodeAddress`: that of `node`, where it is known when the file is read; `shared`: `vlanBridge`.
-    init(problems: ProblemList, hasNodeAddress: Bool, nodeAddress: IPAddress?, shared: Section) {
+    /// `nodeAddress`: that of `node`, where it is known when the file is read; `shared`: `vlanBridge`; `isSwitched`: Open vSwitch
+    /// forwards.
+    init(problems: ProblemList, hasNodeAddress: Bool, nodeAddress: IPAddress?, shared: Section, isSwitched: Bool) {
+        self.isSwitched = isSwitched
         self.problems = problems
         self.nodeAddress = nodeAddress
         self.hasNodeAddress = hasNodeAddress
         sharedBridge = SharedBridge(shared)
-        vrfs = VRFDecoder(problems: problems, hasNodeAddress: hasNodeAddress, sharedBridge: sharedBridge)
+        vrfs = VRFDecoder(
+            problems: problems, hasNodeAddress: hasNodeAddress, sharedBridge: sharedBridge, isSwitched: isSwitched)
     }
 
     func decode(
@@ -110,21 +114,25 @@ final class OverlayDecoder {
         let vni = section["vni"].located { $0.vni() }
         if !section.has("vni") { section.missing("vni") }
         let isEnabled = section["enabled"]?.bool() ?? true
-        let isManaged = section["managed"]?.bool() ?? false
-        let membersValue = section["members"]
+        if isSwitched { section.refuseDevices(beside: ["members"]) }
+        let isManaged = isSwitched ? false : section["managed"]?.bool() ?? false
+        let membersValue = isSwitched ? nil : section["members"]
         let members = membersValue?.listOrOne().compactMap { $0.located($0.deviceName()) } ?? []
         if !isManaged {
             membersValue?.fail("is only for VNIs with managed: true; an adopted device is left as the operator made it")
         }
-        let device = DeviceSettings(
-            section, vni?.value, isManaged: isManaged, members: members, sharedBridge: sharedBridge)
-        let vtep = device.vtep(section, isNodeAddressKnown: hasNodeAddress)
+        let device =
+            isSwitched
+            ? DeviceSettings()
+            : DeviceSettings(section, vni?.value, isManaged: isManaged, members: members, sharedBridge: sharedBridge)
+        let vtep = isSwitched ? nil : device.vtep(section, isNodeAddressKnown: hasNodeAddress)
         let rd = section["rd"].flatMap { value in value.unlessAuto { $0.located($0.distinguisher()) } }
         let targets = section["routeTargets"]?.routeTargets() ?? RouteTargetLists()
         let macs = section["macs"].map { staticMACs($0) } ?? []
         let signalling = section["signalling"]?.word(Signalling.self)
+        if isSwitched, signalling?.usesMembership == true { section["signalling"]?.fail(Value.onlyEVPN) }
         let community = section["community"].located { $0.community() }
-        let gateway = GatewaySettings(section, isManaged: isManaged)
+        let gateway = GatewaySettings(section, isManaged: isManaged || isSwitched)
         vrfs.check(gateway.vrf, vlan: isManaged ? section["vlan"] : nil)
         section.finish()
         guard let vni else { return nil }

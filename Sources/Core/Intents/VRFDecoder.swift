@@ -29,10 +29,12 @@ final class VRFDecoder {
     let problems: ProblemList
     let hasNodeAddress: Bool
     let sharedBridge: SharedBridge
+    let isSwitched: Bool
     /// Sorted by name, each name once.
     private(set) var entries: [Entry] = []
 
-    init(problems: ProblemList, hasNodeAddress: Bool, sharedBridge: SharedBridge) {
+    init(problems: ProblemList, hasNodeAddress: Bool, sharedBridge: SharedBridge, isSwitched: Bool) {
+        self.isSwitched = isSwitched
         self.problems = problems
         self.hasNodeAddress = hasNodeAddress
         self.sharedBridge = sharedBridge
@@ -96,7 +98,8 @@ final class VRFDecoder {
         let isUnderlay = name?.value == VRFDecoder.underlay
         var entry = Entry(
             name: name ?? Located("", source), claim: Claim("VRF \(name?.value ?? "")", name?.source ?? source))
-        entry.isManaged = section["managed"]?.bool() ?? false
+        if isSwitched { refuseKernel(section) }
+        entry.isManaged = isSwitched ? false : section["managed"]?.bool() ?? false
         entry.table = section["table"].flatMap { value in value.unlessAuto { $0.located($0.tableNumber()) } }
         entry.namespace = section["namespace"].located { $0.namespaceName() }
         entry.vni = section["vni"].located { $0.vni() }
@@ -123,6 +126,18 @@ final class VRFDecoder {
         return name == nil ? nil : entry
     }
 
+    /// What needs a table of the kernel.
+    private func refuseKernel(_ section: Section) {
+        section.refuseDevices(beside: ["table", "namespace", "netlinkImport", "netlinkExport"])
+        guard section.has("announce") else { return }
+        let announce = Section(section.section("announce").source)
+        for key in ["static", "protocols", "gatewayIP"] {
+            announce.unsupported(
+                key, "Open vSwitch forwards, and the VRF has no table of the kernel",
+                hint: "write prefixes here, or routes of clients")
+        }
+    }
+
     private func decodePlace(_ section: Section, _ entry: inout Entry) {
         if let namespace = entry.namespace {
             entry.table?.source.fail("the table of a VRF that is a namespace is that namespace's main table")
@@ -146,15 +161,18 @@ final class VRFDecoder {
             }
             return
         }
-        let settings = DeviceSettings(section, vni.value, isManaged: entry.isManaged, sharedBridge: sharedBridge)
+        let settings =
+            isSwitched
+            ? DeviceSettings()
+            : DeviceSettings(section, vni.value, isManaged: entry.isManaged, sharedBridge: sharedBridge)
         if entry.namespace != nil {
             section["vlan"]?.fail(VRFDecoder.noVLANs, hint: "leave vlan out: the VNI gets devices of its own there")
         }
-        var domain = BroadcastDomain(
-            vni: vni.value, device: settings.device, vtep: settings.vtep(section, isNodeAddressKnown: hasNodeAddress))
+        var domain = BroadcastDomain(vni: vni.value, device: settings.device)
+        if !isSwitched { domain.vtep = settings.vtep(section, isNodeAddressKnown: hasNodeAddress) }
         domain.isTransit = true
         let mac = section["routerMAC"].flatMap { value in value.unlessAuto { $0.located($0.mac()) } }
-        if let mac, !entry.isManaged {
+        if let mac, !entry.isManaged, !isSwitched {
             mac.source.fail(
                 "is only for VRFs with managed: true; the bridge of an adopted device is left as the operator made it",
                 hint: "the router MAC is that of the bridge or VLAN device of the L3 VNI")
@@ -224,6 +242,10 @@ final class VRFDecoder {
         for entry in entries {
             for leak in entry.leaks {
                 let source = leak.value.source
+                if isSwitched, [source, entry.name.value].contains(VRFDecoder.underlay) {
+                    leak.source.fail("Open vSwitch has no way from a VRF to the host's own table")
+                    continue
+                }
                 if source == entry.name.value {
                     leak.source.fail("a VRF has its own routes already")
                     continue
