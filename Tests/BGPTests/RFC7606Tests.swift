@@ -280,7 +280,7 @@ private let nextHops: [(family: [UInt8], lengths: Set<Int>)] = [
         #expect(update.announced.first?.routes.count == 1)
     }
 
-    /// Type 5 routes that are wrong in themselves (RFC 9136 §3.1) spoil their UPDATE and nothing else.
+    /// Type 5 routes that are wrong in themselves (RFC 9136 §3.1) are treated as withdrawn, and nothing else is.
     @Test func prefixRoutes() throws {
         let rd = "0001c000020201f4"
         let noESI = "00000000000000000000"
@@ -304,17 +304,32 @@ private let nextHops: [(family: [UInt8], lengths: Set<Int>)] = [
         ] {
             let update = try answer(fine, bad)
             #expect(update.consequence == .treatAsWithdraw, "\(name)")
-            #expect(update.announced.isEmpty, "\(name)")
-            #expect(update.withdrawn.first?.routes.map(\.key.length) == [24], "\(name)")
-            // Alone it leaves nothing to withdraw, and the session up.
+            #expect(update.announced.first?.routes.map(\.key.length) == [24], "\(name)")
+            // There is no such route to withdraw; the session stays.
+            #expect(update.withdrawn.isEmpty, "\(name)")
+            #expect(update.faults.map(\.reason) == ["mp_reach IP prefix length"], "\(name)")
             #expect(try answer(bad).withdrawn.isEmpty, "\(name)")
         }
         let both = try answer(route(someESI, length: "18", "0a140100", gateway: "0a140105"))
         #expect(both.consequence == .treatAsWithdraw)
-        #expect(both.withdrawn.first?.routes.map(\.key.prefix) == [IPPrefix("10.20.1.0/24")])
-        // Host bits do not matter: they are the same route.
+        #expect(both.withdrawn.first?.routes.map(\.key.prefix) == [IPPrefix("10.20.1.0/24")] && both.announced.isEmpty)
+        let other = route(noESI, length: "18", "0a140900", gateway: "00000000")
+        let mixed = try answer(other, route(someESI, length: "18", "0a140100", gateway: "0a140105"), fine)
+        #expect(
+            mixed.announced.first?.routes.compactMap { $0.key.prefix?.description } == ["10.20.9.0/24", "10.20.1.0/24"])
+        #expect(mixed.withdrawn.first?.routes.compactMap { $0.key.prefix?.description } == ["10.20.1.0/24"])
+        #expect(mixed.faults.first?.route?.prefix == IPPrefix("10.20.1.0/24"))
+        // With a fault of the whole message everything goes.
+        let worse =
+            hex("0019 46 04 c0000201 00") + other + route(someESI, length: "18", "0a140100", gateway: "0a140105")
+        let whole = try #require(decodeUpdate(update([attribute(0x80, 14, worse), good.1])))
+        #expect(whole.announced.isEmpty && whole.withdrawn.flatMap(\.routes).count == 2)
+        // Host bits do not matter: they are the same route. It is said that they are there.
         let masked = try answer(route(noESI, length: "18", "0a1401ff", gateway: "00000000"))
         #expect(masked.announced.first?.routes.map(\.key) == (try answer(fine).announced.first?.routes.map(\.key)))
+        #expect(masked.consequence == .accept && masked.faults.map(\.reason) == ["mp_reach IP prefix host bits"])
+        let maskedV6 = try answer(route(noESI, length: "40", six, gateway: none))
+        #expect(maskedV6.faults.count == 1 && maskedV6.announced.first?.routes.first?.key.length == 64)
         // Withdrawing what cannot be announced is no reason to end anything.
         let unreach = hex("0019 46") + route(noESI, length: "21", "0a140100", gateway: "00000000") + fine
         let withdrawal = try #require(decodeUpdate(update([attribute(0x80, 15, unreach)])))

@@ -264,9 +264,13 @@ extension Speaker {
         if neighbor.faults[key] == nil {
             guard neighbor.faults.count < Neighbor.maximumFaultKinds else { return }
             let whole = frame.slice(frame.end - frame.count..<frame.end)
-            log(
-                .warning, "update.fault", neighbor, ("action", action), ("attribute", "\(fault.attribute)"),
-                ("reason", fault.reason), ("bytes", hexString(whole.prefix(4096))))
+            var fields = [
+                (key: "action", value: action), ("attribute", "\(fault.attribute)"), ("reason", fault.reason),
+            ]
+            if let route = fault.route { fields.append(("route", route.description)) }
+            fields.append(("bytes", hexString(whole.prefix(4096))))
+            effects.append(
+                .event(SpeakerEvent(level: .warning, name: "update.fault", neighbor: neighbor.name, fields: fields)))
         }
         neighbor.faults[key, default: 0] &+= 1
     }

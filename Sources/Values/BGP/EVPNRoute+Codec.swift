@@ -34,7 +34,8 @@ extension ByteWriter {
 
 /// What an EVPN NLRI was for the RIB.
 enum EVPNReading {
-    case route(EVPNRoute)
+    /// `hasHostBits`: of a type 5 route, set beyond its length. They do not matter (RFC 4271 §4.3), but nobody should send them.
+    case route(EVPNRoute, hasHostBits: Bool = false)
     /// A route type that no specification defines: RFC 7606 §5.4 has it ignored.
     case unknown
     /// A type 5 route with a prefix length that its family does not have: no table can hold it, and what follows can be read.
@@ -53,9 +54,10 @@ extension EVPNRoute {
         switch type {
         case 5 where IPPrefixRoute.hasWrongLength(value): return .malformed
         case 1...5:
+            let hasHostBits = type == 5 && IPPrefixRoute.hasHostBits(value)
             let route = try EVPNRoute(type: type, decoding: &value)
             guard value.isEmpty else { throw ByteError("EVPN route length", at: value.offset) }
-            return .route(route)
+            return .route(route, hasHostBits: hasHostBits)
         case 6...highestKnownType:
             // Checked here so that what is reflected has the form its readers expect.
             var copy = value
@@ -210,6 +212,19 @@ extension IPPrefixRoute {
         do throws(ByteError) {
             _ = try rest.take(22)
             return try rest.u8() > (value.count == 34 ? 32 : 128)
+        } catch {
+            return false
+        }
+    }
+    /// Whether bits beyond the prefix length are set in a value of the right size.
+    fileprivate static func hasHostBits(_ value: ByteReader) -> Bool {
+        guard value.count == 34 || value.count == 58 else { return false }
+        var rest = value
+        do throws(ByteError) {
+            _ = try rest.take(22)
+            let length = Int(try rest.u8())
+            let address: IPAddress = value.count == 58 ? .v6(try rest.ipv6()) : .v4(try rest.ipv4())
+            return length <= address.bitWidth && address.masked(length) != address
         } catch {
             return false
         }

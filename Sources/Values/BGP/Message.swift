@@ -194,10 +194,18 @@ public struct UpdateFault: Hashable, Sendable {
     public var attribute: UInt8
     /// A phrase without numbers from the message, so that it can label a counter: "ORIGIN length".
     public var reason: String
-    public init(consequence: Consequence, attribute: UInt8, reason: String) {
+    /// Only this one route is affected: the others of the message can be told from it and are as if it had not been there.
+    public var isOfRoute: Bool
+    /// The route, where it has a key.
+    public var route: RouteKey?
+    public init(
+        consequence: Consequence, attribute: UInt8, reason: String, isOfRoute: Bool = false, route: RouteKey? = nil
+    ) {
         self.consequence = consequence
         self.attribute = attribute
         self.reason = reason
+        self.isOfRoute = isOfRoute
+        self.route = route
     }
 }
 

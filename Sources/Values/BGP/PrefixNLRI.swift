@@ -112,21 +112,35 @@ extension ByteWriter {
 }
 
 extension RouteEntry {
-    /// Reads all NLRI of one supported family into `routes`. EVPN routes of types nobody has specified are left out. `fault` says what
-    /// was wrong with a route that can be told from the others, nil: nothing.
+    /// What is wrong with one route that can be told from the others.
+    struct Fault {
+        var reason: String
+        /// Nil: it cannot be that of any route.
+        var entry: RouteEntry?
+        /// It is a route all the same, and among those that were read.
+        var isUsable = false
+    }
+
+    /// Reads all NLRI of one supported family into `routes`, and into `faults` those that are wrong in themselves. EVPN routes of types
+    /// nobody has specified are left out.
     static func read(
         _ reader: inout ByteReader, family: Family, addPath: Bool, into routes: inout [RouteEntry],
-        fault: inout String?
+        faults: inout [Fault]
     ) throws(ByteError) {
         if family == .l2vpnEVPN {
             routes.reserveCapacity(routes.count + reader.count / 35)
             while !reader.isEmpty {
                 let pathID = addPath ? try reader.u32() : 0
                 let reading = try EVPNRoute.read(&reader)
-                if case .malformed = reading { fault = "IP prefix length" }
-                guard case .route(let route) = reading else { continue }
-                if case .ipPrefix(let prefix) = route, prefix.hasGatewayAndSegment { fault = "gateway and ESI" }
-                routes.append(RouteEntry(key: RouteKey(route), payload: RoutePayload(route), pathID: pathID))
+                if case .malformed = reading { faults.append(Fault(reason: "IP prefix length")) }
+                guard case .route(let route, let hasHostBits) = reading else { continue }
+                let entry = RouteEntry(key: RouteKey(route), payload: RoutePayload(route), pathID: pathID)
+                if case .ipPrefix(let prefix) = route, prefix.hasGatewayAndSegment {
+                    faults.append(Fault(reason: "gateway and ESI", entry: entry))
+                    continue
+                }
+                if hasHostBits { faults.append(Fault(reason: "IP prefix host bits", entry: entry, isUsable: true)) }
+                routes.append(entry)
             }
         } else {
             let isV6 = family.afi == 2

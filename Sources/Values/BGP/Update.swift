@@ -23,9 +23,10 @@ public struct Update: Hashable, Sendable {
             self.routes = routes
         }
     }
-    /// From NLRI and MP_REACH_NLRI. Empty when `consequence` is treat-as-withdraw or stronger.
+    /// From NLRI and MP_REACH_NLRI. Empty when a fault of the whole message is treated as a withdrawal, or worse.
     public var announced: [Section] = []
-    /// From WITHDRAWN ROUTES and MP_UNREACH_NLRI; with treat-as-withdraw also what would have been announced.
+    /// From WITHDRAWN ROUTES and MP_UNREACH_NLRI; with treat-as-withdraw also what would have been announced, or those of its routes
+    /// that were wrong in themselves.
     public var withdrawn: [Section] = []
     public var attributes = PathAttributes()
     /// Set when the message is an End-of-RIB marker (RFC 4724 §2).

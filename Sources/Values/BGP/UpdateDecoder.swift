@@ -80,10 +80,10 @@ struct UpdateDecoder {
     private func unicastField(_ reader: inout ByteReader, reason: String) throws(SessionFault) -> [RouteEntry] {
         var routes: [RouteEntry] = []
         do throws(ByteError) {
-            var fault: String?
+            var faults: [RouteEntry.Fault] = []
             try RouteEntry.read(
                 &reader, family: .ipv4Unicast, addPath: options.addPathReceive.contains(.ipv4Unicast), into: &routes,
-                fault: &fault)
+                faults: &faults)
         } catch {
             throw SessionFault(code: 3, subcode: 10, reason: reason)
         }
@@ -256,11 +256,11 @@ struct UpdateDecoder {
     private mutating func readRoutes(_ value: inout ByteReader, family: Family, code: UInt8) -> [RouteEntry]? {
         let addPath = options.addPathReceive.contains(family)
         var routes: [RouteEntry] = []
-        var routeFault: String?
+        var faults: [RouteEntry.Fault] = []
         do throws(ByteError) {
             if family == .l2vpnEVPN || family == .ipv4Unicast || family == .ipv6Unicast {
                 try RouteEntry.read(
-                    &value, family: family, addPath: addPath, into: &routes, fault: &routeFault)
+                    &value, family: family, addPath: addPath, into: &routes, faults: &faults)
             } else if let layout = PrefixNLRI.Layout(family) {
                 while !value.isEmpty {
                     _ = try PrefixNLRI(decoding: &value, family: family, layout: layout, addPath: addPath)
@@ -273,15 +273,28 @@ struct UpdateDecoder {
                 code == AttributeCode.mpReach ? "mp_reach NLRI" : "mp_unreach NLRI")
             return nil
         }
-        if let routeFault {
-            // What is withdrawn anyway cannot be treated as a withdrawal.
-            if code == AttributeCode.mpReach {
-                withdraw(code, subcode: 9, "mp_reach \(routeFault)")
+        for fault in faults { note(fault, family, code, &routes) }
+        return routes
+    }
+    /// One route is wrong, and the others of the message are not: it alone is treated as withdrawn.
+    private mutating func note(
+        _ fault: RouteEntry.Fault, _ family: Family, _ code: UInt8, _ routes: inout [RouteEntry]
+    ) {
+        let isReach = code == AttributeCode.mpReach
+        // What is withdrawn anyway is, whatever else it says.
+        if fault.isUsable, !isReach { return }
+        if let entry = fault.entry, !fault.isUsable {
+            if isReach {
+                update.withdrawn.append(Update.Section(family: family, routes: [entry]))
             } else {
-                discard(code, "mp_unreach \(routeFault)")
+                routes.append(entry)
             }
         }
-        return routes
+        update.faults.append(
+            UpdateFault(
+                consequence: fault.isUsable ? .accept : isReach ? .treatAsWithdraw : .attributeDiscard, attribute: code,
+                reason: "\(isReach ? "mp_reach" : "mp_unreach") \(fault.reason)", isOfRoute: true,
+                route: fault.entry?.key))
     }
 
     // MARK: The whole message
@@ -310,7 +323,9 @@ struct UpdateDecoder {
     private mutating func settle(hasReachable: Bool) throws(SessionFault) {
         if !update.attributes.others.isEmpty { update.attributes.others.sort { $0.code < $1.code } }
         guard !update.faults.isEmpty else { return }
-        let consequence = update.consequence
+        let consequence = update.faults.reduce(Consequence.accept) {
+            $1.isOfRoute ? $0 : $0.strongest(with: $1.consequence)
+        }
         guard consequence.rank >= Consequence.treatAsWithdraw.rank else { return }
         if consequence == .treatAsWithdraw, !hasReachable, let firstSevere {
             // RFC 7606 §5.2: without reachable NLRI there may be some that were lost.
