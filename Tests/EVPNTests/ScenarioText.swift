@@ -95,6 +95,8 @@ extension ControlPlaneEvent {
         case .duplicateDetected(let key, let moves, let at): "duplicate \(key) after \(moves) moves, stays \(at)"
         case .recovered(let key, let byCommand): "recovered \(key) \(byCommand ? "by command" : "by itself")"
         case .conflict(let key, let winner, let loser): "conflict \(key) winner \(winner) loser \(loser)"
+        case .vtepsDiffer(let vni, let vtep, let transit, let transitVTEP):
+            "vni \(vni) has vtep \(vtep), its l3 vni \(transit) has \(transitVTEP)"
         case .routersDiffer(let vni, let vtep, let used, let unused):
             "routers of \(vtep) in vni \(vni) differ: \(used) used, \(unused) not"
         case .membershipChanged(let vtep, let vnis): "membership of \(vtep) in \(vnis) VNIs"

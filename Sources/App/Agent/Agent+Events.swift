@@ -56,6 +56,11 @@ extension Agent {
                     "unused": "\(unused.mac)", "unused_vni": "\(unused.vni)",
                 ], .warning
             )
+        case .vtepsDiffer(let vni, let vtep, let transit, let transitVTEP):
+            (
+                "vtep.conflict",
+                ["vni": "\(vni)", "vtep": "\(vtep)", "l3_vni": "\(transit)", "l3_vtep": "\(transitVTEP)"], .warning
+            )
         case .membershipChanged(let vtep, let vnis):
             (vnis > 0 ? "membership.announced" : "membership.withdrawn", ["vtep": "\(vtep)", "vnis": "\(vnis)"], .info)
         case .membershipTooLong(let vtep, let omitted):

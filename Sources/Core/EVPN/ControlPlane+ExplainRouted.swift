@@ -118,6 +118,14 @@ extension ControlPlane {
             if table.vrf?.vni != nil, transit(of: slot) == nil {
                 result.problems.append("the L3 VNI has no device that is up with a VTEP address and a router MAC")
             }
+            for vrf in table.macVRFs {
+                guard let here = vrfs[Int(vrf)]?.domain?.vtep, let there = vrfs[Int(vrf)]?.differingTransit else {
+                    continue
+                }
+                result.problems.append(
+                    "VNI \(vnis[Int(vrf)]) has VTEP address \(here), the L3 VNI \(there.vni) has \(there.vtep): its hosts are not announced with the L3 VNI"
+                )
+            }
         }
         if !result.isConfigured { result.because = "no IP-VRF \(key.vrf) is configured" }
         result.ignored = routes.slots.filter {

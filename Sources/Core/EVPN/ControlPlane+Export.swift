@@ -65,7 +65,7 @@ extension ControlPlane {
         if let old = vrfs[Int(slot)]?.neighbors[ip]?.announcedMAC, old != mac { withdraw(vrf: slot, mac: old, ip: ip) }
         var route: Advertisement?
         let claim = claim.flatMap { announcement(of: $0, in: slot) }
-        let isRouted = !ip.isLinkLocal && claim?.isGateway == false && transit(of: tableOfVRF[Int(slot)]) != nil
+        let isRouted = !ip.isLinkLocal && claim?.isGateway == false && transit(ofHostsIn: slot) != nil
         if mac != nil, let claim,
             let set = attributes(
                 slot,
@@ -73,7 +73,7 @@ extension ControlPlane {
                     sequence: claim.sequence, isSticky: claim.isSticky, isGateway: claim.isGateway,
                     isRouter: isRouter, isRouted: isRouted))
         {
-            let label2 = isRouted ? transit(of: tableOfVRF[Int(slot)])?.vni.rawValue : nil
+            let label2 = isRouted ? transit(ofHostsIn: slot)?.vni.rawValue : nil
             route = Advertisement(
                 payload: RoutePayload(label1: evi.vni.rawValue, label2: label2), attributes: set)
         }

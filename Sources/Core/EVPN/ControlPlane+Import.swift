@@ -48,7 +48,12 @@ extension ControlPlane {
         let reason = reasonToIgnore(route)
         if reason != route.reason {
             routes[slot].reason = reason
-            if let reason, !reason.isExpected, !attributes[route.attributes].vrfs.isEmpty {
+            // For layer 3 it may have been told just now.
+            let isTold =
+                route.isMACIP && !attributes[route.attributes].tables.isEmpty && routes[slot].routedReason == reason
+            if let reason, !reason.isExpected, !isTold,
+                !attributes[route.attributes].vrfs.isEmpty || attributes[route.attributes].isOfOtherFamily
+            {
                 report(.routeIgnored(route.routeKey, reason))
             }
         }
@@ -87,7 +92,8 @@ extension ControlPlane {
             if let originator = route.address, ownVTEPs[originator] != nil { return .ownNextHop }
             if let reason = shared.floodReason { return reason }
         }
-        return shared.vrfs.isEmpty ? .noMatchingTarget : nil
+        guard shared.vrfs.isEmpty else { return nil }
+        return shared.isOfOtherFamily ? .nextHopFamily : .noMatchingTarget
     }
 
     private func hasImports(_ route: RemoteRoute, exactly vrfs: [Slot]) -> Bool {
@@ -270,7 +276,10 @@ extension ControlPlane {
     /// Sets what depends on the overlay and on our own addresses.
     private func classify(_ record: inout ImportedAttributes) {
         guard let attributes = record.set?.attributes else { return }
-        record.vrfs = importingVRFs(attributes.extendedCommunities, importers, automaticImporters)
+        let wanted = importingVRFs(attributes.extendedCommunities, importers, automaticImporters)
+        let destination = record.floodVTEP.exists ? vteps[record.floodVTEP].address : attributes.nextHop
+        record.vrfs = destination.map { address in wanted.filter { reaches($0, address) } } ?? wanted
+        record.isOfOtherFamily = record.vrfs.isEmpty && !wanted.isEmpty
         record.tables = importingVRFs(
             attributes.extendedCommunities, tableImporters, automaticTableImporters)
         record.ways = []
@@ -342,7 +351,8 @@ extension ControlPlane {
             var record = old
             classify(&record)
             attributes[slot] = record
-            if record.vrfs != old.vrfs || record.reason != old.reason || record.floodReason != old.floodReason
+            if record.vrfs != old.vrfs || record.isOfOtherFamily != old.isOfOtherFamily || record.reason != old.reason
+                || record.floodReason != old.floodReason
                 || record.tables != old.tables
                 || isRouted && !(record.tables.isEmpty && old.tables.isEmpty)
             {

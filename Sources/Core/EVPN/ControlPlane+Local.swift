@@ -67,11 +67,13 @@ extension ControlPlane {
             disown(slot)
             vrfs[Int(slot)]?.vtep = vtep
             own(slot)
+            familyChanged(slot, from: old.vtep)
         }
         if domain?.routerMAC != old.domain?.routerMAC { touchRouters(of: old.vni) }
         if domain?.routerMAC != old.domain?.routerMAC || domain?.vtep != old.domain?.vtep { transitChanged(old.vni) }
         guard old.evi != nil else { return }
         if domain?.vrf != old.domain?.vrf { attach(slot) }
+        checkVTEP(slot)
         if domain?.routerMAC != old.domain?.routerMAC { refreshInterface(slot) }
         isMembershipDirty = true
         refreshExports(slot)
@@ -90,6 +92,23 @@ extension ControlPlane {
         let count = (ownVTEPs[vtep] ?? 1) - 1
         ownVTEPs[vtep] = count > 0 ? count : nil
         if count == 0 { ownAddressesChanged(vtep) }
+    }
+    /// The address family of a MAC-VRF's VTEP is another one, or known at last: what is imported may have to be dropped, or come back.
+    private mutating func familyChanged(_ slot: Slot, from old: IPAddress?) {
+        guard let new = vrfs[Int(slot)]?.vtep, old?.isV6 != new.isV6 else { return }
+        let hasOthers = vteps.slots.contains { vteps[$0].address.isV6 != new.isV6 }
+        if old != nil || hasOthers { mustReimport = true }
+        if !memberRoutes.isEmpty { mustReimportMembers = true }
+    }
+    /// Looks at all routes again if the address family of a VTEP is another one.
+    mutating func reimportFamilies() {
+        if mustReimport { reimport(isRouted: true) }
+        if mustReimportMembers { reimportMembers() }
+        (mustReimport, mustReimportMembers) = (false, false)
+    }
+    /// Whether packets of a MAC-VRF can be sent to an address: VXLAN devices have one family. While its own is not known they may.
+    func reaches(_ vrf: Slot, _ address: IPAddress) -> Bool {
+        vrfs[Int(vrf)]?.vtep.map { $0.isV6 == address.isV6 } ?? true
     }
     private mutating func ownAddressesChanged(_ vtep: IPAddress) {
         reimport()

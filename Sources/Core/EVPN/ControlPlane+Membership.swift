@@ -32,7 +32,7 @@ extension ControlPlane {
         for community in set.attributes.largeCommunities {
             if let slot = largeMemberMarks[community] { found.insert(slot) }
         }
-        return found.sorted()
+        return found.filter { reaches($0, address) }.sorted()
     }
 
     private mutating func setMember(_ address: IPAddress, of vrf: Slot, _ isMember: Bool) {

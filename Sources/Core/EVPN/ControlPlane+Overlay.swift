@@ -60,6 +60,7 @@ extension ControlPlane {
         }
         let tablesHaveChanged = apply(tables: overlay.vrfs)
         for vni in vrfByVNI.keys.sorted() { if let slot = vrfByVNI[vni] { attach(slot) } }
+        for vni in vrfByVNI.keys.sorted() { if let slot = vrfByVNI[vni] { checkVTEP(slot) } }
         if mustReimport || tablesHaveChanged {
             indexTargets()
             indexTableTargets()

@@ -98,10 +98,32 @@ extension ControlPlane {
 
     /// What MAC/IP routes of a MAC-VRF carry beside its own (RFC 9135 §4.1, §5.2): nil without an L3 VNI that can forward.
     func routedExport(of vrf: Slot) -> (label: UInt32, communities: [ExtendedCommunity])? {
-        let slot = tableOfVRF[Int(vrf)]
-        guard slot.exists, let targets = tables[Int(slot)]?.vrf?.exportTargets, let transit = transit(of: slot) else {
+        guard let transit = transit(ofHostsIn: vrf), let targets = tables[Int(tableOfVRF[Int(vrf)])]?.vrf?.exportTargets
+        else { return nil }
+        return (transit.vni.rawValue, targets.map(\.community) + [.routerMAC(transit.mac)])
+    }
+    /// The L3 VNI that the hosts of a MAC-VRF are announced with. None where it has another VTEP address: a route has one next hop.
+    func transit(ofHostsIn vrf: Slot) -> (domain: LocalDomain, mac: MACAddress, vni: VNI)? {
+        guard let transit = transit(of: tableOfVRF[Int(vrf)]), transit.domain.vtep == vrfs[Int(vrf)]?.domain?.vtep
+        else {
             return nil
         }
-        return (transit.vni.rawValue, targets.map(\.community) + [.routerMAC(transit.mac)])
+        return transit
+    }
+    /// Reports, once, that a MAC-VRF and the L3 VNI of its IP-VRF have different VTEP addresses.
+    mutating func checkVTEP(_ vrf: Slot) {
+        let old = vrfs[Int(vrf)]?.differingTransit
+        var new: (vni: VNI, vtep: IPAddress)?
+        if let here = vrfs[Int(vrf)]?.domain?.vtep, vrfs[Int(vrf)]?.evi != nil,
+            let transit = transit(of: tableOfVRF[Int(vrf)]), transit.domain.vtep != here
+        {
+            new = (transit.vni, transit.domain.vtep)
+            if old?.vni != transit.vni || old?.vtep != transit.domain.vtep {
+                report(
+                    .vtepsDiffer(
+                        vnis[Int(vrf)], vtep: here, transit: transit.vni, transitVTEP: transit.domain.vtep))
+            }
+        }
+        if new != nil || old != nil { vrfs[Int(vrf)]?.differingTransit = new }
     }
 }

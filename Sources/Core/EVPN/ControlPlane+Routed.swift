@@ -157,9 +157,12 @@ extension ControlPlane {
         } else {
             return (nil, .unknownL3VNI)
         }
+        let vtep = attributes[route.attributes].vtep
+        if let vrf = vrfByVNI[through], vtep.exists, !reaches(vrf, vteps[vtep].address) {
+            return (nil, .nextHopFamily)
+        }
         let key = RemoteWay.Key(
-            through: through.rawValue, vtep: attributes[route.attributes].vtep, mac: mac.rawValue,
-            label: label.rawValue)
+            through: through.rawValue, vtep: vtep, mac: mac.rawValue, label: label.rawValue)
         return (Place(table: table, target: .way(key)), nil)
     }
 

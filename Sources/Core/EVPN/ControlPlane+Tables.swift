@@ -125,6 +125,7 @@ extension ControlPlane {
         for vrf in tables[Int(slot)]?.macVRFs ?? [] {
             vrfs[Int(vrf)]?.attributeCache = [:]
             refreshExports(vrf)
+            checkVTEP(vrf)
         }
     }
 

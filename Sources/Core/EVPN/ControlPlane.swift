@@ -117,6 +117,9 @@ public struct ControlPlane {
     var dirtyRouters: Set<RouterKey> = []
     var dirtyPrefixes: [Slot] = []
     var dirtyGateways: [Slot] = []
+    /// All routes, or all host routes of members, are to be looked at again after the current input.
+    var mustReimport = false
+    var mustReimportMembers = false
     var output = Output()
     var now = Instant.zero
     /// When mobility records have to be looked at; nil: there are none that expire.
@@ -143,7 +146,9 @@ public struct ControlPlane {
         switch input {
         case .overlay(let overlay): apply(overlay)
         case .routes(let changes): for change in changes { apply(change) }
-        case .local(let changes): for change in changes { apply(change) }
+        case .local(let changes):
+            for change in changes { apply(change) }
+            reimportFamilies()
         case .deadlineReached: sweep()
         case .recover(let key): recover(key)
         }

@@ -47,6 +47,8 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
     case unusablePrefix
     /// The label for routing is the VNI of an EVI of this host.
     case layer2VNI
+    /// VXLAN devices have addresses of one family: nothing could be sent there.
+    case nextHopFamily
     /// The label is no L3 VNI of this host, and the IP-VRF has none of its own whose devices could be used. Normal with asymmetric IRB.
     case unknownL3VNI
 
@@ -71,6 +73,7 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
         case .unusableGateway: "unusable gateway"
         case .unusablePrefix: "multicast, loopback or link-local prefix"
         case .layer2VNI: "its L3 VNI is a layer 2 VNI here"
+        case .nextHopFamily: "next hop of another address family than this host's VTEP"
         case .unknownL3VNI: "its L3 VNI is unknown here, and the IP-VRF has none of its own"
         }
     }
@@ -98,6 +101,9 @@ public enum ControlPlaneEvent: Hashable, Sendable {
     case conflict(MACKey, winner: MACPlace, loser: MACPlace)
     /// The routes of one VTEP in a (local) L3 VNI name several routers, of which the kernel can hold one.
     case routersDiffer(VNI, vtep: IPAddress, used: RouterEndpoint, unused: RouterEndpoint)
+    /// This host has another VTEP address in a VNI than in the L3 VNI of its IP-VRF: the routes of hosts, which have one next hop for
+    /// both, are announced without the L3 VNI.
+    case vtepsDiffer(VNI, vtep: IPAddress, transit: VNI, transitVTEP: IPAddress)
     /// Our host route of `vtep` now names so many VNIs; 0: it is withdrawn.
     case membershipChanged(vtep: IPAddress, vnis: Int)
     /// The host route of `vtep` has no room for the communities of so many VNIs; 0: it has again.

@@ -74,6 +74,8 @@ struct MACVRF {
     var interface: LocalInterface?
     /// The type 3 route that is announced.
     var multicastKey: RouteKey?
+    /// The L3 VNI of its IP-VRF has another VTEP address, as last reported.
+    var differingTransit: (vni: VNI, vtep: IPAddress)?
 
     init(vni: VNI) { self.vni = vni }
 

@@ -21,6 +21,8 @@ struct ImportedAttributes {
     var reason: IgnoredReason?
     /// Against type 3 routes with these attributes.
     var floodReason: IgnoredReason?
+    /// MAC-VRFs would import it that have VTEP addresses of another family only.
+    var isOfOtherFamily = false
     /// The MAC-VRFs that import them, ascending.
     var vrfs: [Slot] = []
     /// The IP-VRFs that import them, ascending.

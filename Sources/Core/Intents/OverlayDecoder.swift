@@ -221,16 +221,15 @@ final class OverlayDecoder {
         check.finish()
     }
 
-    /// The route of a host (type 2) has one next hop, for its subnet and for the L3 VNI (RFC 9135 §5.1); the kernel has no way to a VTEP
-    /// of one family through a device of the other.
+    /// The route of a host (type 2) has one next hop, for its subnet and for the L3 VNI (RFC 9135 §5.1).
     private func checkVTEPs(_ entries: [Entry]) {
         for entry in entries {
             guard let vrf = vrfs.entries.first(where: { $0.name.value == entry.gateway?.vrf?.value }),
                 let transit = vrf.domain, let there = transit.vtep ?? nodeAddress,
-                let here = entry.vtep ?? nodeAddress, here.isV6 != there.isV6
+                let here = entry.vtep ?? nodeAddress, here != there
             else { continue }
             entry.source.fail(
-                "VTEP address \(here) is of another family than \(there) of the L3 VNI of \(vrf.claim.place)",
+                "VTEP address \(here) is not \(there), that of the L3 VNI of \(vrf.claim.place)",
                 hint: "the routes of its hosts have one next hop for both VNIs")
         }
     }

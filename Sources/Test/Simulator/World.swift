@@ -214,6 +214,8 @@ public final class World {
             case .recovered: planeEvents["recovered", default: 0] += 1
             case .conflict: planeEvents["conflict", default: 0] += 1
             case .routersDiffer: planeEvents["routers differ", default: 0] += 1
+            case .vtepsDiffer(let vni, let vtep, let transit, let other):
+                faults.append("node \(node.index): vni \(vni) has \(vtep), vni \(transit) has \(other)")
             case .membershipChanged: planeEvents["membership", default: 0] += 1
             case .membershipTooLong(let vtep, let omitted): faults.append("membership of \(vtep): \(omitted) left out")
             case .routeIgnored(let key, let reason): faults.append("node \(node.index) ignored \(key): \(reason)")
