@@ -65,6 +65,21 @@ import Testing
         let heard = told(&rib, PeerID(2))
         #expect(Reader(heard).endOfRIBs.isEmpty)
     }
+    @Test func nothingBeforeOwnRoutesAreKnown() {
+        var rib = RIB(RIBConfiguration(asn: ownASN, routerID: ownRouterID))
+        rib.awaitsLocalRoutes = true
+        rib.addPeer(peer(2))
+        rib.originate(macRoute(1), attributes())
+        let first = told(&rib, PeerID(2))
+        let isIdle = rib.peersWithOutput().isEmpty && !rib.hasOutput(PeerID(2))
+        #expect(first.isEmpty && isIdle)
+        rib.originate(macRoute(2), attributes())
+        rib.awaitsLocalRoutes = false
+        let withOutput = rib.peersWithOutput()
+        #expect(withOutput == [PeerID(2)])
+        let second = Reader(told(&rib, PeerID(2)))
+        #expect(second.table.count == 2 && second.endOfRIBs.count == 2)
+    }
     @Test func deferral() {
         var rib = RIB(RIBConfiguration(asn: ownASN, routerID: ownRouterID))
         rib.isSelectionDeferred = true

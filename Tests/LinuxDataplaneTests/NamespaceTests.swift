@@ -131,7 +131,9 @@ private struct TenantConfiguration {
             let red = lab.namespace("red")
             try lab.sh(NamespaceTests.underlay)
             let subject = try lab.dataplanes()
-            let configuration = try TenantConfiguration(red)
+            var configuration = try TenantConfiguration(red)
+            // Otherwise the missing namespace would be made.
+            configuration.vrf.isManaged = false
             let own = TenantConfiguration.domain(7)
             subject.dataplane.configure(
                 [own, configuration.domain], vrfs: [configuration.vrf], defaultVTEP: ip("192.0.2.1"))
@@ -213,7 +215,9 @@ private struct TenantConfiguration {
             let (red, blue) = (lab.namespace("red"), lab.namespace("blue"))
             try lab.sh("\(NamespaceTests.underlay)\nip netns add \(red); ip netns add \(blue)")
             let subject = try lab.dataplanes()
-            let (inRed, inBlue) = (try TenantConfiguration(red), try TenantConfiguration(blue))
+            var (inRed, inBlue) = (try TenantConfiguration(red), try TenantConfiguration(blue))
+            // Otherwise a missing namespace would be made.
+            (inRed.vrf.isManaged, inBlue.vrf.isManaged) = (false, false)
             /// What is ours there: prefixes with their next hops, and the number of nexthop objects.
             func ours(_ namespace: String) throws -> [String] {
                 let routes = try lab.sh("ip -n \(namespace) -j route show proto 211 | jq -r '.[] | .dst'")

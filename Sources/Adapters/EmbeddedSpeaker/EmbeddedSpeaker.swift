@@ -48,6 +48,7 @@ public final class EmbeddedSpeaker {
         let own = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         speaker = Speaker(
             hostname: String((name ?? own).prefix(64)), restarting: restarting,
+            awaitsLocalRoutes: true,
             seed: UInt64(truncatingIfNeeded: Instant.now().nanoseconds) ^ UInt64(getpid()) << 32)
         links = Links(loop: loop, log: log)
         links.onInterface = { [weak self] name, facts in
@@ -75,6 +76,8 @@ public final class EmbeddedSpeaker {
         speaker.originate(local, now: loop.now)
         carryOut()
     }
+    /// Everything that this host announces itself has been given to `advertise`.
+    public func localRoutesAreComplete() { command { $0.localRoutesAreComplete(now: $1) } }
     public func clear(_ neighbor: NeighborName) { command { $0.clear(neighbor, now: $1) } }
     public func shutdown(_ neighbor: NeighborName, text: String?) {
         command { $0.shutdown(neighbor, text: text, now: $1) }

@@ -307,9 +307,9 @@ public final class LinuxDataplane {
         removeUnconfigured()
         allowPruningOfRoutes()
     }
-    /// Every configured domain has been looked at: it is usable, or it is known why not.
+    /// Every configured domain has been looked at: it is usable, or it is known why not; and what was found is reported.
     public var isReady: Bool {
-        hasConfiguration
+        hasConfiguration && !isEvaluationScheduled && !routing.isEvaluationScheduled && pendingFacts.isEmpty
             && domainsByVNI.values.allSatisfy { !$0.work.isChanging && (!$0.isObserving || $0.table.binding != nil) }
             && !sharedWork.isChanging && vrfs.values.allSatisfy { !$0.work.isChanging }
             && routing.vrfs.values.allSatisfy { $0.binding == nil || $0.table.binding != nil }

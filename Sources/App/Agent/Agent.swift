@@ -41,6 +41,8 @@ final class Agent {
     /// The IP-VRFs of the configuration.
     private(set) var servedVRFs: [String] = []
     private(set) var isSynchronized = false
+    /// What was found on this host at start has been given to the speaker.
+    private var knowsHost = false
     private(set) var reloads = 0
     private(set) var lastReloadProblems: [Problem] = []
     private(set) var control: ControlServer?
@@ -133,6 +135,7 @@ final class Agent {
         restoreHandMade()
         startUnicastRoutes()
         speaker.configure(configuration)
+        awaitHost()
         startWeb()
         followNodeAddress()
         notification.send("READY=1\nSTATUS=running")
@@ -215,8 +218,24 @@ final class Agent {
     private func synchronized() {
         isSynchronized = true
         log.info("sync.complete", ["after": "\((loop.now - startedAt).inSeconds)s"])
+        prune()
+    }
+    /// Only once it is known what others announce, and through which devices of this host it goes.
+    private func prune() {
+        guard isSynchronized, knowsHost else { return }
         dataplane.allowPruning()
         kernelRoutes.allowPruning()
+    }
+    /// Waits until everything that was found on this host at start is told to others, or for as long as for their routes.
+    private func awaitHost() {
+        guard !isStopping, !knowsHost else { return }
+        guard dataplane.notReady == nil || loop.now - startedAt > .seconds(configuration.bgp.initialHoldSeconds) else {
+            loop.schedule(after: .milliseconds(10)) { [weak self] in self?.awaitHost() }
+            return
+        }
+        knowsHost = true
+        speaker.localRoutesAreComplete()
+        prune()
     }
 
     /// One log line, one counter and, for those who watch, one event line.

@@ -17,6 +17,8 @@ protocol RoutingSpeaker: AnyObject {
 
     func configure(_ configuration: Configuration)
     func advertise(_ changes: [AdvertisementChange])
+    /// What was found on this host at start has been given to `advertise`.
+    func localRoutesAreComplete()
     func clear(_ neighbor: NeighborName)
     func shutdown(_ neighbor: NeighborName, text: String?)
     func enable(_ neighbor: NeighborName)
@@ -47,6 +49,8 @@ extension EmbeddedSpeaker: RoutingSpeaker {
 }
 
 extension GoBGPSpeaker: RoutingSpeaker {
+    /// gobgpd has kept our routes, and withdraws none of them early.
+    func localRoutesAreComplete() {}
     func configure(_ configuration: Configuration) {
         guard let settings = configuration.gobgp else { return }
         configure(configuration.bgp, settings)

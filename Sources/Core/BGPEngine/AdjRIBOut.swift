@@ -164,13 +164,13 @@ extension RIB {
     /// Whether `drainUpdates` has something to write for the peer.
     public mutating func hasOutput(_ peer: PeerID) -> Bool {
         process()
-        guard !isSelectionDeferred, let output = peerState(peer)?.output else { return false }
+        guard !isSelectionDeferred, !awaitsLocalRoutes, let output = peerState(peer)?.output else { return false }
         return !output.isIdle
     }
     /// Every peer for which `drainUpdates` has something to write, ascending.
     public mutating func peersWithOutput() -> [PeerID] {
         process()
-        return isSelectionDeferred
+        return isSelectionDeferred || awaitsLocalRoutes
             ? [] : outputs.filter { !(peers[Int($0.rawValue)]?.output?.isIdle ?? true) }
     }
 
@@ -179,7 +179,9 @@ extension RIB {
     /// `batchSize` routes). Returns whether there is more.
     public mutating func drainUpdates(_ peer: PeerID, byteBudget: Int, into writer: inout ByteWriter) -> Bool {
         process()
-        guard !isSelectionDeferred, let description = peerState(peer)?.description, var output = takeOutput(peer) else {
+        guard !isSelectionDeferred, !awaitsLocalRoutes, let description = peerState(peer)?.description,
+            var output = takeOutput(peer)
+        else {
             return false
         }
         let start = writer.count

@@ -91,6 +91,9 @@ public struct RIB: Sendable {
     /// While true nothing is sent, End-of-RIB included: a restarting speaker waits until it has heard its peers (RFC 4724 §4.1).
     /// The caller clears it when every restarting-aware peer sent End-of-RIB, or by a timer.
     public var isSelectionDeferred = false
+    /// While true nothing is sent either: what this host announces itself is not all known yet. A peer would take routes whose
+    /// attributes are still to come, and with End-of-RIB drop what it remembers of the rest.
+    public var awaitsLocalRoutes = false
 
     public init(_ configuration: RIBConfiguration) { self.configuration = configuration }
 

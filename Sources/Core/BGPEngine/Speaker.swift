@@ -32,12 +32,16 @@ public final class Speaker {
     private(set) var isSynchronized = false
     private var syncDeadline: Instant?
 
-    /// `restarting`: forwarding state of an earlier run is still in place (RFC 4724 §4.1). `seed` feeds the jitter of timers.
-    public init(hostname: String = "", restarting: Bool = false, seed: UInt64 = 1) {
+    /// `restarting`: forwarding state of an earlier run is still in place (RFC 4724 §4.1). `awaitsLocalRoutes`: `localRoutesAreComplete`
+    /// will be called, and no route is sent before that or the end of the initial hold. `seed` feeds the jitter of timers.
+    public init(
+        hostname: String = "", restarting: Bool = false, awaitsLocalRoutes: Bool = false, seed: UInt64 = 1
+    ) {
         configuration = BGPConfiguration(asn: 0, routerID: .any)
         rib = RIB(RIBConfiguration(asn: 0, routerID: .any))
         self.hostname = hostname
         isRestarting = restarting
+        rib.awaitsLocalRoutes = awaitsLocalRoutes
         random = seed | 1
         discovery = RouterDiscovery(seed: seed)
     }
@@ -50,7 +54,7 @@ public final class Speaker {
     }
 
     public var nextDeadline: Instant? {
-        var result = isSynchronized ? nil : syncDeadline
+        var result = isSynchronized && !rib.awaitsLocalRoutes ? nil : syncDeadline
         if let instant = discovery.nextDeadline { result = result.map { min($0, instant) } ?? instant }
         for neighbor in neighbors.values {
             guard let instant = neighbor.nextDeadline else { continue }
@@ -151,12 +155,13 @@ public final class Speaker {
             query.after = next
         }
         while rib.hasChanges { effects.append(.routes(rib.takeChanges())) }
-        let deferred = rib.isSelectionDeferred
+        let (deferred, holds) = (rib.isSelectionDeferred, rib.awaitsLocalRoutes)
         rib = RIB(
             RIBConfiguration(
                 asn: configuration.asn, routerID: configuration.routerID, clusterID: configuration.clusterID,
                 alwaysCompareMED: configuration.alwaysCompareMED))
         rib.isSelectionDeferred = deferred
+        rib.awaitsLocalRoutes = holds
         if !own.isEmpty { rib.originate(own) }
     }
 
@@ -342,8 +347,15 @@ public final class Speaker {
         effects.append(.send(neighbor.sessions[index].id, writer.bytes))
     }
 
+    /// Everything that this host announces itself has been originated: routes may be sent.
+    public func localRoutesAreComplete(now: Instant) {
+        rib.awaitsLocalRoutes = false
+        finish(now)
+    }
+
     /// The initial routes are here: those who wait to prune or to announce may go on.
     func checkSynchronized(_ now: Instant) {
+        if let syncDeadline, syncDeadline <= now { rib.awaitsLocalRoutes = false }
         guard isConfigured, !isSynchronized else { return }
         let expected = neighbors.values.filter { !$0.isDynamic && !$0.isShutDown }
         let isDue = syncDeadline.map { $0 <= now } ?? false
