@@ -82,7 +82,7 @@ let package = Package(
             ]),
         target(
             "Adapters", "OVSDataplane",
-            ["OVSDB", "Documents", "EVPN", "Streams", "AsyncIO", "Telemetry", "NetTypes"]),
+            ["OVSDB", "Documents", "EVPN", "Streams", "AsyncIO", "NetTypes"]),
         // App
         target(
             "App", "Agent",
@@ -127,6 +127,9 @@ let package = Package(
             swiftSettings: strict),
         tests("LinuxDataplane", ["LinuxDataplane", "Netlink", "EVPN", "AsyncIO", "Telemetry", "NetTypes", "CLinux"]),
         tests("Netlink", ["Netlink", "NetTypes", "CLinux"]),
+        tests(
+            "OVSDataplane",
+            ["OVSDataplane", "OVSDB", "EVPN", "Streams", "AsyncIO", "Documents", "NetTypes"]),
     ]
 )
 
