@@ -176,6 +176,8 @@ private func describe(_ plane: ControlPlane) {
     let state = plane.forwardingState()
     for row in plane.vrfRows() {
         let rows = plane.prefixRows(vrf: row.name)
+        #expect(rows == plane.prefixRows(vrf: row.name, limit: 3), "page by page")
+        #expect(rows.map(\.key) == Set(rows.map(\.key)).sorted())
         let inForce = rows.filter { !$0.nexthops.isEmpty }
         #expect(inForce.count == row.remotePrefixes)
         for row in inForce {

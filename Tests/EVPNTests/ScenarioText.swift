@@ -154,6 +154,7 @@ extension PrefixSource {
         case .macIP: "type 2"
         case .ipPrefix: "type 5"
         case .leaked(let vrf): "leaked from \(vrf)"
+        case .announced: "announced"
         }
     }
 }

@@ -26,7 +26,8 @@ import Testing
 
     /// None of these reaches a daemon: there is none at this socket, which would be exit status 3.
     @Test(arguments: [
-        ["show", "prefixes", "a", "b"], ["show", "vrfs", "ten"], ["show", "prefixes", "--vrf", "ten"],
+        ["show", "prefixes", "a", "b"], ["show", "vrfs", "ten"], ["show", "prefixes", "ten", "--vrf", "ten"],
+        ["explain", "prefix", "10.0.0.0/33"], ["explain", "vni", "0"], ["explain", "mac", "1"], ["show", "vrf"],
         ["explain", "prefix"], ["explain", "ip", "10.0.0.1", "--vni", "5"], ["explain", "vni", "5", "--vrf", "ten"],
         ["show", "vnis", "--vni", "5"], ["show", "status", "--best"], ["explain", "vtep", "192.0.2.1", "--vni", "5"],
         ["plan", "--yes"], ["plan", "now"], ["watch", "--type", "2"], ["reload", "it"], ["recover", "vni", "5"],

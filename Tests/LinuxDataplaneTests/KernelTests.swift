@@ -153,13 +153,19 @@ import Testing
                     && (try? lab.fdb(macA).count) == 2 && (try? lab.fdb(zero, device: "vxlan100").count) == 1
             }
             #expect(subject.dataplane.statistics.healed >= 3)
-            // A device that the operator sets down stays down.
-            try lab.sh("ip link set vxlan100 down")
-            try lab.wait("down") { subject.domains[vni(100)] == nil }
-            lab.pass(milliseconds: 300)
-            #expect(subject.dataplane.domains().first?.state == .down)
-            try lab.sh("ip link set vxlan100 up")
-            try lab.wait("up") { subject.domains[vni(100)] != nil }
+            // A device of ours that somebody sets down is set up again, with a word in the log.
+            for device in ["vxlan100", "br100"] {
+                let before = lab.lines.count
+                try lab.sh("ip link set \(device) down")
+                try lab.wait("\(device) up again", seconds: 5) {
+                    (try? lab.sh("ip link show \(device)"))?.contains(",UP") == true
+                        && subject.domains[vni(100)] != nil
+                        && subject.dataplane.status(of: .mac(macKey(100, macA))) == .done
+                }
+                let told = lab.lines.dropFirst(before).filter { $0.contains("dataplane.device.corrected") }
+                #expect(told.contains { $0.contains("ip link set \(device) up") }, "\(lab.lines)")
+            }
+            try lab.wait("nothing wrong") { subject.dataplane.domains().first?.problem == nil }
             // A new VTEP address is followed.
             var moved = managed
             moved.vtep = ip("192.0.2.7")

@@ -126,6 +126,37 @@ private struct TenantConfiguration {
         }
     }
 
+    /// A namespace that does not forward drops what is to be routed: that is said, with the command, until it does.
+    @Test func saysThatANamespaceDoesNotForward() throws {
+        try KernelLab.run { lab in
+            let red = lab.namespace("red")
+            try lab.sh(NamespaceTests.underlay)
+            try lab.sh(
+                """
+                ip netns add \(red)
+                ip -n \(red) link add lan type bridge
+                ip -n \(red) addr add 10.60.0.1/24 dev lan; ip -n \(red) link set lan up
+                ip netns exec \(red) sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+                """)
+            let subject = try lab.dataplanes()
+            var configuration = try TenantConfiguration(red)
+            configuration.vrf.isManaged = false
+            configuration.apply(subject)
+            func problem() -> String? { subject.dataplane.vrfStatus().first?.problem }
+            func remedy() -> String { subject.dataplane.vrfStatus().first?.remedy ?? "true" }
+            try lab.wait("IPv4 is off") { problem() == "IPv4 forwarding is off on lan in network namespace \(red)" }
+            #expect(subject.dataplane.vrfStatus().first?.isSilent == true)
+            #expect(remedy() == "ip netns exec \(red) sysctl -w net.ipv4.ip_forward=1")
+            try lab.sh(remedy())
+            try lab.wait("IPv4 is on") { problem() == nil }
+            try lab.sh("ip -n \(red) addr add 2001:db8:60::1/64 dev lan nodad")
+            try lab.wait("IPv6 is off") { problem() == "IPv6 forwarding is off in network namespace \(red)" }
+            try lab.sh(remedy())
+            try lab.wait("IPv6 is on") { problem() == nil }
+            subject.dataplane.close()
+        }
+    }
+
     @Test func waitsForANamespaceThatComesAndGoes() throws {
         try KernelLab.run { lab in
             let red = lab.namespace("red")

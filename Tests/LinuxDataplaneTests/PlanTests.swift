@@ -74,6 +74,11 @@ import Testing
         link.addressGenerationMode = 1
         return link
     }
+    private func brought(down link: Link) -> Link {
+        var link = link
+        link.flags = 0
+        return link
+    }
     private func managed(_ links: LinkTable) -> [String] {
         let domain = BroadcastDomain(
             vni: vni(100),
@@ -81,7 +86,8 @@ import Testing
             vtep: ip("192.0.2.1"))
         let plan = DevicePlan(domain, defaultVTEP: nil, links: links)
         return plan.operations.map(\.description) + (plan.problem.map { ["# \($0)"] } ?? [])
-            + (plan.binding != nil ? ["# forwards"] : [])
+            + (plan.remedy.map { ["# -> \($0)"] } ?? []) + (plan.binding != nil ? ["# forwards"] : [])
+            + plan.absentMembers.map { "# waits for \($0)" }
     }
 
     private func cases() -> [(String, [String])] {
@@ -187,7 +193,21 @@ import Testing
                 "devices: with another UDP port, made again",
                 managed(links { $0 += [bridge(), vxlan { $0.vxlan?.port = 8472 }] })
             ),
-            ("devices: set down by the operator", managed(links { $0 += [bridge(), vxlan { $0.flags = 0 }] })),
+            ("devices: set down by somebody", managed(links { $0 += [bridge(), vxlan { $0.flags = 0 }] })),
+            ("devices: the bridge set down", managed(links { $0 += [brought(down: bridge()), vxlan()] })),
+            (
+                "devices: somebody else's VXLAN device has the VNI",
+                managed(
+                    links {
+                        $0 += [
+                            bridge(),
+                            vxlan {
+                                $0.name = "mine"
+                                $0.alias = ""
+                            },
+                        ]
+                    })
+            ),
             ("devices: a foreign bridge of that name", managed(links { $0 += [bridge("")] })),
         ]
     }

@@ -68,7 +68,10 @@ import Testing
         var down = device()
         down.flags = 0
         let plan = VRFPlan(vrf(), links: table([down]))
-        #expect(text(plan) == ["# red is down"] && plan.state == .down)
+        #expect(text(plan) == ["ip link set red up", "# red is down"] && plan.state == .down)
+        down.alias = ""
+        let foreign = VRFPlan(vrf(isManaged: false), links: table([down]))
+        #expect(text(foreign) == ["# red is down"] && foreign.remedy == "ip link set red up")
         var underlay = vrf("default")
         underlay.place = .underlay
         #expect(text(VRFPlan(underlay, links: table([]))) == ["# table 254"])
@@ -82,7 +85,8 @@ import Testing
         #expect(text(VRFPlan(vrf(), links: table([device()]), ways: [way])) == [command, "# table 1000"])
         #expect(
             text(VRFPlan(foreign, links: table([device(alias: "")]), ways: [way]))
-                == ["# IPv4 forwarding is off: \(command)", "# table 1000"])
+                == ["# IPv4 forwarding is off on eth0", "# table 1000"])
+        #expect(VRFPlan(foreign, links: table([device(alias: "")]), ways: [way]).remedy == command)
         way.forwardsIPv4 = true
         #expect(text(VRFPlan(vrf(), links: table([device()]), ways: [way])) == ["# table 1000"])
     }
@@ -256,7 +260,39 @@ import Testing
         foreign.forwardsIPv4 = false
         #expect(
             routed(table([foreign, tunnel, device()]), isManaged: false)
-                == ["# IPv4 forwarding is off: sysctl -w net/ipv4/conf/br100/forwarding=1", "# forwards"])
+                == ["# IPv4 forwarding is off on br100", "# forwards"])
+    }
+    /// An L3 VNI's bridge that is down routes nothing: ours goes up again, of an operator's it is said, with the command.
+    @Test func setsBridgesUpAgain() {
+        var down = bridge()
+        down.flags = 0
+        #expect(
+            routed(table([down, vxlan(suppresses: false), device()]), [], mac: nil, isTransit: true)
+                == ["ip link set br100 up", "# br100 is down", "# forwards"])
+        down.alias = ""
+        var tunnel = vxlan(suppresses: false)
+        tunnel.alias = ""
+        let links = table([down, tunnel, device()])
+        #expect(
+            routed(links, [], mac: nil, isManaged: false, isTransit: true) == ["# br100 is down", "# forwards"])
+        let domain = BroadcastDomain(vni: vni(100), device: .adopted(name: nil))
+        #expect(DevicePlan(domain, defaultVTEP: nil, links: links).remedy == "ip link set br100 up")
+        let tenant = DevicePlan(
+            domain, defaultVTEP: nil, links: links, tenant: Tenant(namespace: "t1", underlay: LinkTable()))
+        #expect(tenant.remedy == "ip -n t1 link set br100 up")
+    }
+    @Test func namesMembersInAnotherNamespace() {
+        let domain = BroadcastDomain(
+            vni: vni(100),
+            device: .managed(ManagedDevice(vxlanName: "vxlan100", bridgeName: "br100", members: ["tap0", "tap1"])),
+            vtep: ip("192.0.2.1"))
+        let underlay = table([Link(interface: 9, name: "tap1")])
+        let plan = DevicePlan(
+            domain, defaultVTEP: nil, links: table([bridge(master: 0), vxlan()]),
+            tenant: Tenant(namespace: "t1", underlay: underlay))
+        #expect(plan.absentMembers == ["tap0", "tap1"])
+        #expect(plan.problem == "member tap1 is in the network namespace of evpnd, not in t1")
+        #expect(plan.remedy == "ip link set tap1 netns t1")
     }
     @Test func namesVLANDevices() {
         #expect(DevicePlan.vlanDeviceName("br0", 10) == "br0.10")

@@ -37,10 +37,16 @@ struct DevicePlan: Equatable, Sendable {
     var binding: DeviceBinding?
     var state = DomainStatus.State.waiting
     var problem: String?
+    /// What an operator can do about `problem`, beginning with a command as it is typed outside of namespaces.
+    var remedy: String?
+    /// Members that are not here (yet).
+    var absentMembers: [String] = []
     /// The VXLAN device, whether usable or not.
     var vxlan: Link?
     var bridge: Link?
     var vtep: IPAddress?
+    /// The network namespace of the devices, if it is another than evpnd's.
+    private let namespace: String?
 
     /// `shared`: what has become of the bridge for many VNIs. `routed`: what there is to know for its layer-3 interface. `tenant`: for a
     /// namespace whose VXLAN packets travel in another one.
@@ -48,6 +54,7 @@ struct DevicePlan: Equatable, Sendable {
         _ domain: BroadcastDomain, defaultVTEP: IPAddress?, links: LinkTable, shared: SharedPlan? = nil,
         routed: RoutedView = RoutedView(), tenant: Tenant? = nil
     ) {
+        namespace = tenant?.namespace
         switch domain.device {
         case .adopted(let name):
             adopt(domain, name: name, defaultVTEP: defaultVTEP, links: links)
@@ -69,6 +76,7 @@ struct DevicePlan: Equatable, Sendable {
         bridge = shared.bridge
         vtep = shared.vtep
         problem = shared.problems[domain.vni] ?? shared.problem
+        absentMembers = shared.absentMembers[domain.vni] ?? []
         guard let vxlan, let vlan = shared.vlans[domain.vni],
             links.vlans[vxlan.interface]?.tunnels[vlan] == domain.vni.rawValue
         else { return problem = problem ?? "the VLAN is being made" }
@@ -137,8 +145,8 @@ struct DevicePlan: Equatable, Sendable {
     private mutating func bind(vlan: UInt16, sourceVNI: UInt32, _ links: LinkTable) {
         guard let vxlan else { return }
         guard vxlan.isUp else {
-            state = .down
-            return problem = "\(vxlan.name) is down"
+            (state, problem) = (.down, nil)
+            return noteDown(vxlan)
         }
         guard let vtep else { return problem = "no VTEP address" }
         state = .up
@@ -148,7 +156,20 @@ struct DevicePlan: Equatable, Sendable {
         if vlan != 0, let bridge {
             binding?.vlanInterface = links.uppers[DeviceNumber(bridge.interface, UInt32(vlan))] ?? 0
         }
+        // One that is being made goes up when it is ready.
+        if let bridge, !bridge.isUp, DeviceMark(bridge)?.isNew != true { noteDown(bridge) }
     }
+    /// Says what is wrong, unless something is already.
+    mutating func note(_ reason: String, remedy command: String? = nil) {
+        guard problem == nil else { return }
+        problem = reason
+        remedy = command
+    }
+    mutating func noteDown(_ link: Link) {
+        note("\(link.name) is down", remedy: "ip \(namespace.map { "-n \($0) " } ?? "")link set \(link.name) up")
+    }
+    /// `command` as it is typed outside of the namespace that the devices are in.
+    func typed(_ command: String) -> String { namespace.map { "ip netns exec \($0) \(command)" } ?? command }
 
     private mutating func manage(
         _ domain: BroadcastDomain, _ device: ManagedDevice, vtep: IPAddress?, links: LinkTable, tenant: Tenant?
@@ -178,7 +199,12 @@ struct DevicePlan: Equatable, Sendable {
             operations.append(.delete(interface: link.interface, name: link.name))
             self.vxlan = nil
         }
-        if self.vxlan == nil {
+        if self.vxlan == nil, let other = DevicePlan.holder(of: domain.vni, device.port, tenant?.underlay ?? links) {
+            note(
+                "\(other.name) has VNI \(domain.vni) and UDP port \(device.port) already and was not made by evpnd",
+                remedy: tenant == nil
+                    ? "ip link del \(other.name); or use it: leave out managed: true" : "ip link del \(other.name)")
+        } else if self.vxlan == nil {
             // Made through another namespace, a device is at first without its mark: its name stands for it.
             let name = tenant == nil ? device.vxlanName : DeviceMark.provisionalName(domain.vni)
             operations.append(
@@ -192,7 +218,11 @@ struct DevicePlan: Equatable, Sendable {
                 correctVXLAN(vxlan, device, bridge: bridge, vtep: vtep, mtu: mtu, domain)
             }
             for name in device.members {
-                guard let member = links[name], member.master != bridge.interface else { continue }
+                guard let member = links[name] else {
+                    miss(name, tenant)
+                    continue
+                }
+                guard member.master != bridge.interface else { continue }
                 if member.master == 0 {
                     operations.append(
                         .enslave(
@@ -207,6 +237,18 @@ struct DevicePlan: Equatable, Sendable {
         } else {
             problem = problem ?? "the device is being made"
         }
+    }
+
+    /// The VXLAN device of somebody else that keeps the kernel from making another one.
+    private static func holder(of vni: VNI, _ port: UInt16, _ links: LinkTable) -> Link? {
+        links.sorted(links.vxlans[vni.rawValue]).first { $0.vxlan?.port == port && DeviceMark($0) == nil }
+    }
+    private mutating func miss(_ member: String, _ tenant: Tenant?) {
+        absentMembers.append(member)
+        guard let tenant, tenant.underlay[member] != nil else { return }
+        note(
+            "member \(member) is in the network namespace of evpnd, not in \(tenant.namespace)",
+            remedy: "ip link set \(member) netns \(tenant.namespace)")
     }
 
     static func mtu(_ configured: Int?, _ vtep: IPAddress, _ links: LinkTable) -> UInt32 {
@@ -234,6 +276,8 @@ struct DevicePlan: Equatable, Sendable {
         if link.isBridge, DeviceMark(link)?.isNew == true {
             let mark = DeviceMark(.vni(vni), isNew: false).alias
             operations.append(.activate(interface: link.interface, name: name, mark: mark))
+        } else if link.isBridge, !link.isUp {
+            operations.append(.activate(interface: link.interface, name: name))
         }
     }
     private mutating func correctVXLAN(
@@ -260,11 +304,12 @@ struct DevicePlan: Equatable, Sendable {
             operations.append(
                 .setPort(interface: index, name: name, suppressesNeighbors: suppresses, mapsVLANs: false))
         }
-        // Last, so that no packet passes before the port is right. Only once: a device that the operator sets down stays
-        // down.
+        // Last, so that no packet passes before the port is right.
         if DeviceMark(link)?.isNew == true {
             operations.append(
                 .activate(interface: index, name: name, mark: DeviceMark(.vni(domain.vni), isNew: false).alias))
+        } else if !link.isUp {
+            operations.append(.activate(interface: index, name: name))
         }
     }
 }

@@ -20,6 +20,14 @@ final class DeviceWork {
     var isSettled = false
 
     init(_ owner: DeviceMark.Owner) { self.owner = owner }
+    /// What the owner is called in the log.
+    var kind: String {
+        switch owner {
+        case .vni: "vni"
+        case .shared: "bridge"
+        case .vrf: "vrf"
+        }
+    }
     var name: String {
         switch owner {
         case .vni(let vni): vni.description
@@ -66,9 +74,9 @@ extension LinuxDataplane {
         if work.isSettled, isDamage {
             work.isSettled = false
             healed.increment()
-            log.warning("dataplane.device.corrected", ["vni": work.name, "commands": commands])
-        } else {
-            log.info("dataplane.device", ["vni": work.name, "commands": commands])
+            log.warning("dataplane.device.corrected", [work.kind: work.name, "commands": commands])
+        } else if operations != work.lastOperations {
+            log.info("dataplane.device", [work.kind: work.name, "commands": commands])
         }
         work.isChanging = true
         work.lastOperations = operations
@@ -94,6 +102,11 @@ extension LinuxDataplane {
             if case .addVRF(let name, _, _) = operation, first.failure.code == 95 {
                 text =
                     "the kernel has no VRF devices (CONFIG_NET_VRF): load the module vrf, or give VRF \(name) a namespace; \(text)"
+            }
+            // EEXIST under a name that is free: the VNI is taken, by a device that may be in any namespace.
+            if case .addVXLAN(_, _, let vni?, _, let port, _, _, _) = operation, first.failure.isExistence {
+                text =
+                    "another VXLAN device has VNI \(vni) and UDP port \(port) (ip -all netns exec ip -d link show type vxlan); \(text)"
             }
             outcome.failure = outcome.failure ?? text
             guard operation.isAlone else { break }
@@ -132,7 +145,7 @@ extension LinuxDataplane {
         work.isChanging = false
         if case .vni(let vni) = owner { domainsByVNI[vni]?.setAddresses.formUnion(outcome.addedAddresses) }
         if let failure = outcome.failure, failure != work.failure {
-            log.warning("dataplane.device.refused", ["vni": work.name, "reason": failure])
+            log.warning("dataplane.device.refused", [work.kind: work.name, "reason": failure])
         }
         // An operation that had no effect is not told by its acknowledgement.
         let isIneffective = outcome.failure == nil && work.failure != nil

@@ -27,6 +27,7 @@ extension LinuxDataplane {
             let vrf = routed.vrf.flatMap { vrfs[$0] }
             view.vrf = vrf?.binding
             view.vrfProblem = vrf?.problem ?? vrf.map { _ in "starting" }
+            view.vrfRemedy = vrf?.remedy
             view.isLocalMAC = isLocalMAC(domain, routed)
         }
         view.previousVRF = domain.previousVRF

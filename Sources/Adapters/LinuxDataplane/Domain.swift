@@ -49,6 +49,7 @@ final class Domain {
         table = EntryTable(domain: vni, vteps: vteps)
     }
     var problem: String? { work.failure ?? plan?.problem }
+    var remedy: String? { work.failure == nil ? plan?.remedy : nil }
     var isUp: Bool { reported != nil }
     var isTransit: Bool { configuration?.isTransit == true }
 }

@@ -12,8 +12,8 @@ struct IPv6Forwarding: Equatable {
     var isNeeded = false
     /// It is being looked at, or will be after a pause.
     var isPending = false
-    /// It was on when it was last looked at, or was switched on.
-    var isOn = false
+    /// As it was last told; nil: not known.
+    var isOn: Bool?
     var problem: String?
 }
 
@@ -38,7 +38,9 @@ extension LinuxDataplane {
             return routed.addresses.contains { $0.ip.isV6 && !$0.ip.isLinkLocal }
         }
         // In a namespace of tenants `TenantNamespace` sees to it.
-        guard namespace == nil, ipv6Forwarding.isNeeded, !ipv6Forwarding.isOn, !ipv6Forwarding.isPending else { return }
+        guard namespace == nil, ipv6Forwarding.isNeeded, ipv6Forwarding.isOn != true, !ipv6Forwarding.isPending else {
+            return
+        }
         ipv6Forwarding.isPending = true
         // Those that an operator may want to hear routers on.
         let names = links.sorted.filter { !$0.isLoopback && $0.master == 0 && DeviceMark($0.alias) == nil }
@@ -74,6 +76,57 @@ extension LinuxDataplane {
             ipv6Forwarding.isPending = false
             evaluateIPv6Forwarding()
         }
+    }
+}
+
+/// Commands that switch forwarding on.
+enum Forwarding {
+    /// Of IPv4 packets that come in by one device.
+    static func command(_ device: String) -> String { "sysctl -w net/ipv4/conf/\(device)/forwarding=1" }
+    static let ipv4 = "sysctl -w net.ipv4.ip_forward=1"
+    static let ipv6 = "sysctl -w net.ipv6.conf.all.forwarding=1"
+}
+
+extension LinuxDataplane {
+    /// Asks for the setting of all devices, which is told only when it changes.
+    func readIPv6Forwarding() {
+        _ = asking.transact(
+            1,
+            reply: { _, message in
+                guard message.type == MessageType.newSettings,
+                    let setting = ForwardingSetting(decoding: message.payload), setting.isV6, setting.interface == -1
+                else { return }
+                self.ipv6Forwarding.isOn = setting.isOn
+            },
+            { batch, _, sequence in batch.getSettings(sequence: sequence, family: Family.ipv6) })
+    }
+    /// Why packets that come into a VRF are dropped although it has routes: the kernel is not told to forward them.
+    func forwardingFault(of vrf: VRF) -> (problem: String, remedy: String)? {
+        guard let binding = vrf.binding, vrf.configuration.place != .underlay else { return nil }
+        let inside: (String) -> String = { command in
+            self.namespace.map { "ip netns exec \($0.name) \(command)" } ?? command
+        }
+        let place = namespace.map { " in network namespace \($0.name)" } ?? ""
+        let interfaces = links.sorted.filter {
+            $0.master == binding.interface && $0.isUp && !$0.isLoopback && $0.vrfTable == 0
+        }
+        func hasSubnet(_ link: Link, isV6: Bool) -> Bool {
+            links.addresses[link.interface]?.contains { $0.ip.isV6 == isV6 && !$0.ip.isLinkLocal } ?? false
+        }
+        let closed = interfaces.filter {
+            $0.forwardsIPv4 == false && (hasSubnet($0, isV6: false) || byNeighbor[$0.interface]?.isTransit == true)
+        }
+        if !closed.isEmpty {
+            let commands = closed.map { Forwarding.command($0.name) }.joined(separator: "; ")
+            return (
+                "IPv4 forwarding is off on \(closed.map(\.name).joined(separator: ", "))\(place)",
+                inside(namespace == nil ? commands : Forwarding.ipv4)
+            )
+        }
+        guard ipv6Forwarding.isOn == false, interfaces.contains(where: { hasSubnet($0, isV6: true) }) else {
+            return nil
+        }
+        return ("IPv6 forwarding is off\(place)", inside(Forwarding.ipv6))
     }
 }
 

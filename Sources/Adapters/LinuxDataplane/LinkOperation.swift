@@ -101,8 +101,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     case addAddress(interface: Int32, name: String, address: SubnetAddress)
     case deleteAddress(interface: Int32, name: String, address: SubnetAddress)
     case forwardIPv4(interface: Int32, name: String)
-    /// Up for the first time, and the mark loses its `:new`.
-    case activate(interface: Int32, name: String, mark: String)
+    /// Up; for the first time with `mark`, which is the one without `:new`.
+    case activate(interface: Int32, name: String, mark: String? = nil)
 
     var description: String {
         switch self {
@@ -139,7 +139,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             "ip address replace \(address) dev \(name) proto \(neighborProtocol)\(address.ip.isV6 ? " nodad" : "")"
         case .deleteAddress(_, let name, let address): "ip address del \(address) dev \(name)"
         case .forwardIPv4(_, let name): "sysctl -w net/ipv4/conf/\(name)/forwarding=1"
-        case .activate(_, let name, let mark): "ip link set \(name) up alias \(mark)"
+        case .activate(_, let name, let mark): "ip link set \(name) up\(mark.map { " alias \($0)" } ?? "")"
         }
     }
     /// The requests, to be sent together so that a crash leaves no device without its mark. `namespace`: the one that `addVXLAN` names.

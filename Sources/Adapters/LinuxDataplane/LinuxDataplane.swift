@@ -164,6 +164,7 @@ public final class LinuxDataplane {
         }
         floodRecord = FloodRecord(directory: stateDirectory, cookie: namespace?.cookie ?? 0)
         floodRecord.keep(links.links.keys)
+        readIPv6Forwarding()
         operatorVNIs = Set(links.vxlans.keys.compactMap { VNI($0) }.filter { links.hasOperatorDevice($0) })
         if let problem = floodRecord.problem { log.warning("dataplane.state", ["problem": problem]) }
         loop.watch(notifications.descriptor, .readable) { [weak self] _ in self?.readNotifications() }

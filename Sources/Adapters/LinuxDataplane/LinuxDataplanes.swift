@@ -2,6 +2,7 @@
 
 public import AsyncIO
 public import EVPN
+import Glibc
 public import NetTypes
 import Netlink
 public import Telemetry
@@ -216,6 +217,11 @@ public final class LinuxDataplanes {
         guard let name = homes.namespace(of: key) else { return host.kernelEntry(of: key) }
         return tenants[name]?.dataplane?.kernelEntry(of: key)
     }
+    /// What the kernel has found out about an address on the layer-3 interface of a domain; see `LinuxDataplane.resolution`.
+    public func resolution(of key: NeighborKey) -> NeighborResolution? {
+        guard let name = homes.namespace(of: .neighbor(key)) else { return host.resolution(of: key) }
+        return tenants[name]?.dataplane?.resolution(of: key)
+    }
     /// What would be changed now, as commands; empty when the kernel is as wanted.
     public func plan() -> [String] {
         host.plan()
@@ -231,7 +237,21 @@ public final class LinuxDataplanes {
     }
     /// The configured domains, sorted by VNI.
     public func domains() -> [DomainStatus] {
-        (host.domains() + tenants.values.flatMap { $0.domains() }).sorted { $0.vni < $1.vni }
+        (host.domains().map(placed) + tenants.values.flatMap { $0.domains() }).sorted { $0.vni < $1.vni }
+    }
+    /// With a word about members that are in a namespace of tenants instead of here.
+    private func placed(_ status: DomainStatus) -> DomainStatus {
+        guard status.problem == nil, !status.absentMembers.isEmpty else { return status }
+        var status = status
+        for (name, tenant) in tenants.sorted(by: { $0.key < $1.key }) {
+            guard let member = status.absentMembers.first(where: { tenant.dataplane?.links[$0] != nil }) else {
+                continue
+            }
+            status.problem = "member \(member) is in network namespace \(name)"
+            status.remedy = "ip -n \(name) link set \(member) netns \(getpid())"
+            return status
+        }
+        return status
     }
 
     /// The configured IP-VRFs, sorted by name.

@@ -10,6 +10,7 @@ struct RoutedView {
     /// The configured IP-VRF of the interface, or why it cannot be used.
     var vrf: VRFBinding?
     var vrfProblem: String?
+    var vrfRemedy: String?
     /// The VRF that evpnd put the interface into under an earlier configuration.
     var previousVRF: String?
     /// Addresses that this process has set on the interface: kernels before 5.18 do not keep who made an address.
@@ -43,12 +44,12 @@ extension DevicePlan {
             operations.append(
                 .addLocalMAC(interface: bridge.interface, name: bridge.name, vlan: binding.vlan, mac: mac))
         }
-        // Only once: a device that the operator sets down stays down.
         if mark.isNew {
             operations.append(
                 .activate(interface: index, name: name, mark: DeviceMark(mark.owner, isNew: false).alias))
         } else if !upper.isUp {
-            problem = problem ?? "\(upper.name) is down"
+            operations.append(.activate(interface: index, name: name))
+            noteDown(upper)
         }
     }
     private mutating func makeVLANDevice(
@@ -99,7 +100,7 @@ extension DevicePlan {
             return false
         }
         guard let vrf = view.vrf else {
-            problem = problem ?? "VRF \(name): \(view.vrfProblem ?? "not configured")"
+            note("VRF \(name): \(view.vrfProblem ?? "not configured")", remedy: view.vrfRemedy)
             return false
         }
         if link.master == vrf.interface { return true }
@@ -163,17 +164,20 @@ extension DevicePlan {
         }
         if let name = routed.vrf {
             guard let vrf = view.vrf else {
-                return problem = "VRF \(name): \(view.vrfProblem ?? "not configured")"
+                return note("VRF \(name): \(view.vrfProblem ?? "not configured")", remedy: view.vrfRemedy)
             }
             guard link.master == vrf.interface else {
                 let place = link.master == 0 ? "in no VRF" : "in \(links.name(of: link.master))"
-                return problem = "\(link.name) is \(place); the configuration has it in VRF \(name)"
+                let device = links.name(of: vrf.interface)
+                return note(
+                    "\(link.name) is \(place); the configuration has it in VRF \(name)",
+                    remedy: typed("ip link set \(link.name) " + (vrf.interface == 0 ? "nomaster" : "master \(device)")))
             }
         }
         if !link.isUp {
-            problem = "\(link.name) is down"
+            noteDown(link)
         } else if link.forwardsIPv4 == false {
-            problem = "IPv4 forwarding is off: sysctl -w net/ipv4/conf/\(link.name)/forwarding=1"
+            note("IPv4 forwarding is off on \(link.name)", remedy: typed(Forwarding.command(link.name)))
         }
     }
 }

@@ -16,6 +16,8 @@ struct SharedPlan: Equatable, Sendable {
     /// Why none, or one, of the VNIs can be served.
     var problem: String?
     var problems: [VNI: String] = [:]
+    /// Members that are not there (yet).
+    var absentMembers: [VNI: [String]] = [:]
 
     /// `places`: the configured VNIs, all in one bridge. `previous`: the VLANs chosen so far. `mayRemove`: whether the mapping of a VNI
     /// that is not among them goes. `kernelFilters`: whether the kernel has filters of VNIs; asked for only when it matters.
@@ -108,11 +110,11 @@ struct SharedPlan: Equatable, Sendable {
             operations.append(.noAddressGeneration(interface: link.interface, name: name))
         }
     }
-    /// Only once: a device that the operator sets down stays down.
     private mutating func activate(_ link: Link, _ name: String) {
-        guard DeviceMark(link)?.isNew == true else { return }
-        operations.append(
-            .activate(interface: link.interface, name: name, mark: DeviceMark(.shared, isNew: false).alias))
+        let isNew = DeviceMark(link)?.isNew == true
+        guard isNew || !link.isUp else { return }
+        let mark = isNew ? DeviceMark(.shared, isNew: false).alias : nil
+        operations.append(.activate(interface: link.interface, name: name, mark: mark))
     }
 
     /// Configured VLANs first, then mappings that are there already, then those that were there before somebody removed them; for
@@ -186,7 +188,10 @@ struct SharedPlan: Equatable, Sendable {
         for (vni, place) in places.sorted(by: { $0.key < $1.key }) {
             guard let vlan = vlans[vni] else { continue }
             for name in place.members {
-                guard let member = links[name] else { continue }
+                guard let member = links[name] else {
+                    absentMembers[vni, default: []].append(name)
+                    continue
+                }
                 if member.master != bridge.interface {
                     guard member.master == 0 else {
                         problems[vni] = "member \(name) belongs to \(links.name(of: member.master))"

@@ -105,6 +105,20 @@ extension LinuxDataplane {
         case .prefix: return nil
         }
     }
+    /// What the kernel has found out about an address on the layer-3 interface of a domain. Nil: it has not asked.
+    public func resolution(of key: NeighborKey) -> NeighborResolution? {
+        guard let domain = domainsByVNI[key.vni], let devices = domain.devices, devices.neighborInterface != 0 else {
+            return nil
+        }
+        var operation = EntryOperation(
+            kind: .verifyNeighbor, domain: domain.vni, interface: devices.neighborInterface,
+            generation: domain.table.generation)
+        operation.address = key.ip
+        guard let found = ApplyOutcome([operation], asking).answers.first?.neighbor else { return nil }
+        if !found.state.isDisjoint(with: .failed) { return .unanswered(state: "FAILED") }
+        if !found.state.isDisjoint(with: .incomplete) { return .unanswered(state: "INCOMPLETE") }
+        return found.mac.map { .resolved($0) }
+    }
     private func text(_ entry: FDBEntry) -> String {
         var text = "\(entry.mac) dev \(links.name(of: entry.interface))"
         if let destination = entry.destination { text += " dst \(destination)" }
@@ -182,10 +196,12 @@ extension LinuxDataplane {
             guard let configuration = domain.configuration else { return nil }
             let plan = domain.plan
             let hasIPv6 = configuration.isManaged && configuration.routed?.addresses.contains { $0.ip.isV6 } == true
+            let interface = domain.devices.flatMap { $0.isBridged ? links[$0.neighborInterface]?.name : nil }
             return DomainStatus(
                 vni: domain.vni, device: plan?.vxlan?.name, bridge: plan?.bridge?.name,
                 isManaged: configuration.isManaged, state: plan?.state ?? .waiting, vtep: plan?.vtep,
-                problem: domain.problem ?? (hasIPv6 ? ipv6Forwarding.problem : nil))
+                problem: domain.problem ?? (hasIPv6 ? ipv6Forwarding.problem : nil), remedy: domain.remedy,
+                interface: interface, absentMembers: plan?.absentMembers ?? [])
         }
     }
 }

@@ -26,6 +26,7 @@ final class TenantNamespace {
     private(set) var dataplane: LinuxDataplane?
     /// Why there is none.
     var problem: String?
+    private var remedy: String? { NetworkNamespace.identity(of: name) == nil ? "ip netns add \(name)" : nil }
     /// Wanted rows, while there is no dataplane.
     private var waiting: [ForwardingKey: ForwardingChange] = [:]
 
@@ -135,7 +136,8 @@ final class TenantNamespace {
         if let dataplane { return dataplane.vrfStatus() }
         return configuration.vrfs.map { vrf in
             VRFStatus(
-                name: vrf.name, device: nil, table: nil, isManaged: vrf.isManaged, state: .waiting, problem: problem)
+                name: vrf.name, device: nil, table: nil, isManaged: vrf.isManaged, state: .waiting, problem: problem,
+                remedy: remedy)
         }
     }
     func domains() -> [DomainStatus] {
@@ -143,7 +145,7 @@ final class TenantNamespace {
         return (configuration.domains + configuration.vrfs.compactMap(\.transitDomain)).map { domain in
             DomainStatus(
                 vni: domain.vni, device: nil, bridge: nil, isManaged: domain.isManaged, state: .waiting,
-                vtep: domain.vtep ?? configuration.defaultVTEP, problem: problem)
+                vtep: domain.vtep ?? configuration.defaultVTEP, problem: problem, remedy: remedy)
         }
     }
 }
@@ -155,6 +157,8 @@ extension LinuxDataplane {
     var allRows: [ForwardingChange] { domainsByVNI.keys.sorted().flatMap { rows(of: $0) } + routing.rows }
     func underlayChanged() {
         touchUnderlay()
+        // A device there may have had the VNI.
+        for (vni, domain) in domainsByVNI where domain.devices == nil { touched.insert(vni) }
         scheduleEvaluation()
     }
 }

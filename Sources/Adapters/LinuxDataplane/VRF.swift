@@ -30,6 +30,7 @@ final class VRF {
         work = DeviceWork(.vrf(configuration.name))
     }
     var problem: String? { work.failure ?? plan?.problem }
+    var remedy: String? { work.failure == nil ? plan?.remedy : nil }
 }
 
 extension IPVRF {
@@ -134,10 +135,14 @@ extension LinuxDataplane {
     /// The configured IP-VRFs, sorted by name.
     public func vrfStatus() -> [VRFStatus] {
         vrfs.values.sorted { $0.name < $1.name }.map { vrf in
-            VRFStatus(
+            var status = VRFStatus(
                 name: vrf.name, device: vrf.plan?.device?.name,
                 table: vrf.plan.flatMap { $0.table == 0 ? nil : $0.table }, isManaged: vrf.configuration.isManaged,
-                state: vrf.plan?.state ?? .waiting, problem: vrf.problem)
+                state: vrf.plan?.state ?? .waiting, problem: vrf.problem, remedy: vrf.remedy)
+            if let fault = forwardingFault(of: vrf) {
+                (status.problem, status.remedy, status.isSilent) = (fault.problem, fault.remedy, true)
+            }
+            return status
         }
     }
 }

@@ -13,6 +13,8 @@ struct VRFPlan: Equatable, Sendable {
     var binding: VRFBinding?
     var state = DomainStatus.State.waiting
     var problem: String?
+    /// What an operator can do about `problem`, beginning with a command.
+    var remedy: String?
     /// The VRF device, whether usable or not.
     var device: Link?
     /// The table that it has or is to have; 0: not known yet.
@@ -40,16 +42,22 @@ struct VRFPlan: Equatable, Sendable {
             if vrf.hasOwnDevice {
                 operations.append(.forwardIPv4(interface: link.interface, name: link.name))
             } else {
-                problem = problem ?? VRFPlan.forwardingProblem(link)
+                noteForwarding(link)
             }
         }
     }
-    private static func forwardingProblem(_ link: Link) -> String {
-        "IPv4 forwarding is off: sysctl -w net/ipv4/conf/\(link.name)/forwarding=1"
+    private mutating func noteForwarding(_ link: Link) {
+        guard problem == nil else { return }
+        problem = "IPv4 forwarding is off on \(link.name)"
+        remedy = Forwarding.command(link.name)
     }
 
     private mutating func adopt(_ name: String, _ wanted: UInt32?, _ links: LinkTable, _ claimed: [UInt32: String]) {
-        guard let link = links[name] else { return problem = "no device \(name)" }
+        guard let link = links[name] else {
+            remedy =
+                "ip link add \(name) type vrf table \(wanted ?? VRFPlan.firstTable); or have evpnd make it: managed: true"
+            return problem = "no device \(name)"
+        }
         device = link
         guard link.vrfTable != 0 else { return problem = "\(name) is \(VRFPlan.text(link)), not a VRF device" }
         table = link.vrfTable
@@ -103,12 +111,12 @@ struct VRFPlan: Equatable, Sendable {
     private mutating func correct(_ link: Link, _ name: String, _ links: LinkTable) {
         if link.name != name { operations.append(.rename(interface: link.interface, from: link.name, to: name)) }
         if link.forwardsIPv4 == false { operations.append(.forwardIPv4(interface: link.interface, name: name)) }
-        // Only once: a device that the operator sets down stays down.
         if DeviceMark(link)?.isNew == true {
             let mark = DeviceMark(.vrf(name), isNew: false).alias
             operations.append(.activate(interface: link.interface, name: name, mark: mark))
             return problem = "the device is being made"
         }
+        if !link.isUp { operations.append(.activate(interface: link.interface, name: name)) }
         bind(link, links)
     }
     private mutating func bind(_ link: Link, _ links: LinkTable) {
@@ -117,12 +125,13 @@ struct VRFPlan: Equatable, Sendable {
         }
         guard link.isUp else {
             state = .down
+            remedy = "ip link set \(link.name) up"
             return problem = "\(link.name) is down"
         }
         state = .up
         binding = VRFBinding(interface: link.interface, table: link.vrfTable)
         if link.forwardsIPv4 == false, operations.isEmpty {
-            problem = VRFPlan.forwardingProblem(link)
+            noteForwarding(link)
         }
     }
     private func clash(_ name: String, _ other: String) -> String {

@@ -22,8 +22,7 @@ extension Agent {
         case "status": client.send(.reply("status", status()))
         case "neighbors": client.send(.reply("neighbors", .array(speaker.neighbors().map { $0.json(now: loop.now) })))
         case "vnis": client.send(.reply("vnis", vnis()))
-        case "vrfs":
-            client.send(.reply("vrfs", .array(vrfs().map { $0.row.json(status: $0.status, domain: $0.domain) })))
+        case "vrfs": client.send(.reply("vrfs", .array(vrfs().map(\.json))))
         case "prefixes": sendPrefixes(request, client)
         case "macs": sendMACs(request, client)
         case "vteps": client.send(.reply("vteps", .array(controlPlane.vtepRows().map(\.json))))
@@ -72,6 +71,7 @@ extension Agent {
             "speaker": JSONValue(configuration.gobgp.map { "gobgpd at \($0.endpoint)" } ?? "embedded"),
             "speaker_problems": .array(
                 (speaker.problems + [kernelRoutes.problem].compactMap { $0 }).map { JSONValue($0) }),
+            "problems": .array(serviceProblems().map(\.json)),
             "refused_routes": .array(
                 speaker.refusedRoutes.prefix(100).map {
                     ["route": JSONValue($0.key.description), "reason": JSONValue($0.reason)]
@@ -81,15 +81,25 @@ extension Agent {
 
     private func vnis() -> JSONValue {
         let domains = Dictionary(dataplane.domains().map { ($0.vni, $0) }, uniquingKeysWith: { first, _ in first })
-        return .array(
-            controlPlane.vniRows().map { $0.json(domain: domains[$0.vni], routed: routedInterfaces[$0.vni]) })
+        let rows = controlPlane.vniRows().map { row in
+            (row.vni, row.json(domain: domains[row.vni], routed: routedInterfaces[row.vni]))
+        }
+        let transits = vrfs().compactMap { view in view.transitJSON.flatMap { json in view.row.vni.map { ($0, json) } }
+        }
+        return .array((rows + transits).sorted { $0.0 < $1.0 }.map(\.1))
     }
 
-    /// Each VRF with what the kernel has of it, and of the devices of its L3 VNI.
-    func vrfs() -> [(row: VRFRow, status: VRFStatus?, domain: DomainStatus?)] {
+    /// Each VRF with what the kernel has of it, and of the devices of its VNIs.
+    func vrfs() -> [VRFView] {
         let status = Dictionary(dataplane.vrfStatus().map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let domains = Dictionary(dataplane.domains().map { ($0.vni, $0) }, uniquingKeysWith: { first, _ in first })
-        return controlPlane.vrfRows().map { row in (row, status[row.name], row.vni.flatMap { domains[$0] }) }
+        var subnets: [String: Set<VNI>] = [:]
+        for (vni, routed) in routedInterfaces { if let vrf = routed.vrf { subnets[vrf, default: []].insert(vni) } }
+        return controlPlane.vrfRows().map { row in
+            VRFView(
+                row: row, status: status[row.name], transit: row.vni.flatMap { domains[$0] },
+                subnets: subnets[row.name, default: []].union(row.vnis).sorted().compactMap { domains[$0] })
+        }
     }
 
     /// Of one VRF, or of all, in the order of their names.
@@ -99,15 +109,30 @@ extension Agent {
             guard names.contains(name) else { return client.fail(unknownVRF(name)) }
             names = [name]
         }
-        let rows = names.flatMap { controlPlane.prefixRows(vrf: $0) }
-        sendPages("prefixes", rows, client) { [dataplane] row in
-            row.json(status: row.nexthops.isEmpty ? nil : dataplane.status(of: .prefix(row.key)))
+        sendPrefixPage(names[...], after: nil, client)
+    }
+    private func sendPrefixPage(_ names: ArraySlice<String>, after: IPPrefix?, _ client: ControlServer.Client) {
+        var (names, after) = (names, after)
+        var rows: [JSONValue] = []
+        while rows.count < 1000, let name = names.first {
+            let page = controlPlane.prefixPage(vrf: name, after: after, limit: 1000 - rows.count)
+            rows += page.rows.map { row in
+                row.json(status: row.nexthops.isEmpty ? nil : dataplane.status(of: .prefix(row.key)))
+            }
+            after = page.next
+            if after == nil { names = names.dropFirst() }
         }
+        guard !names.isEmpty else { return client.send(.reply("prefixes", .array(rows))) }
+        client.more = { [weak self, weak client] in
+            guard let client else { return }
+            self?.sendPrefixPage(names, after: after, client)
+        }
+        client.send(.object([.init("prefixes", .array(rows))]))
     }
     func unknownVRF(_ name: String) -> String {
         servedVRFs.isEmpty
             ? "no VRF is configured; see vrfs in evpnd.yaml(5)"
-            : "no VRF \(name); there are \(servedVRFs.joined(separator: ", "))"
+            : "no VRF \(name); there \(servedVRFs.count == 1 ? "is" : "are") \(servedVRFs.joined(separator: ", "))"
     }
 
     /// Sends `rows` in pages of 1000, each made when the one before has been taken.

@@ -126,8 +126,9 @@ extension Agent {
                     Double(row.remoteVTEPs)
             }
             for name in ["evpnd_vrf_up", "evpnd_vrf_prefixes"] { metrics.clear(name) }
-            for (row, status, domain) in self.vrfs() {
-                let isUp = row.state(status, domain: domain) == .up
+            for view in self.vrfs() {
+                let row = view.row
+                let isUp = view.state == .up
                 metrics.gauge("evpnd_vrf_up", "Whether the VRF can route", ["vrf": row.name]).value = isUp ? 1 : 0
                 for (place, count) in [
                     ("local", row.localPrefixes), ("announced", row.announcedPrefixes),

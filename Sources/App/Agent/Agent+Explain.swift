@@ -38,9 +38,8 @@ extension Agent {
         case "vni":
             guard let vni = VNI(text) else { return client.fail("\(text) is not a VNI (1 to 16777215)") }
             if let vrf = controlPlane.vrfRows().first(where: { $0.vni == vni }) {
-                return client.fail(
-                    "\(vni) is the L3 VNI of VRF \(vrf.name): evpnctl show vrfs, evpnctl explain prefix P --vrf \(vrf.name)"
-                )
+                let title = "vni \(vni), the L3 VNI of vrf \(vrf.name)"
+                return client.send(.reply("explanations", [explanation(title, tableLinks(vrf.name))]))
             }
             client.send(.reply("explanations", [explanation("vni \(vni)", links(vni: vni))]))
         case "vtep":
@@ -96,7 +95,7 @@ extension Agent {
         let established = neighbors.count { $0.isEstablished }
         return Link(
             name: "rib", state: .missing, text: text,
-            details: details + ["\(established) of \(neighbors.count) neighbors established"],
+            details: details + ["\(established) of \(counted(neighbors.count, "neighbor")) established"],
             wayOut: established == 0 ? "bring a session up: evpnctl show neighbors" : look)
     }
 
@@ -196,8 +195,10 @@ extension Agent {
             }
         let routed =
             (verdict.routerMAC.map { "router mac \($0) " } ?? "") + (verdict.gateway.map { "gateway \($0) " } ?? "")
+        // Other routes have no such thing.
+        let sequence = verdict.route.kind == .macIP ? " sequence \(verdict.sequence)" : ""
         return "\(verdict.route) via \(verdict.vtep.map { "\($0)" } ?? "?") label \(verdict.label) \(routed)"
-            + "rt \(targets.isEmpty ? "none" : targets) sequence \(verdict.sequence): \(outcome)"
+            + "rt \(targets.isEmpty ? "none" : targets)\(sequence): \(outcome)"
     }
 
     // MARK: Shared links
@@ -214,12 +215,11 @@ extension Agent {
             let look = status?.device.map { "ip -d link show dev \($0)" } ?? "ip -d link show type vxlan"
             return Link(
                 name: "vni", state: .missing, text: "vni \(vni) cannot forward: \(problem)",
-                // "DEVICE is down" is the one problem whose cure is known.
-                wayOut: problem.hasSuffix(" is down") ? "ip link set \(problem.dropLast(8)) up" : look)
+                wayOut: status?.remedy ?? look)
         }
         return Link(
             name: "vni", state: .good, text: "\(domain.device), VTEP \(domain.vtep)",
-            details: status?.problem.map { ["problem: \($0)"] } ?? [])
+            details: (status?.problem.map { ["problem: \($0)"] } ?? []) + (status?.remedy.map { ["-> \($0)"] } ?? []))
     }
 
     func kernelLink(_ key: ForwardingKey) -> Link {
@@ -235,8 +235,19 @@ extension Agent {
         default:
             return Link(
                 name: "kernel", state: .missing, text: status.text, details: lines,
-                wayOut: "evpnctl plan; evpnctl show vnis")
+                wayOut: remedy(of: key) ?? "evpnctl plan; evpnctl show status")
         }
+    }
+    /// What to do about the devices that an entry needs.
+    private func remedy(of key: ForwardingKey) -> String? {
+        let vni: VNI
+        switch key {
+        case .flood(let key): vni = key.vni
+        case .mac(let key): vni = key.vni
+        case .neighbor(let key): vni = key.vni
+        case .prefix(let key): return vrfs().first { $0.row.name == key.vrf }?.fault?.remedy
+        }
+        return dataplane.domains().first { $0.vni == vni }?.remedy
     }
 
     // MARK: VNI and VTEP
@@ -275,7 +286,7 @@ extension Agent {
             links.append(
                 Link(
                     name: "members", state: found.members.isEmpty && !row.signalling.usesEVPN ? .missing : .good,
-                    text: "\(found.members.count) hosts whose route carries this VNI's community",
+                    text: "\(counted(found.members.count, "host")) with this VNI's community in the route",
                     details: found.members.map(\.description),
                     wayOut: "do the others announce theirs? evpnctl show routes --family ipv4-unicast"))
         }
@@ -310,7 +321,7 @@ extension Agent {
         let known = found.importedRoutes + found.ignoredRoutes.values.reduce(0, +)
         var links = [
             Link(
-                name: "rib", state: known > 0 ? .good : .missing, text: "\(known) routes with this next hop",
+                name: "rib", state: known > 0 ? .good : .missing, text: "\(counted(known, "route")) with this next hop",
                 wayOut: "does the VTEP announce anything? evpnctl show neighbors")
         ]
         if known == 0 { return links }
@@ -322,7 +333,7 @@ extension Agent {
         links.append(
             Link(
                 name: "forwarding", state: found.row == nil ? .missing : .good,
-                text: "\(found.row?.macs ?? 0) MACs, on \(found.row?.floods ?? 0) flood lists",
+                text: "\(counted(found.row?.macs ?? 0, "MAC")), on \(counted(found.row?.floods ?? 0, "flood list"))",
                 details: found.floods.map { "flood list of vni \($0)" }))
         for vni in found.floods {
             links.append(kernelLink(.flood(FloodKey(vni: vni, vtep: vtep))))

@@ -1,9 +1,12 @@
-// `explain prefix` and `explain ip`: the chain from the wire to the kernel for one destination in a VRF.
+// `explain prefix` and `explain ip`: the chain from the wire to the kernel for one destination in a VRF, or for a unicast route that
+// `netlinkExport` puts into a table.
 
 import BGP
 import Documents
 import EVPN
+import KernelRoutes
 import NetTypes
+import UnicastRoutes
 
 extension Agent {
     /// `text` is a prefix, or an address that is looked up as the kernel does, the longest prefix first.
@@ -16,37 +19,72 @@ extension Agent {
             guard names.contains(vrf) else { return client.fail(unknownVRF(vrf)) }
             names = [vrf]
         }
-        guard !names.isEmpty else { return client.fail(unknownVRF("")) }
-        let all = names.compactMap { name in
-            prefix.map { controlPlane.explain(PrefixKey(vrf: name, prefix: $0)) }
+        let views = vrfs().filter { names.contains($0.row.name) }
+        let all: [PrefixExplanation] = views.compactMap { view in
+            let name = view.row.name
+            return prefix.map { controlPlane.explain(PrefixKey(vrf: name, prefix: $0)) }
                 ?? address.flatMap { controlPlane.explain(ip: $0, vrf: name) }
         }
-        var found = all.filter { $0.row != nil || !$0.candidates.isEmpty }
-        // Nobody has it: routes that no VRF imports are the same for all of them.
-        if found.isEmpty { found = vrf == nil ? Array(all.prefix(1)) : all }
-        let isAnywhere = vrf != nil || all.count == 1 || found.contains { $0.row != nil || !$0.candidates.isEmpty }
-        let list = found.map { one in
-            isAnywhere
-                ? explanation("\(text) in vrf \(one.key.vrf)", links(one, asked: text))
-                : explanation(text, [unknown(one, details: ["in none of \(all.count) VRFs"])])
+        let entries = exportEntries(prefix, address)
+        func exports(of name: String) -> [ExportTable.Entry] {
+            let view = views.first { $0.row.name == name }
+            guard view?.row.namespace == nil, let table = view?.status?.table else { return [] }
+            return entries.filter { $0.key.table == table }
         }
+        func isKnown(_ one: PrefixExplanation) -> Bool {
+            one.row != nil || !one.candidates.isEmpty || !exports(of: one.key.vrf).isEmpty
+        }
+        var list: [JSONValue] = []
+        for one in all where vrf != nil || all.count == 1 && entries.isEmpty || isKnown(one) {
+            let links = links(one, asked: address, exports(of: one.key.vrf))
+            list.append(explanation("\(text) in vrf \(one.key.vrf)", links))
+        }
+        // Tables that belong to no VRF of the configuration, with plain routes of BGP.
+        let tables = Set(views.filter { $0.row.namespace == nil }.compactMap { $0.status?.table })
+        for entry in entries where vrf == nil && !tables.contains(entry.key.table) {
+            list.append(explanation("\(entry.key.prefix) in table \(entry.key.table)", exportLinks(entry)))
+        }
+        // Nobody has it: routes that no VRF imports are the same for all of them.
+        if list.isEmpty, let first = all.first {
+            list.append(explanation(text, [unknown(first, in: all.map(\.key.vrf))]))
+        }
+        guard !list.isEmpty else { return client.fail(unknownVRF("")) }
         client.send(.reply("explanations", .array(list)))
     }
 
-    private func unknown(_ found: PrefixExplanation, details: [String]) -> Link {
-        guard found.ignored.isEmpty else {
-            return Link(
-                name: "import", state: .missing, text: "no route is imported",
-                details: details + found.ignored.map(verdict), wayOut: "compare the route targets: evpnctl show vrfs")
+    /// `names`: the VRFs that were looked at.
+    private func unknown(_ found: PrefixExplanation, in names: [String]) -> Link {
+        let details = names.count > 1 ? ["in none of \(names.count) VRFs"] : []
+        guard !found.ignored.isEmpty else {
+            return unannounced(
+                "no neighbor announces it, and it is not here", details: details,
+                look: "look at the VTEP where it is: evpnctl show prefixes there, and what its VRF announces")
         }
-        return unannounced(
-            "no neighbor announces it, and it is not here", details: details,
-            look: "look at the VTEP where it is: evpnctl show prefixes there, and what its VRF announces")
+        let imports = names.prefix(Agent.listLimit).compactMap { name in
+            controlPlane.vrfRow(name).map { "vrf \(name) imports \($0.importTargets.text)" }
+        }
+        let isForeign = found.ignored.allSatisfy { $0.outcome == .ignored(.noMatchingTarget) }
+        let targets = Set(found.ignored.flatMap(\.routeTargets)).sorted().prefix(3).map(\.description)
+        var wayOut = "the reason is behind each route: evpnctl explain vtep VTEP, and the other VTEP's configuration"
+        if isForeign {
+            wayOut =
+                targets.isEmpty
+                ? "the route has no target at all: have its VRF there export one"
+                : "add \(targets.joined(separator: " or ")) to import: of the VRF in \(options.configurationPath), or have the other VTEP export what is imported here"
+        }
+        return Link(
+            name: "import", state: .missing,
+            text: isForeign
+                ? "\(counted(found.ignored.count, "route")) would have it, none with a route target that is imported"
+                : "no route is imported",
+            details: details + imports + listed(found.ignored.map(verdict)), wayOut: wayOut)
     }
 
-    private func links(_ found: PrefixExplanation, asked: String) -> [Link] {
+    private func links(
+        _ found: PrefixExplanation, asked: IPAddress?, _ exports: [ExportTable.Entry]
+    ) -> [Link] {
         let name = found.key.vrf
-        var links = [tableLink(name)]
+        var links = tableLinks(name)
         guard let vrf = controlPlane.vrfRow(name) else { return links }
         links.append(
             Link(
@@ -59,79 +97,141 @@ extension Agent {
         if !routes.isEmpty {
             links.append(
                 Link(
-                    name: "rib", state: .good, text: "\(counted(routes.count, "route")) to \(found.key.prefix)",
-                    details: routes.flatMap { ribDetails($0.route) }))
+                    name: "rib", state: .good, text: counted(routes.count, "route"),
+                    details: listed(routes.flatMap { ribDetails($0.route) })))
         }
         if !found.candidates.isEmpty {
             links.append(
                 Link(
                     name: "import", state: .good, text: "\(found.candidates.count) imported into vrf \(name)",
-                    details: routes.map(verdict)))
-        } else if found.row == nil {
-            links.append(unknown(found, details: []))
+                    details: listed(routes.map(verdict))))
+        } else if found.row == nil, exports.isEmpty {
+            links.append(unknown(found, in: [name]))
             return links
         } else if !found.ignored.isEmpty {
             links.append(
                 Link(
-                    name: "import", state: .note, text: "no route is imported", details: found.ignored.map(verdict)))
+                    name: "import", state: .note,
+                    text: "no route is imported; the VRF imports \(vrf.importTargets.text)",
+                    details: listed(found.ignored.map(verdict))))
         }
         guard let row = found.row else {
-            links.append(Link(name: "best", state: .missing, text: found.because))
-            return links
+            if exports.isEmpty { links.append(Link(name: "best", state: .missing, text: found.because)) }
+            return links + exports.map(exportLink)
         }
-        let key = row.key.prefix.description
+        let isWhole = asked == nil || row.key.prefix.length == row.key.prefix.address.bitWidth
         links.append(
             Link(
                 name: "best", state: .good,
-                text: (key == asked ? "" : "\(key): ") + "\(row.source.text): \(found.because)",
-                details: row.nexthops.map { "via \($0.text)" }))
+                text: (isWhole ? "" : "\(row.key.prefix): ") + "\(row.source.text): \(found.because)",
+                details: row.nexthops.map { "via \(row.text(of: $0))" }))
+        links += exports.map(exportLink)
         if !found.advertised.isEmpty {
             links.append(
                 Link(
                     name: "advertised", state: .good, text: "announced by this VTEP",
                     details: found.advertised.map(\.description)))
+        } else if row.source == .announced {
+            links.append(
+                Link(
+                    name: "advertised", state: .missing, text: "not announced",
+                    wayOut: "see the link vrf: what is wrong?"))
         }
-        for nexthop in row.nexthops { links += nexthopLinks(nexthop, isV6: row.key.prefix.address.isV6) }
+        if case .local(let local) = row.source, local.isConnected, let asked {
+            links += subnetLinks(asked, local.interface, vrf)
+        }
+        for nexthop in row.nexthops { links += nexthopLinks(nexthop, row.key.prefix) }
         if !row.nexthops.isEmpty { links.append(kernelLink(.prefix(row.key))) }
         for problem in found.problems { links.append(Link(name: "problem", state: .note, text: problem)) }
         return links
     }
 
-    /// The VRF's own table, and its way to other VTEPs.
-    private func tableLink(_ name: String) -> Link {
-        guard let (row, status, domain) = vrfs().first(where: { $0.row.name == name }) else {
-            return Link(
-                name: "vrf", state: .missing, text: "vrf \(name) is not configured here",
-                wayOut: "add it under vrfs: in \(options.configurationPath), then: evpnctl reload")
+    /// The VRF's own table with its way to other VTEPs, and whether the kernel forwards there.
+    func tableLinks(_ name: String) -> [Link] {
+        guard let view = vrfs().first(where: { $0.row.name == name }) else {
+            return [
+                Link(
+                    name: "vrf", state: .missing, text: "vrf \(name) is not configured here",
+                    wayOut: "add it under vrfs: in \(options.configurationPath), then: evpnctl reload")
+            ]
         }
-        let state = row.state(status, domain: domain)
-        guard state == .up else {
-            let problem = row.problem(status, domain: domain) ?? "it is not there yet"
-            return Link(
-                name: "vrf", state: .missing, text: "vrf \(name) cannot route: \(problem)",
-                wayOut: problem.hasSuffix(" is down") ? "evpnctl show vrfs; ip link set … up" : "evpnctl show vrfs")
+        let fault = view.fault
+        guard view.state == .up else {
+            return [
+                Link(
+                    name: "vrf", state: .missing,
+                    text: "vrf \(name) cannot route: \(fault?.text ?? "it is not there yet")",
+                    wayOut: fault?.remedy ?? "evpnctl plan shows what evpnd is doing about it")
+            ]
         }
-        var words = [status?.device ?? "vrf \(name)"]
-        if let table = status?.table { words.append("table \(table)") }
-        if let vni = row.vni { words.append("L3 VNI \(vni)") }
-        if let vtep = row.domain?.vtep { words.append("VTEP \(vtep)") }
-        if let mac = row.domain?.routerMAC { words.append("router MAC \(mac)") }
-        return Link(
-            name: "vrf", state: .good, text: words.joined(separator: ", "),
-            details: row.problem(status, domain: domain).map { ["problem: \($0)"] } ?? [])
+        var words: [String]
+        switch view.row.place {
+        case .namespace(let netns): words = ["network namespace \(netns)"]
+        case .underlay: words = ["the main table of the host"]
+        case .device:
+            words = [view.status?.device ?? "vrf \(name)"] + (view.status?.table.map { ["table \($0)"] } ?? [])
+        }
+        if let vni = view.row.vni { words.append("L3 VNI \(vni)") }
+        if let vtep = view.row.domain?.vtep { words.append("VTEP \(vtep)") }
+        if let mac = view.row.domain?.routerMAC { words.append("router MAC \(mac)") }
+        var link = Link(name: "vrf", state: .good, text: words.joined(separator: ", "))
+        if let fault, view.status?.isSilent == true {
+            return [
+                link,
+                Link(
+                    name: "forwarding", state: .missing,
+                    text: "\(fault.text): packets that are to be routed are dropped",
+                    wayOut: fault.remedy),
+            ]
+        }
+        if let fault { link.details = ["problem: \(fault.text)"] + (fault.remedy.map { ["-> \($0)"] } ?? []) }
+        return [link]
+    }
+
+    /// An address in a subnet of this host that has no route of its own: whether it is known by its MAC, and if not, why.
+    private func subnetLinks(_ ip: IPAddress, _ interface: String, _ vrf: VRFRow) -> [Link] {
+        let domains = dataplane.domains().filter { $0.interface == interface && vrf.vnis.contains($0.vni) }
+        guard let vni = domains.first?.vni else { return [] }
+        let key = NeighborKey(vni: vni, ip: ip)
+        if routedInterfaces[vni]?.addresses.contains(where: { $0.ip == ip }) == true {
+            return [Link(name: "neighbor", state: .good, text: "\(ip) is the gateway, this host's own")]
+        }
+        if case .neighbor(_, let host?)? = controlPlane.wanted(.neighbor(key)) {
+            return neighborLinks(key, host.mac, "host")
+        }
+        switch dataplane.resolution(of: key) {
+        case .resolved(let mac)?:
+            return [Link(name: "neighbor", state: .good, text: "\(ip) is \(mac), as it answered on \(interface)")]
+        case .unanswered(let state)?:
+            return [
+                Link(
+                    name: "neighbor", state: .missing,
+                    text: "nobody answers for \(ip) on \(interface) (\(state)), and no VTEP announces it",
+                    details: [
+                        "behind another VTEP with the same gateway address, a host that has never sent anything cannot be found from here:",
+                        "its answer goes to the gateway's MAC address, which its own VTEP takes for itself",
+                    ],
+                    wayOut:
+                        "have the host send a packet, ping its gateway for one; or declare it under macs: on its VTEP (Operations, \"The first ping\")"
+                )
+            ]
+        case nil:
+            return [
+                Link(
+                    name: "neighbor", state: .note,
+                    text:
+                        "\(ip) is not known: no VTEP announces it, and this host has not asked for it yet (ping it, then ask again)"
+                )
+            ]
+        }
     }
 
     /// What a next hop needs in the kernel: the router's address, and where its MAC is.
-    private func nexthopLinks(_ nexthop: RoutedNexthop, isV6: Bool) -> [Link] {
-        func named(_ name: String, _ link: Link) -> Link {
-            var link = link
-            link.name = name
-            return link
-        }
+    private func nexthopLinks(_ nexthop: RoutedNexthop, _ prefix: IPPrefix) -> [Link] {
         switch nexthop {
         case .router(let vtep, let through):
-            let neighbor = NeighborKey(vni: through, ip: RouterNeighbor.gateway(vtep, isV6: isV6))
-            guard case .neighbor(_, let router?)? = controlPlane.wanted(.neighbor(neighbor)) else {
+            let key = NeighborKey(vni: through, ip: RouterNeighbor.gateway(vtep, isV6: prefix.address.isV6))
+            guard case .neighbor(_, let router?)? = controlPlane.wanted(.neighbor(key)) else {
                 return [
                     Link(
                         name: "router", state: .missing,
@@ -139,21 +239,75 @@ extension Agent {
                         wayOut: "does its route carry the router's MAC community? evpnctl show routes --json")
                 ]
             }
-            return [
-                named("neighbor", kernelLink(.neighbor(neighbor))),
-                named("router", kernelLink(.mac(MACKey(vni: through, mac: router.mac)))),
-            ]
+            return neighborLinks(key, router.mac, "router")
         case .host(let ip, let vni):
             let key = NeighborKey(vni: vni, ip: ip)
             guard case .neighbor(_, let host?)? = controlPlane.wanted(.neighbor(key)) else {
                 return [Link(name: "host", state: .note, text: "\(ip) is a host of vni \(vni) on this VTEP")]
             }
-            return [
-                named("neighbor", kernelLink(.neighbor(key))),
-                named("host", kernelLink(.mac(MACKey(vni: vni, mac: host.mac)))),
-            ]
+            return neighborLinks(key, host.mac, "host")
         case .table(let vrf):
-            return [Link(name: "leak", state: .note, text: "as vrf \(vrf) says: evpnctl explain prefix … --vrf \(vrf)")]
+            return [
+                Link(
+                    name: "leak", state: .note,
+                    text: "as vrf \(vrf) says: evpnctl explain prefix \(prefix) --vrf \(vrf)")
+            ]
         }
     }
+    private func neighborLinks(_ key: NeighborKey, _ mac: MACAddress, _ name: String) -> [Link] {
+        var neighbor = kernelLink(.neighbor(key))
+        neighbor.name = "neighbor"
+        var entry = kernelLink(.mac(MACKey(vni: key.vni, mac: mac)))
+        entry.name = name
+        return [neighbor, entry]
+    }
+
+    // MARK: Unicast routes
+
+    /// Rows of `netlinkExport` for a prefix, or for the longest one that has an address.
+    private func exportEntries(_ prefix: IPPrefix?, _ address: IPAddress?) -> [ExportTable.Entry] {
+        if let prefix { return kernelRoutes.exportTable.entries(of: prefix) }
+        guard let address else { return [] }
+        for length in stride(from: address.bitWidth, through: 0, by: -1) {
+            guard let prefix = IPPrefix(address, length: length) else { continue }
+            let entries = kernelRoutes.exportTable.entries(of: prefix)
+            if !entries.isEmpty { return entries }
+        }
+        return []
+    }
+    private func exportLinks(_ entry: ExportTable.Entry) -> [Link] {
+        let details = ribDetails(RouteKey(unicast: entry.key.prefix))
+        return [
+            Link(
+                name: "rib", state: details.isEmpty ? .missing : .good, text: counted(details.count, "path"),
+                details: details, wayOut: "evpnctl show routes --family ipv4-unicast"),
+            exportLink(entry),
+        ]
+    }
+    private func exportLink(_ entry: ExportTable.Entry) -> Link {
+        let rule =
+            entry.rule.map { "rule \($0) of netlinkExport" } ?? "netlinkExport, which nobody asks for it any more"
+        let kernel = entry.route.map { [kernelRoutes.text($0)] } ?? []
+        guard entry.status != .done else {
+            return Link(name: "export", state: .good, text: "put there by \(rule)", details: kernel)
+        }
+        return Link(
+            name: "export", state: .missing, text: "\(rule): \(entry.status.text)", details: kernel,
+            wayOut: "evpnctl show netlink")
+    }
+}
+
+extension Agent {
+    /// Lines of one kind under a link.
+    static let listLimit = 20
+    /// The first of many.
+    func listed(_ lines: [String]) -> [String] {
+        guard lines.count > Agent.listLimit else { return lines }
+        return lines.prefix(Agent.listLimit) + ["and \(lines.count - Agent.listLimit) more"]
+    }
+}
+
+extension VRFRow {
+    /// The network namespace that it is, if it is one.
+    var namespace: String? { if case .namespace(let name) = place { name } else { nil } }
 }

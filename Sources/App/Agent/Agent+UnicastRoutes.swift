@@ -82,6 +82,20 @@ extension Agent {
                 ]
             }
         }
+        // Those of VRFs are announced as routes of type 5.
+        for vrf in configuration.overlay.vrfs where !vrf.announced.connected.isEmpty {
+            for (prefix, interface) in controlPlane.connectedPrefixes(vrf: vrf.name)
+            where vrf.announced.connected.contains(where: { globMatches($0, interface) }) {
+                let isAnnounced = controlPlane.isAnnounced(PrefixKey(vrf: vrf.name, prefix: prefix))
+                rows.append {
+                    [
+                        "kind": "network", "vrf": JSONValue(vrf.name), "prefix": JSONValue(prefix.description),
+                        "interfaces": [JSONValue(interface)], "in_rib": JSONValue(isAnnounced),
+                        "best": JSONValue(isAnnounced),
+                    ]
+                }
+            }
+        }
         let problems = table.ruleProblems
         let entries = table.entries
         var installed: [String: Int] = [:]

@@ -32,11 +32,17 @@ protocol Dataplane: AnyObject {
     func status(of key: ForwardingKey) -> EntryStatus
     /// What forwards for a key now; nil: nothing.
     func kernelEntry(of key: ForwardingKey) -> KernelEntry?
+    /// What has come of asking for an address in a domain's subnet; nil: nobody has asked.
+    func resolution(of key: NeighborKey) -> NeighborResolution?
     /// What would be changed now, as commands; empty when everything is as wanted.
     func plan() -> [String]
     /// Sorted by VNI, and by name.
     func domains() -> [DomainStatus]
     func vrfStatus() -> [VRFStatus]
+}
+
+extension Dataplane {
+    func resolution(of key: NeighborKey) -> NeighborResolution? { nil }
 }
 
 extension LinuxDataplanes: Dataplane {

@@ -32,7 +32,8 @@ extension VNIRow {
             "export": JSONValue(signalling.usesEVPN ? exportTargets.map(\.description).joined(separator: " ") : ""),
             "local_macs": .int(localMACs), "remote_macs": .int(remoteMACs), "local_neighbors": .int(localNeighbors),
             "remote_neighbors": .int(remoteNeighbors), "vteps": .int(remoteVTEPs), "frozen": .int(frozenMACs),
-            "problem": problem,
+            "problem": problem, "way_out": status?.remedy.map { JSONValue($0) } ?? .null, "l3": false,
+            "absent_members": .array((status?.absentMembers ?? []).map { JSONValue($0) }),
         ]
     }
 }

@@ -10,7 +10,7 @@ let helpText = """
       show vnis                      VNIs, their devices, targets and counts
       show macs [--vni N] [--mac M]  MAC addresses, local and remote
       show vrfs                      VRFs, their tables, L3 VNIs, targets and counts
-      show prefixes [VRF]            what VRFs route where, and whether the kernel has it
+      show prefixes [[--vrf] VRF]    what VRFs route where, and whether the kernel has it
       show vteps                     remote tunnel endpoints
       show routes [--type 2|3|…] [--rd RD] [--vni N] [--mac M] [--family F] [--best]
                   [--neighbor ADDRESS|INTERFACE [--advertised]]

@@ -8,10 +8,10 @@ func netlinkText(_ all: [JSONValue]) -> String {
     for row in rows("interface") {
         interfaces.rows.append([row.cell("name"), row.isTrue("up") ? "up" : "down", row.cell("addresses")])
     }
-    var networks = Table(["NETWORK", "INTERFACES", "ANNOUNCED"])
+    var networks = Table(["NETWORK", "VRF", "INTERFACES", "ANNOUNCED"])
     for row in rows("network") {
         let state = row.isTrue("best") ? "yes" : row.isTrue("in_rib") ? "another route is better" : "no"
-        networks.rows.append([row.cell("prefix"), row.cell("interfaces"), state])
+        networks.rows.append([row.cell("prefix"), row.cell("vrf"), row.cell("interfaces"), state])
     }
     var rules = Table(["RULE", "VRF", "TABLE", "METRIC", "COMMUNITIES", "NEXT HOPS", "INSTALLED"], numeric: [2, 3, 6])
     for row in rows("rule") {

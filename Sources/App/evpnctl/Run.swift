@@ -1,6 +1,8 @@
 // The commands that ask the daemon.
 
 import Documents
+import Intents
+import NetTypes
 
 func run(_ arguments: Arguments) throws(CommandError) {
     let words = arguments.words
@@ -37,8 +39,13 @@ func run(_ arguments: Arguments) throws(CommandError) {
     case "show":
         guard words.count > 1, let view = View(rawValue: words[1]), words.count == 2 || view == .prefixes,
             words.count < 4
-        else { throw usage("show \(View.allCases.map(\.rawValue).joined(separator: "|"))") }
+        else {
+            let close = words.count > 1 ? View.allCases.first { editDistance(words[1], $0.rawValue) < 3 } : nil
+            if let close { throw CommandError(status: 2, reason: "did you mean evpnctl show \(close.rawValue)?") }
+            throw usage("show \(View.allCases.map(\.rawValue).joined(separator: "|"))")
+        }
         try arguments.require(only: view.options, for: "show \(view.rawValue)")
+        if words.count > 2, arguments.options["--vrf"] != nil { throw usage("show prefixes [VRF | --vrf VRF]") }
         client = try connect()
         defer { client.close() }
         if view == .status {
@@ -57,6 +64,7 @@ func run(_ arguments: Arguments) throws(CommandError) {
                 "explain mac M [--vni N] | vni N | vtep ADDRESS | prefix P [--vrf VRF] | ip ADDRESS [--vrf VRF]")
         }
         try arguments.require(only: allowed, for: "explain \(words[1])")
+        if let reason = badKey(of: words[1], words[2]) { throw CommandError(status: 2, reason: reason) }
         client = try connect()
         defer { client.close() }
         let list = try client.rows(
@@ -77,13 +85,19 @@ func run(_ arguments: Arguments) throws(CommandError) {
             break
         }
         // Entries can wait for a device, or be refused: nothing is to be done then, but not all is well.
-        let dataplane = try client.value("status", request("status"))["dataplane"] ?? .null
-        let open = dataplane.integer("waiting") + dataplane.integer("failed")
-        write(
-            open == 0
-                ? "nothing: the kernel is as wanted\n"
-                : "nothing now: \(dataplane.cell("waiting")) entries wait for their device, \(dataplane.cell("failed")) "
-                    + "were refused; see evpnctl show vnis\n")
+        let status = try client.value("status", request("status"))
+        let (waiting, failed) = (
+            status["dataplane"]?.integer("waiting") ?? 0, status["dataplane"]?.integer("failed") ?? 0
+        )
+        var text = "nothing: the kernel is as wanted\n"
+        if waiting + failed > 0 {
+            text =
+                "nothing now: \(counted(waiting, "entry", "entries")) \(waiting == 1 ? "waits" : "wait") for a device, "
+                + "\(failed) refused\n"
+        } else if !status.list("problems").isEmpty {
+            text = "nothing now\n"
+        }
+        write(text + status.list("problems").map { problemText($0) + "\n" }.joined())
     case "watch":
         guard words.count == 1 else { throw usage("watch") }
         try arguments.require(only: [], for: "watch")
@@ -165,5 +179,15 @@ func run(_ arguments: Arguments) throws(CommandError) {
         let rows = try client.rows("removed", request("cleanup"))
         show(["removed": .array(rows)]) { _ in lines(rows) { $0 } + "\(rows.count) removed\n" }
     default: throw CommandError(status: 2, reason: "unknown command \(words.first ?? ""); see evpnctl help")
+    }
+}
+
+/// Why `explain` cannot look for a key, as a phrase; nil: it can.
+func badKey(of what: String, _ key: String) -> String? {
+    switch what {
+    case "mac": MACAddress(key) == nil ? "\(key) is not a MAC address" : nil
+    case "vni": VNI(key) == nil ? "\(key) is not a VNI (1 to 16777215)" : nil
+    case "vtep": IPAddress(key) == nil ? "\(key) is not an address" : nil
+    default: IPAddress(key) == nil && IPPrefix(key) == nil ? "\(key) is not an address or prefix" : nil
     }
 }

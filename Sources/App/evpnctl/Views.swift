@@ -11,7 +11,8 @@ enum View: String, CaseIterable {
         case .macs: ["--vni", "--mac"]
         case .routes:
             ["--type", "--rd", "--vni", "--mac", "--family", "--neighbor", "--best", "--advertised"]
-        case .status, .neighbors, .vnis, .vrfs, .prefixes, .vteps, .netlink: []
+        case .prefixes: ["--vrf"]
+        case .status, .neighbors, .vnis, .vrfs, .vteps, .netlink: []
         }
     }
 
@@ -44,17 +45,24 @@ func statusText(_ status: JSONValue) -> String {
         ("neighbors", "\(status.cell("established")) of \(status.cell("neighbors")) established"),
         (
             "tables",
-            "\(status.cell("vnis")) VNIs, \(status.integer("vrfs") > 0 ? "\(status.cell("vrfs")) VRFs, " : "")\(status.cell("routes")) routes"
+            counted(status.integer("vnis"), "VNI") + ", "
+                + (status.integer("vrfs") > 0 ? counted(status.integer("vrfs"), "VRF") + ", " : "")
+                + counted(status.integer("routes"), "route")
         ),
         (
             "kernel",
-            "\(dataplane.cell("entries")) entries, \(dataplane.cell("pending")) pending, \(dataplane.cell("failed")) failed, "
+            "\(counted(dataplane.integer("entries"), "entry", "entries")), \(dataplane.cell("pending")) pending, \(dataplane.cell("failed")) failed, "
                 + "\(dataplane.cell("waiting")) waiting, \(dataplane.cell("healed")) healed"
         ),
         ("config", status.cell("config")),
     ]
     for problem in status.list("speaker_problems") {
         if case .string(let text) = problem { lines.append(("problem", Style.bad(text))) }
+    }
+    let problems = status.list("problems")
+    for problem in problems.prefix(statusProblemLimit) { lines.append(("problem", Style.bad(problemText(problem)))) }
+    if problems.count > statusProblemLimit {
+        lines.append(("problem", Style.bad("and \(problems.count - statusProblemLimit) more")))
     }
     for route in status.list("refused_routes") {
         lines.append(("refused", Style.bad("\(route.cell("route")): \(route.cell("reason"))")))
@@ -65,6 +73,21 @@ func statusText(_ status: JSONValue) -> String {
     return lines.map { name, value in
         Style.bold(name) + String(repeating: " ", count: 11 - name.count) + value + "\n"
     }.joined()
+}
+
+/// Lines of problems in `show status`; `--json` has them all.
+private let statusProblemLimit = 20
+
+/// `vrf ten: br500 is down -> ip link set br500 up`.
+func problemText(_ problem: JSONValue) -> String {
+    "\(problem.cell("subject")): \(problem.cell("problem"))\(wayOutText(problem))"
+}
+private func wayOutText(_ row: JSONValue) -> String {
+    row.cell("way_out") == "-" ? "" : " -> \(row.cell("way_out"))"
+}
+/// `1 VNI`, `2 VNIs`.
+func counted(_ count: Int, _ noun: String, _ several: String? = nil) -> String {
+    "\(count) \(count == 1 ? noun : several ?? noun + "s")"
 }
 
 func handMadeText(_ rows: [JSONValue]) -> String {
@@ -115,10 +138,10 @@ private func neighborsText(_ rows: [JSONValue]) -> String {
 private func nameText(_ row: JSONValue) -> String {
     row.cell("interface") == "-" ? row.cell("address") : row.cell("interface")
 }
-/// The address, with `*` for a dynamic neighbor; of an unnumbered one the interface and what was found there.
+/// The address, with `*` for a dynamic neighbor; of an unnumbered one with its interface, or that alone while nobody was found there.
 private func neighborText(_ row: JSONValue) -> String {
     guard row.cell("interface") != "-" else { return row.cell("address") + (row.isTrue("dynamic") ? "*" : "") }
-    return row.cell("interface") + (row.cell("address") == "-" ? "" : " " + row.cell("address"))
+    return row.cell("address") == "-" ? row.cell("interface") : "\(row.cell("address"))%\(row.cell("interface"))"
 }
 
 /// How a neighbor comes back that will not by itself.
@@ -139,11 +162,16 @@ private func vnisText(_ rows: [JSONValue]) -> String {
     for row in rows {
         table.rows.append(
             ["vni", "state", "device", "bridge", "vtep"].map { row.cell($0) }
-                + (isRouted ? [row.cell("vrf"), row.cell("gateway")] : [])
+                + (isRouted ? [row.cell("vrf"), row.isTrue("l3") ? "(L3 VNI)" : row.cell("gateway")] : [])
                 + ["rd", "import", "export", "local_macs", "remote_macs", "vteps"].map { row.cell($0) })
     }
     var text = table.text
-    for row in rows where row.cell("problem") != "-" { text += "vni \(row.cell("vni")): \(row.cell("problem"))\n" }
+    for row in rows where row.cell("problem") != "-" {
+        text += "vni \(row.cell("vni")): \(row.cell("problem"))\(wayOutText(row))\n"
+    }
+    for row in rows where !row.list("absent_members").isEmpty {
+        text += "vni \(row.cell("vni")): waits for \(row.cell("absent_members")) (members)\n"
+    }
     for row in rows where row.integer("frozen") > 0 {
         text +=
             "vni \(row.cell("vni")): \(row.cell("frozen")) frozen as duplicates; evpnctl recover mac M lets one move again\n"
@@ -170,7 +198,9 @@ private func vrfsText(_ rows: [JSONValue]) -> String {
                 ].map { row.cell($0) })
     }
     var text = table.text
-    for row in rows where row.cell("problem") != "-" { text += "vrf \(row.cell("name")): \(row.cell("problem"))\n" }
+    for row in rows where row.cell("problem") != "-" {
+        text += "vrf \(row.cell("name")): \(row.cell("problem"))\(wayOutText(row))\n"
+    }
     return text
 }
 
@@ -186,7 +216,7 @@ private func prefixesText(_ rows: [JSONValue]) -> String {
         table.rows.append([row.cell("vrf"), row.cell("prefix"), row.cell("source"), first, row.cell("state")])
         for nexthop in nexthops { table.rows.append(["", "", "", nexthop, ""]) }
     }
-    return table.text + Style.dim("\(rows.count) prefix\(rows.count == 1 ? "" : "es")\n")
+    return table.text + Style.dim(counted(rows.count, "prefix", "prefixes") + "\n")
 }
 
 private func macsText(_ rows: [JSONValue]) -> String {
@@ -228,7 +258,7 @@ private func routesText(_ rows: [JSONValue]) -> String {
             row.cell("route_targets"), notes.isEmpty ? "-" : notes.joined(separator: ", "),
         ])
     }
-    return table.text + Style.dim("\(rows.count) path\(rows.count == 1 ? "" : "s"), * best\n")
+    return table.text + Style.dim(counted(rows.count, "path") + ", * best\n")
 }
 
 func explanationText(_ explanation: JSONValue) -> String {

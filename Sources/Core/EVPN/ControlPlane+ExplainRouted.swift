@@ -50,15 +50,50 @@ extension ControlPlane {
             localHosts: table.hosts.count)
     }
 
-    /// What is known in one IP-VRF: routes of its table, hosts of this VTEP, and prefixes in force; sorted.
-    public func prefixRows(vrf name: String) -> [PrefixRow] {
-        guard let slot = tableByName[name], let table = tables[Int(slot)] else { return [] }
-        var keys = Set(table.locals.keys)
-        for ip in table.hosts.keys { if let prefix = IPPrefix(ip, length: ip.bitWidth) { keys.insert(prefix) } }
-        for row in prefixes.slots where prefixes[row].table == slot && prefixes[row].group.exists {
-            if let prefix = prefixes[row].prefix { keys.insert(prefix) }
+    /// What is known in one IP-VRF: routes of its table, hosts of this VTEP, prefixes in force, and those that are announced in any case;
+    /// sorted. `limit`: rows on each of the pages that are put together.
+    public func prefixRows(vrf name: String, limit: Int = 10_000) -> [PrefixRow] {
+        var page = prefixPage(vrf: name, limit: limit)
+        var rows = page.rows
+        while let next = page.next {
+            page = prefixPage(vrf: name, after: next, limit: limit)
+            rows += page.rows
         }
-        return keys.sorted().compactMap { prefixRow(slot, table, $0) }
+        return rows
+    }
+    /// The first `limit` (at least 1) rows after a prefix.
+    public func prefixPage(vrf name: String, after: IPPrefix? = nil, limit: Int = 1000) -> PrefixPage {
+        guard let slot = tableByName[name], let table = tables[Int(slot)] else { return PrefixPage(rows: []) }
+        let limit = max(1, limit)
+        // The smallest `limit + 1` keys, found without sorting the whole table.
+        var keys: [IPPrefix] = []
+        var ceiling: IPPrefix?
+        func trim() {
+            keys.sort()
+            var last: IPPrefix?
+            keys.removeAll { key in
+                defer { last = key }
+                return key == last
+            }
+            if keys.count > limit + 1 { keys.removeSubrange((limit + 1)...) }
+            if keys.count > limit { ceiling = keys.last }
+        }
+        func take(_ key: IPPrefix) {
+            if let after, !(after < key) { return }
+            if let ceiling, !(key < ceiling) { return }
+            keys.append(key)
+            if keys.count >= 4 * limit + 64 { trim() }
+        }
+        for key in table.locals.keys { take(key) }
+        for ip in table.hosts.keys { if let key = IPPrefix(ip, length: ip.bitWidth) { take(key) } }
+        for key in table.vrf?.announced.prefixes ?? [] { take(key) }
+        for row in 0..<prefixes.end where prefixes[row].table == slot && prefixes[row].group.exists {
+            if let key = prefixes[row].prefix { take(key) }
+        }
+        trim()
+        let hasMore = keys.count > limit
+        if hasMore { keys.removeLast() }
+        return PrefixPage(rows: keys.compactMap { prefixRow(slot, table, $0) }, next: hasMore ? keys.last : nil)
     }
 
     private func prefixRow(_ slot: Slot, _ table: IPVRFTable, _ prefix: IPPrefix) -> PrefixRow? {
@@ -69,34 +104,63 @@ extension ControlPlane {
         if prefix.length == prefix.address.bitWidth, let vnis = table.hosts[prefix.address] {
             return PrefixRow(key: key, source: .host(vnis), nexthops: [], routes: [])
         }
-        guard let row = prefixes.find(PrefixEntry.Key(slot, prefix)), prefixes[row].group.exists else { return nil }
+        guard let row = prefixes.find(PrefixEntry.Key(slot, prefix)), prefixes[row].group.exists else {
+            guard table.vrf?.announced.prefixes.contains(prefix) == true else { return nil }
+            return PrefixRow(key: key, source: .announced, nexthops: [], routes: [])
+        }
         let entry = prefixes[row]
         let nexthops = groups[entry.group].nexthops
+        let assigned = assignedVNIs(nexthops)
         if entry.isLeaked {
             let source = localSource(of: entry) ?? remoteSource(of: entry).map { prefixes[$0].table }
             let name = source.flatMap { tables[Int($0)]?.name } ?? ""
-            return PrefixRow(key: key, source: .leaked(from: name), nexthops: nexthops, routes: [])
+            return PrefixRow(
+                key: key, source: .leaked(from: name), nexthops: nexthops, routes: [], assignedVNIs: assigned)
         }
         let chosen = chosenImports(of: entry).filter { !Set(self.nexthops(of: $0)).isDisjoint(with: nexthops) }
             .map { routes[routedImports[$0].route] }
         return PrefixRow(
             key: key, source: chosen.first?.isMACIP == true ? .macIP : .ipPrefix, nexthops: nexthops,
-            routes: chosen.map(\.routeKey).sorted())
+            routes: chosen.map(\.routeKey).sorted(), assignedVNIs: assigned)
+    }
+    private func assignedVNIs(_ nexthops: [RoutedNexthop]) -> [IPAddress: VNI] {
+        var found: [IPAddress: VNI] = [:]
+        for case .router(let address, let through) in nexthops {
+            guard let vtep = vtepSlots[address], let router = routers[RouterKey(through: through, vtep: vtep)],
+                router.chosen.exists, ways[router.chosen].label != through.rawValue
+            else { continue }
+            found[address] = VNI(ways[router.chosen].label)
+        }
+        return found
+    }
+
+    /// The subnets of this host in an IP-VRF, sorted.
+    public func connectedPrefixes(vrf name: String) -> [(prefix: IPPrefix, interface: String)] {
+        (tableByName[name].flatMap { tables[Int($0)] }?.locals ?? [:]).filter(\.value.isConnected)
+            .map { ($0.key, $0.value.interface) }.sorted { $0.prefix < $1.prefix }
+    }
+    /// Whether a type 5 route of our own is out.
+    public func isAnnounced(_ key: PrefixKey) -> Bool {
+        tableByName[key.vrf].flatMap { tables[Int($0)] }?.announced.contains(key.prefix) ?? false
     }
 
     // MARK: explain
 
-    /// Everything that is known of the prefix in an IP-VRF that an address is routed by; without one, of that address alone.
+    /// Everything that is known of the prefix in an IP-VRF that an address is routed by; without one, of that address alone. In both cases
+    /// with the routes to longer prefixes that would have it and are not imported.
     public func explain(ip: IPAddress, vrf name: String) -> PrefixExplanation? {
         let table = tableByName[name].flatMap { tables[Int($0)] }
         for length in stride(from: ip.bitWidth, through: 0, by: -1) {
             guard let prefix = IPPrefix(ip, length: length), let slot = tableByName[name], let table else { break }
-            if prefixRow(slot, table, prefix) != nil { return explain(PrefixKey(vrf: name, prefix: prefix)) }
+            guard let row = prefixRow(slot, table, prefix), row.source != .announced else { continue }
+            return explain(PrefixKey(vrf: name, prefix: prefix), of: ip)
         }
-        return IPPrefix(ip, length: ip.bitWidth).map { explain(PrefixKey(vrf: name, prefix: $0)) }
+        return IPPrefix(ip, length: ip.bitWidth).map { explain(PrefixKey(vrf: name, prefix: $0), of: ip) }
     }
 
-    public func explain(_ key: PrefixKey) -> PrefixExplanation {
+    public func explain(_ key: PrefixKey) -> PrefixExplanation { explain(key, of: nil) }
+
+    private func explain(_ key: PrefixKey, of ip: IPAddress?) -> PrefixExplanation {
         let slot = tableByName[key.vrf]
         let table = slot.flatMap { tables[Int($0)] }
         var result = PrefixExplanation(
@@ -126,11 +190,19 @@ extension ControlPlane {
                     "VNI \(vnis[Int(vrf)]) has VTEP address \(here), the L3 VNI \(there.vni) has \(there.vtep): its hosts are not announced with the L3 VNI"
                 )
             }
+            for (vtep, vni) in (result.row?.assignedVNIs ?? [:]).sorted(by: { $0.key < $1.key }) {
+                result.problems.append(
+                    "packets to \(vtep) are sent with VNI \(vni), no L3 VNI of this host: taken as assigned by that VTEP"
+                )
+            }
         }
         if !result.isConfigured { result.because = "no IP-VRF \(key.vrf) is configured" }
         result.ignored = routes.slots.filter {
-            routes[$0].hasAddress && !routes[$0].isFlood && !used.contains($0) && routes[$0].prefix == key.prefix
-                && (routes[$0].isPrefix || routes[$0].label2 != 0)
+            guard routes[$0].hasAddress, !routes[$0].isFlood, !used.contains($0), let prefix = routes[$0].prefix,
+                routes[$0].isPrefix || routes[$0].label2 != 0
+            else { return false }
+            if prefix == key.prefix { return true }
+            return ip.map { prefix.contains($0) && (result.row == nil || prefix.length > key.prefix.length) } ?? false
         }.map { route in
             var verdict = routedVerdict(route)
             // Another IP-VRF may have imported it.
@@ -138,7 +210,7 @@ extension ControlPlane {
                 verdict.outcome = .ignored(slot.flatMap { reasonNotToRoute(route, in: $0) } ?? .noMatchingTarget)
             }
             return verdict
-        }.sorted { $0.route < $1.route }
+        }.sorted { (-Int($0.route.length), $0.route) < (-Int($1.route.length), $1.route) }
         return result
     }
 
@@ -149,9 +221,10 @@ extension ControlPlane {
     private func because(_ row: PrefixRow?, _ candidates: [RouteVerdict]) -> String {
         switch row?.source {
         case .local(let local)?:
-            return local.isConnected ? "connected to \(local.interface)" : "in the table by protocol \(local.proto)"
+            return local.isConnected ? "a subnet of this host" : "a route of the table"
         case .host?: return "the host is here"
-        case .leaked(let vrf)?: return "leaked from \(vrf)"
+        case .leaked(let vrf)?: return "vrf \(vrf), also of this host, has it"
+        case .announced?: return "the configuration has it announced; the table itself has no such route"
         case .macIP?, .ipPrefix?: return "the best of \(candidates.count) imported"
         case nil:
             return candidates.isEmpty ? "nobody announces it and it is not here" : "no imported route can be used"

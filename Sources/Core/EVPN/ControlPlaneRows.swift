@@ -107,6 +107,8 @@ public enum PrefixSource: Hashable, Sendable {
     case ipPrefix
     /// Another VRF of this host.
     case leaked(from: String)
+    /// The configuration has it announced (`AnnouncedPrefixes.prefixes`); the VRF itself has no such route.
+    case announced
 }
 
 /// One line of `show prefixes`.
@@ -117,6 +119,17 @@ public struct PrefixRow: Hashable, Sendable {
     public var nexthops: [RoutedNexthop]
     /// The routes of others that give the next hops, sorted.
     public var routes: [RouteKey]
+    /// Of the VTEPs among the next hops, the VNI that packets are sent with where it is not the L3 VNI of this host: one that the VTEP
+    /// assigns itself (RFC 8365 §5.1.3).
+    public var assignedVNIs: [IPAddress: VNI] = [:]
+}
+
+/// Some lines of `show prefixes`.
+public struct PrefixPage: Sendable {
+    /// Sorted by prefix.
+    public var rows: [PrefixRow]
+    /// What to pass as `after` for the next page; nil on the last one.
+    public var next: IPPrefix?
 }
 
 /// Everything the control plane knows about a prefix of an IP-VRF.
@@ -129,7 +142,7 @@ public struct PrefixExplanation: Equatable, Sendable {
     public var because: String
     /// Imported routes, best first.
     public var candidates: [RouteVerdict]
-    /// Routes to this prefix that are not imported here.
+    /// Routes to this prefix that are not imported here; of an address also those to prefixes that it is in, the longest first.
     public var ignored: [RouteVerdict]
     /// Our own routes to it.
     public var advertised: [RouteKey]

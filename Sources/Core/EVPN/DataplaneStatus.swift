@@ -27,8 +27,15 @@ public struct DomainStatus: Equatable, Sendable {
     public var vtep: IPAddress?
     /// Why it does not forward, or what is wrong with it although it does.
     public var problem: String?
+    /// What an operator can do about `problem`, beginning with a command as it is typed outside of namespaces.
+    public var remedy: String?
+    /// The layer-3 interface: the bridge, or the VLAN device on it.
+    public var interface: String?
+    /// Members of the configuration that are not where its bridge is (yet).
+    public var absentMembers: [String]
     public init(
-        vni: VNI, device: String?, bridge: String?, isManaged: Bool, state: State, vtep: IPAddress?, problem: String?
+        vni: VNI, device: String?, bridge: String?, isManaged: Bool, state: State, vtep: IPAddress?, problem: String?,
+        remedy: String? = nil, interface: String? = nil, absentMembers: [String] = []
     ) {
         self.vni = vni
         self.device = device
@@ -37,6 +44,9 @@ public struct DomainStatus: Equatable, Sendable {
         self.state = state
         self.vtep = vtep
         self.problem = problem
+        self.remedy = remedy
+        self.interface = interface
+        self.absentMembers = absentMembers
     }
 }
 
@@ -51,8 +61,13 @@ public struct VRFStatus: Equatable, Sendable {
     public var state: DomainStatus.State
     /// Why it cannot hold routes, or what is wrong with it although it does.
     public var problem: String?
+    /// What an operator can do about `problem`, beginning with a command as it is typed outside of namespaces.
+    public var remedy: String?
+    /// It holds routes, but no packets are forwarded by them: that is the problem.
+    public var isSilent = false
     public init(
-        name: String, device: String?, table: UInt32?, isManaged: Bool, state: DomainStatus.State, problem: String?
+        name: String, device: String?, table: UInt32?, isManaged: Bool, state: DomainStatus.State, problem: String?,
+        remedy: String? = nil
     ) {
         self.name = name
         self.device = device
@@ -60,7 +75,15 @@ public struct VRFStatus: Equatable, Sendable {
         self.isManaged = isManaged
         self.state = state
         self.problem = problem
+        self.remedy = remedy
     }
+}
+
+/// What has come of asking for an address by ARP or ND.
+public enum NeighborResolution: Equatable, Sendable {
+    case resolved(MACAddress)
+    /// Nobody answers (yet); the state as `ip neigh` has it.
+    case unanswered(state: String)
 }
 
 /// Totals over all domains.

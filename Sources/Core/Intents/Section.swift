@@ -106,7 +106,7 @@ final class Section {
 }
 
 /// Letters to insert, delete, change or swap with their neighbor to make one word of the other, whatever the case.
-func editDistance(_ a: String, _ b: String) -> Int {
+package func editDistance(_ a: String, _ b: String) -> Int {
     let a = Array(a.lowercased().utf8), b = Array(b.lowercased().utf8)
     var before: [Int] = []
     var last = Array(0...b.count)

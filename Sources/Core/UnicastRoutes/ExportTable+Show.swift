@@ -26,16 +26,31 @@ extension ExportTable {
     /// All rows, sorted by table, prefix and metric.
     public var entries: [Entry] {
         places.flatMap { place in
-            (tables[place] ?? [:]).compactMap { prefix, row -> Entry? in
-                guard !row.isUnused else { return nil }
-                let isAsked = row.want != nil || row.reason != nil || row.isUndecided
-                let rules = settings?.rules ?? []
-                return Entry(
-                    key: KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric),
-                    rule: isAsked && rules.indices.contains(row.rule) ? rules[row.rule].name : nil,
-                    nexthops: paths[prefix]?.nexthops ?? [], route: row.want ?? row.have, status: status(row))
-            }
+            (tables[place] ?? [:]).compactMap { prefix, row in entry(place, prefix, row) }
         }.sorted { $0.key < $1.key }
+    }
+    /// Those of one prefix.
+    public func entries(of prefix: IPPrefix) -> [Entry] {
+        places.compactMap { place in tables[place]?[prefix].flatMap { entry(place, prefix, $0) } }
+            .sorted { $0.key < $1.key }
+    }
+    /// The first `limit` ones that the kernel has refused.
+    public func refused(limit: Int) -> [Entry] {
+        let found = places.flatMap { place in
+            (tables[place] ?? [:]).compactMap { prefix, row in
+                row.failure == nil ? nil : entry(place, prefix, row)
+            }
+        }
+        return Array(found.sorted { $0.key < $1.key }.prefix(limit))
+    }
+    private func entry(_ place: Place, _ prefix: IPPrefix, _ row: Row) -> Entry? {
+        guard !row.isUnused else { return nil }
+        let isAsked = row.want != nil || row.reason != nil || row.isUndecided
+        let rules = settings?.rules ?? []
+        return Entry(
+            key: KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric),
+            rule: isAsked && rules.indices.contains(row.rule) ? rules[row.rule].name : nil,
+            nexthops: paths[prefix]?.nexthops ?? [], route: row.want ?? row.have, status: status(row))
     }
     public var counts: Counts {
         var counts = Counts()

@@ -25,6 +25,7 @@ public enum MessageType {
     public static let deleteVLAN: UInt16 = 113
     public static let getVLAN: UInt16 = 114
     public static let newSettings: UInt16 = 80
+    public static let getSettings: UInt16 = 82
     public static let newTunnel: UInt16 = 120
     public static let deleteTunnel: UInt16 = 121
     public static let getTunnel: UInt16 = 122

@@ -134,6 +134,15 @@ extension TrafficCounters {
     }
 }
 
+extension NetlinkBatch {
+    /// The settings of all devices (`all`) of a family: RTM_GETNETCONF.
+    public mutating func getSettings(sequence: UInt32, family: UInt8) {
+        message(MessageType.getSettings, [], sequence: sequence)
+        put(UInt32(family).littleEndian)
+        attribute(1, UInt32.max)
+    }
+}
+
 /// A setting of a device changed that no link message tells (RTM_NEWNETCONF).
 public struct ForwardingSetting: Hashable, Sendable {
     /// -1: of all devices (`all`).

@@ -60,9 +60,12 @@ extension RouteKey: Hashable, Comparable {
         hasher.combine(word3 ^ word4)
         if let opaque { hasher.combine(opaque) }
     }
-    /// A stable order for lists: kind, RD, then the rest.
+    /// A stable order for lists: kind, RD, then the rest; of unicast routes address and length.
     public static func < (a: RouteKey, b: RouteKey) -> Bool {
         if a.kind != b.kind { return a.kind < b.kind }
+        if a.kind == .ipv4Unicast || a.kind == .ipv6Unicast {
+            return (a.word2, a.word3, a.word0) < (b.word2, b.word3, b.word0)
+        }
         if a.word1 != b.word1 { return a.word1 < b.word1 }
         if a.word0 != b.word0 { return a.word0 < b.word0 }
         if a.word2 != b.word2 { return a.word2 < b.word2 }

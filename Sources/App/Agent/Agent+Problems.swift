@@ -1,0 +1,59 @@
+// What of the configuration is not in force, and what to do about it: for `show status` and `plan`.
+
+import Documents
+import EVPN
+import KernelRoutes
+import NetTypes
+import UnicastRoutes
+
+/// One sentence about something that does not work as it is configured.
+struct ServiceProblem {
+    /// `vrf ten`, `vni 100`, `rule edge`.
+    var subject: String
+    var text: String
+    /// What an operator can do, beginning with a command.
+    var wayOut: String?
+    var json: JSONValue {
+        [
+            "subject": JSONValue(subject), "problem": JSONValue(text),
+            "way_out": wayOut.map { JSONValue($0) } ?? .null,
+        ]
+    }
+}
+
+extension Agent {
+    /// Problems that are listed at most.
+    static let problemLimit = 100
+
+    /// VRFs and VNIs that are not up, or are up with something wrong; rules of `netlinkExport` without a table, and routes of theirs
+    /// that the kernel refused.
+    func serviceProblems() -> [ServiceProblem] {
+        var found: [ServiceProblem] = []
+        var told: Set<String> = []
+        for view in vrfs() {
+            guard let fault = view.fault ?? (view.state == .up ? nil : VRFView.Fault("not up yet", nil)) else {
+                continue
+            }
+            found.append(ServiceProblem(subject: "vrf \(view.row.name)", text: fault.text, wayOut: fault.remedy))
+            told.insert(fault.text)
+        }
+        for domain in dataplane.domains() {
+            guard let text = domain.problem ?? (domain.state == .up ? nil : "not up yet") else { continue }
+            // Said of the VRF already, which may be all that is wrong with the VNI.
+            guard !told.contains(text), !told.contains("vni \(domain.vni): \(text)") else { continue }
+            found.append(ServiceProblem(subject: "vni \(domain.vni)", text: text, wayOut: domain.remedy))
+        }
+        let table = kernelRoutes.exportTable
+        for (rule, problem) in table.ruleProblems.sorted(by: { $0.key < $1.key }) {
+            found.append(ServiceProblem(subject: "rule \(rule)", text: problem, wayOut: nil))
+        }
+        for entry in table.refused(limit: Agent.problemLimit) {
+            let rule = entry.rule.map { "rule \($0)" } ?? "netlinkExport"
+            found.append(
+                ServiceProblem(
+                    subject: rule, text: "\(entry.key.prefix) in table \(entry.key.table): \(entry.status.text)",
+                    wayOut: nil))
+        }
+        return Array(found.prefix(Agent.problemLimit))
+    }
+}
