@@ -1,6 +1,7 @@
 """sniff.py INTERFACE : says what every VXLAN packet there carries, a line each: VNI, inner MACs, inner addresses, inner TTL.
 
     500 02:99:00:00:00:01 > 02:99:00:00:00:02 10.20.1.10 > 10.20.2.10 ttl 63
+    101 02:20:00:00:00:01 > ff:ff:ff:ff:ff:ff arp 10.20.1.10 asks for 10.20.1.1
 """
 import ipaddress
 import socket
@@ -27,6 +28,10 @@ def told(frame):
         return None
     vxlan = outer[0][8:]
     inner = vxlan[8:]
+    if inner[12:14] == b'\x08\x06' and len(inner) >= 42:
+        sender, target = (ipaddress.ip_address(inner[at:at + 4]) for at in (28, 38))
+        return (f'{struct.unpack(">I", vxlan[4:8])[0] >> 8} {mac(inner[6:12])} > {mac(inner[:6])} '
+                f'arp {sender} {"asks for" if inner[21] == 1 else "answers"} {target}')
     ip = addresses(struct.unpack('>H', inner[12:14])[0], inner[14:])
     if not ip:
         return None
