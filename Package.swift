@@ -42,6 +42,7 @@ let package = Package(
         // Core
         target("Core", "BGPEngine", ["BGP", "NetTypes"]),
         target("Core", "EVPN", ["BGP", "NetTypes"]),
+        target("Core", "OpenFlowPipeline", ["EVPN", "OpenFlow", "NetTypes"]),
         target("Core", "UnicastRoutes", ["EVPN", "BGP", "NetTypes"]),
         target("Core", "Anycast", ["EVPN", "NetTypes"]),
         target(
@@ -109,6 +110,7 @@ let package = Package(
         tests("OVSDB", ["OVSDB", "Documents"]),
         tests("NetTypes", ["NetTypes"]),
         tests("OpenFlow", ["OpenFlow", "NetTypes"]),
+        tests("OpenFlowPipeline", ["OpenFlowPipeline", "OpenFlow", "EVPN", "BGP", "NetTypes"]),
         tests("HTTP", ["HTTP", "AsyncIO", "NetTypes"]),
         tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),

@@ -255,6 +255,11 @@ struct ScenarioRunner {
             guard !isRemoval else { return handle(.local([.neighbor(key, nil)])) }
             let isRouter = words.flag("router")
             return handle(.local([.neighbor(key, LocalNeighbor(mac: try words.value(), isRouter: isRouter))]))
+        case "switch":
+            overlay = overlay.forwarded(
+                by: SwitchBridge(name: "sw", isConnectorCompatible: words.flag("compatible"), routerMAC: .zero))
+            try words.end()
+            return handle(.overlay(overlay))
         case "compatibility":
             overlay.compatibility = RouteCompatibility(
                 readsTunnelsOfMACs: words.flag("macs"), readsPrefixesAsVTEPs: words.flag("prefixes"),

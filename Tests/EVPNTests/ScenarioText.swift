@@ -45,6 +45,7 @@ extension RoutedNexthop {
         case .router(let vtep, let vni): "router \(vtep) vni \(vni)"
         case .host(let ip, let vni): "host \(ip) vni \(vni)"
         case .table(let vrf): "vrf \(vrf)"
+        case .tunnel(let vtep, let vni, let mac): "tunnel \(vtep) vni \(vni) router \(mac)"
         }
     }
 }

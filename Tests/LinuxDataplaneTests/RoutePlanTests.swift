@@ -34,6 +34,7 @@ private struct Router {
             }
             if case .nothing(let reason)? = way.hop { return .failure(.init(reason)) }
             return .success(.way(gateway: nil, interface: 9, isV6: way.isV6, isOnLink: false))
+        case .tunnel: return .failure(.init("not in a kernel"))
         }
     }
     mutating func want(_ text: String, _ nexthops: RoutedNexthop...) {

@@ -22,7 +22,7 @@ struct NexthopWay: Hashable, Comparable, Sendable {
             switch nexthop {
             case .router(let vtep, _): RouterNeighbor.gateway(vtep, isV6: isV6).isV6
             case .host(let ip, _): ip.isV6
-            case .table: isV6
+            case .table, .tunnel: isV6
             }
     }
     /// `underlay`: the name of the VRF that is the host's own table. `isV6`: of the prefix.

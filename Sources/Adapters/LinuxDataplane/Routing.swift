@@ -199,6 +199,7 @@ extension LinuxDataplane {
             // The host may have a route of its own, through the L3 VNI. On the link the kernel wants an IPv6 gateway to agree with that
             // (`ip6_route_check_nh_onlink`); an IPv4 gateway has to be on the link not to be looked up (`fib_check_nh_v4_gw`).
             return resolve(ip, in: on, isV6: way.isV6, isOnLink: !ip.isV6)
+        case .tunnel: return .failure(.init("the kernel forwards to routers only through their neighbor entries"))
         case .table(let name):
             switch way.hop {
             case .way(let interface, let gateway, let isOnLink)?:

@@ -252,6 +252,8 @@ extension Agent {
                     name: "leak", state: .note,
                     text: "as vrf \(vrf) says: evpnctl explain prefix \(prefix) --vrf \(vrf)")
             ]
+        // The prefix's own entry says all of it.
+        case .tunnel: return []
         }
     }
     private func neighborLinks(_ key: NeighborKey, _ mac: MACAddress, _ name: String) -> [Link] {

@@ -122,6 +122,7 @@ extension RoutedNexthop {
         case .router(let vtep, let through): "\(vtep) vni \(through)"
         case .host(let ip, let vni): "\(ip) on vni \(vni)"
         case .table(let vrf): "vrf \(vrf)"
+        case .tunnel(let vtep, let vni, let mac): "\(vtep) vni \(vni) router \(mac)"
         }
     }
 }

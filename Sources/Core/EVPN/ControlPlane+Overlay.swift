@@ -10,6 +10,7 @@ extension ControlPlane {
         var mustReimportMembers = membership != overlay.membership
         membership = overlay.membership
         compatibility = overlay.compatibility
+        hasTunnelNexthops = overlay.hasTunnelNexthops
         isMembershipDirty = true
         routerID = overlay.routerID
         if detection != overlay.duplicateDetection {

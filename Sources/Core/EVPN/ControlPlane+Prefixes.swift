@@ -65,7 +65,7 @@ extension ControlPlane {
     private mutating func choose(_ entry: PrefixEntry) -> PrefixChoice {
         let index = Int(entry.table)
         guard tables[index]?.vrf != nil else { return PrefixChoice(group: .none) }
-        if isHere(entry) { return PrefixChoice(group: .none) }
+        if isHere(entry), tables[index]?.vrf?.sharesLocalPrefixes != true { return PrefixChoice(group: .none) }
         let hasSources = tables[index]?.sources.isEmpty == false
         if hasSources, let source = localSource(of: entry), let name = tables[Int(source)]?.name {
             return PrefixChoice(group: retain(group: [.table(vrf: name)]), isTransient: true, isLeaked: true)
@@ -100,8 +100,8 @@ extension ControlPlane {
     func nexthops(of link: Slot) -> [RoutedNexthop] {
         let item = routedImports[link]
         if item.isThroughGateway { return gateways[item.way].nexthops }
-        guard ways[item.way].isUsable, let through = VNI(ways[item.way].through) else { return [] }
-        return [.router(vtep: vteps[ways[item.way].vtep].address, through: through)]
+        guard ways[item.way].isUsable, let nexthop = nexthop(of: item.way) else { return [] }
+        return [nexthop]
     }
 
     /// Whether the routes of type 2 `a` and `b` about a host differ in what MAC mobility goes by (RFC 7432 §15): less is better.

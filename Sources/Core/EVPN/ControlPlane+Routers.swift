@@ -22,12 +22,17 @@ extension ControlPlane {
         for key in dirtyRouters { keys.append(key) }
         dirtyRouters = []
         keys.sort { ($0.through, vteps[$0.vtep].address) < ($1.through, vteps[$1.vtep].address) }
+        var flipped: Set<Slot> = []
+        if hasTunnelNexthops {
+            for key in keys { open(router: key, &flipped) }
+            if !flipped.isEmpty { touchUsers(of: flipped) }
+            return []
+        }
         var touched: Set<MACKey> = []
         for key in keys { choose(key, &touched) }
         var removed: [ForwardingChange] = []
         var affected: Set<RouterKey> = Set(keys)
         for mac in touched.sorted() { settle(router: mac, &affected, &removed) }
-        var flipped: Set<Slot> = []
         for key in affected.sorted(by: { ($0.through, vteps[$0.vtep].address) < ($1.through, vteps[$1.vtep].address) })
         {
             install(router: key, &flipped, &removed)
@@ -162,7 +167,22 @@ extension ControlPlane {
             }
             ways[way].isNew = false
         }
-        // Nobody uses them any more.
+        store(router, key, &flipped)
+    }
+    /// Every way can be used that has routes: nothing stands between a next hop and its packets.
+    private mutating func open(router key: RouterKey, _ flipped: inout Set<Slot>) {
+        guard let router = routers[key] else { return }
+        for way in router.ways {
+            let isUsable = ways[way].references > 0
+            if ways[way].isUsable != isUsable, !ways[way].isNew { flipped.insert(way) }
+            ways[way].isUsable = isUsable
+            ways[way].isNew = false
+        }
+        store(router, key, &flipped)
+    }
+    /// Without the ways that nobody uses any more.
+    private mutating func store(_ router: Router, _ key: RouterKey, _ flipped: inout Set<Slot>) {
+        var router = router
         for way in router.ways where ways[way].references == 0 {
             flipped.remove(way)
             if ways[way].group.exists { release(group: ways[way].group) }
@@ -204,9 +224,17 @@ extension ControlPlane {
     /// The group of one way alone.
     mutating func group(of way: Slot) -> Slot {
         if ways[way].group.exists { return ways[way].group }
-        guard let through = VNI(ways[way].through) else { return .none }
-        let group = retain(group: [.router(vtep: vteps[ways[way].vtep].address, through: through)])
+        guard let nexthop = nexthop(of: way) else { return .none }
+        let group = retain(group: [nexthop])
         ways[way].group = group
         return group
+    }
+    func nexthop(of way: Slot) -> RoutedNexthop? {
+        let item = ways[way]
+        let vtep = vteps[item.vtep].address
+        if hasTunnelNexthops {
+            return VNI(item.label).map { .tunnel(vtep: vtep, vni: $0, mac: item.mac) }
+        }
+        return VNI(item.through).map { .router(vtep: vtep, through: $0) }
     }
 }

@@ -50,6 +50,7 @@ public struct ControlPlane {
     var routerID: IPv4Address?
     var detection = DuplicateDetection()
     var compatibility = RouteCompatibility()
+    var hasTunnelNexthops = false
 
     /// MAC-VRFs by number; unused places have neither configuration nor local state.
     var vrfs: [MACVRF?] = []

@@ -90,6 +90,9 @@ public enum RoutedNexthop: Hashable, Comparable, Sendable {
     case host(IPAddress, on: VNI)
     /// Whatever the table of another VRF of this host says.
     case table(vrf: String)
+    /// The router with the address `mac` behind `vtep`, reached with its own `vni`: for dataplanes that write all of it into each packet
+    /// (`Overlay.hasTunnelNexthops`). No neighbor or MAC entries stand for it.
+    case tunnel(vtep: IPAddress, vni: VNI, mac: MACAddress)
 }
 
 /// Where packets to a prefix go: next hops of the same preference, sorted, at least one.

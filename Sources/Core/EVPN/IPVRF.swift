@@ -31,6 +31,8 @@ public struct IPVRF: Equatable, Sendable {
     public var leaks: [RouteLeak]
     /// How many next hops of the same preference a route has at most (ECMP), 1…256.
     public var maximumPaths: Int
+    /// Packets to a prefix that this host has itself also go to others that have it; otherwise those are not told of.
+    public var sharesLocalPrefixes = false
 
     /// The L3 VNI.
     public var vni: VNI? { domain?.vni }

@@ -16,11 +16,24 @@ public struct Overlay: Equatable, Sendable {
     public var compatibility = RouteCompatibility()
     /// Nil: no VNI uses it.
     public var membership: Membership?
+    /// Next hops behind other VTEPs are told as `RoutedNexthop.tunnel`: routers may share a MAC address, and a VTEP may have several.
+    /// Otherwise they are `RoutedNexthop.router`, with entries for the routers. Decided before the first route comes.
+    public var hasTunnelNexthops = false
     public init(asn: UInt32, routerID: IPv4Address, evis: [EVI], duplicateDetection: DuplicateDetection = .init()) {
         self.asn = asn
         self.routerID = routerID
         self.evis = evis
         self.duplicateDetection = duplicateDetection
+    }
+}
+
+extension Overlay {
+    /// As the control plane has to have it where Open vSwitch forwards.
+    public func forwarded(by bridge: SwitchBridge) -> Overlay {
+        var overlay = self
+        overlay.hasTunnelNexthops = true
+        for index in overlay.vrfs.indices { overlay.vrfs[index].sharesLocalPrefixes = bridge.isConnectorCompatible }
+        return overlay
     }
 }
 

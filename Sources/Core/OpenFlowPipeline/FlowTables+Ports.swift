@@ -1,0 +1,248 @@
+// Ports as the database tells of them, who is attached to them, and addresses that are learned there.
+
+import EVPN
+import NetTypes
+import OpenFlow
+
+extension FlowTables {
+    // MARK: Ports
+
+    mutating func setPorts(_ known: [String: UInt32?]) {
+        var numbers: Set<UInt32> = []
+        for (name, number) in known where ports[name] != number {
+            if let old = ports[name] { numbers.insert(old) }
+            if let number { numbers.insert(number) }
+        }
+        for number in numbers.sorted() { touchNumber(number) }
+        for (name, number) in known.sorted(by: { $0.key < $1.key }) where ports[name] != number {
+            // By name it may be found, or lost, whatever its number's other names are.
+            for client in model.clientsOfPort[.name(name)] ?? [] { touch(client: client, of: model) }
+        }
+        for (name, number) in known where ports[name] != number {
+            if let old = ports[name] {
+                names[old]?.remove(name)
+                if names[old]?.isEmpty == true { names[old] = nil }
+            }
+            ports[name] = number
+            if let number { names[number, default: []].insert(name) }
+        }
+        for number in numbers.sorted() {
+            attach(number)
+            guard names[number] == nil else { continue }
+            for key in (learnedOfPort[number] ?? []).sorted() { drop(key) }
+        }
+    }
+
+    mutating func setTunnel(_ port: TunnelPort?) {
+        guard port != tunnel else { return }
+        if let port, port.number != outputNumber { touchAll() }
+        for vni in model.domains.keys { touch(fact: .domain(vni)) }
+        tunnel = port
+        if let port, port.number != tunnelNumber {
+            tunnelNumber = port.number
+            for number in Set(attached.keys).union(names.keys) { attach(number) }
+        }
+    }
+
+    /// The number that packets to other VTEPs leave by.
+    var outputNumber: UInt32 { tunnelNumber ?? model.bridge.tunnelNumber }
+
+    /// The number of a port that is there and can have clients.
+    func number(of port: Attachment.Port) -> UInt32? {
+        switch port {
+        case .number(let number): names[number] == nil || isReserved(number) ? nil : number
+        case .name(let name): ports[name].flatMap { isReserved($0) ? nil : $0 }
+        }
+    }
+    private func isReserved(_ number: UInt32) -> Bool {
+        number == outputNumber || number == model.bridge.anycastCheck?.number || number == 0 || number > 0xfeff
+    }
+
+    /// Finds out who is behind a number.
+    mutating func attach(_ number: UInt32) {
+        for client in attached[number] ?? [] {
+            owners[Place(number: number, tag: model.attachment(of: client).tag ?? 0)] = nil
+        }
+        attached[number] = nil
+        guard let names = names[number], !isReserved(number) else { return }
+        var clients = model.clientsOfPort[.number(number)] ?? []
+        for name in names { clients += model.clientsOfPort[.name(name)] ?? [] }
+        guard !clients.isEmpty else { return }
+        clients.sort()
+        attached[number] = clients
+        for client in clients {
+            let tag = model.attachment(of: client).tag ?? 0
+            let place = Place(number: number, tag: tag)
+            if tag <= 4094, owners[place] == nil { owners[place] = client }
+        }
+    }
+
+    /// Where a client is; nil: its port is not there, or the place is another's.
+    func place(of client: ClientReference) -> Place? {
+        let attachment = model.attachment(of: client)
+        guard let number = number(of: attachment.port) else { return nil }
+        let place = Place(number: number, tag: attachment.tag ?? 0)
+        guard let owner = owners[place] else { return nil }
+        if owner == client { return place }
+        // Several hosts of one domain may share a place.
+        guard case .bridged(let first) = owner, case .bridged(let index) = client,
+            model.bridged[first].vni == model.bridged[index].vni
+        else { return nil }
+        return place
+    }
+
+    // MARK: What changes with a client
+
+    private mutating func touchNumber(_ number: UInt32) {
+        touch(.port(number))
+        touchAttached(number)
+        for client in model.clientsOfPort[.number(number)] ?? [] { touchSubjects(of: client, model) }
+    }
+    /// Everything of those that are found at a number now.
+    private mutating func touchAttached(_ number: UInt32) {
+        for client in attached[number] ?? [] { touchSubjects(of: client, model) }
+        for key in (learnedOfPort[number] ?? []).sorted() {
+            touch(.mac(key))
+            touch(.source(key))
+            touch(fact: .mac(key))
+        }
+    }
+    /// `model`: the one of which it is a client, the one in force or the next.
+    mutating func touch(client: ClientReference, of model: Model) {
+        touchSubjects(of: client, model)
+        let number: UInt32? =
+            switch model.attachment(of: client).port {
+            case .number(let number): number
+            case .name(let name): ports[name]
+            }
+        guard let number else { return }
+        touch(.port(number))
+        touchAttached(number)
+    }
+    private mutating func touchSubjects(of client: ClientReference, _ model: Model) {
+        switch client {
+        case .bridged(let index):
+            let client = model.bridged[index]
+            touch(.domain(client.vni))
+            guard let mac = client.mac else { return }
+            let key = MACKey(vni: client.vni, mac: mac)
+            touch(.mac(key))
+            touch(fact: .mac(key))
+            for ip in client.addresses {
+                let key = NeighborKey(vni: client.vni, ip: ip)
+                touchAddress(key)
+                touch(fact: .neighbor(key))
+            }
+        case .routed(let index):
+            let client = model.routed[index]
+            touch(.vrf(client.vrf))
+            if !client.anycast.isEmpty { touch(.check) }
+            for prefix in client.prefixes + client.anycast.compactMap(\.prefix) {
+                let key = PrefixKey(vrf: client.vrf, prefix: prefix)
+                touch(.route(key))
+                touch(fact: .prefix(key))
+            }
+        }
+    }
+    /// An address of a domain, and the routes that lead to it.
+    mutating func touchAddress(_ key: NeighborKey) {
+        for subject in subjects(of: key) { touch(subject) }
+        touchPrefixes(of: key)
+    }
+    mutating func touchPrefixes(of key: NeighborKey) {
+        guard let all = prefixesOfNeighbor[key] else { return }
+        changes.isUnordered = true
+        for prefix in all { touch(.route(prefix)) }
+    }
+
+    func subjects(of client: BridgedClient) -> Set<Subject> {
+        var all: Set<Subject> = [.domain(client.vni)]
+        guard let mac = client.mac else { return all }
+        all.insert(.mac(MACKey(vni: client.vni, mac: mac)))
+        for ip in client.addresses { all.formUnion(subjects(of: NeighborKey(vni: client.vni, ip: ip))) }
+        return all
+    }
+    func subjects(of client: RoutedClient) -> Set<Subject> {
+        var all: Set<Subject> = [.vrf(client.vrf)]
+        for prefix in client.prefixes + client.anycast.compactMap(\.prefix) {
+            all.insert(.route(PrefixKey(vrf: client.vrf, prefix: prefix)))
+        }
+        return all
+    }
+    func subjects(of key: NeighborKey) -> [Subject] {
+        guard let gateway = model.domains[key.vni]?.gateway,
+            let prefix = IPPrefix(key.ip, length: key.ip.bitWidth)
+        else { return [.neighbor(key)] }
+        return [.neighbor(key), .route(PrefixKey(vrf: gateway.vrf, prefix: prefix))]
+    }
+    func subjects(of domain: DomainModel) -> Set<Subject> {
+        var all: Set<Subject> = [.domain(domain.vni)]
+        guard let gateway = domain.gateway else { return all }
+        all.insert(.mac(MACKey(vni: domain.vni, mac: gateway.mac)))
+        for address in gateway.addresses {
+            all.formUnion(subjects(of: NeighborKey(vni: domain.vni, ip: address.ip)))
+        }
+        for subnet in gateway.subnets { all.insert(.route(PrefixKey(vrf: gateway.vrf, prefix: subnet))) }
+        return all
+    }
+
+    // MARK: Learning
+
+    /// The domain of a place whose addresses are learned.
+    func learningDomain(_ place: Place) -> VNI? {
+        guard model.bridge.learningSeconds != nil, !model.isCompatible, names[place.number] != nil,
+            case .bridged(let index) = owners[place], model.bridged[index].mac == nil,
+            let domain = model.domains[model.bridged[index].vni], domain.transit == nil
+        else { return nil }
+        return domain.vni
+    }
+
+    mutating func learn(_ address: HeardAddress) {
+        let place = Place(number: address.port, tag: address.tag)
+        guard let vni = learningDomain(place), vni.rawValue == address.vni, address.mac.isUsableByHost else { return }
+        let key = MACKey(vni: vni, mac: address.mac)
+        guard learned[key] != place, model.clientsOfMAC[key] == nil, model.domains[vni]?.gateway?.mac != address.mac
+        else { return }
+        let isMove = learned[key] != nil
+        guard isMove || learned.count < Self.maximumLearned,
+            (learnedOfPort[place.number]?.count ?? 0) < Self.maximumLearnedOfPort
+        else { return }
+        touch(.mac(key))
+        touch(.source(key))
+        touch(fact: .mac(key))
+        if let old = learned[key] { removeLearned(key, old) }
+        learned[key] = place
+        learnedOfPort[place.number, default: []].insert(key)
+    }
+    mutating func forget(_ flow: FlowKey) {
+        guard flow.table == Layout.Table.sources, let key = sourceKey(flow), learned[key] != nil else { return }
+        guard renderSource(key).contains(where: { $0.key == flow }) else { return }
+        drop(key)
+    }
+    mutating func drop(_ key: MACKey) {
+        guard let place = learned[key] else { return }
+        touch(.mac(key))
+        touch(.source(key))
+        touch(fact: .mac(key))
+        removeLearned(key, place)
+    }
+    private mutating func removeLearned(_ key: MACKey, _ place: Place) {
+        learned[key] = nil
+        learnedOfPort[place.number]?.remove(key)
+        if learnedOfPort[place.number]?.isEmpty == true { learnedOfPort[place.number] = nil }
+    }
+    /// The address that a flow of table 6 is about.
+    private func sourceKey(_ flow: FlowKey) -> MACKey? {
+        var vni: VNI?
+        var mac: MACAddress?
+        for field in flow.match.fields {
+            switch field.field {
+            case .register0: vni = VNI(UInt32(truncatingIfNeeded: field.value))
+            case .ethernetSource: mac = MACAddress(rawValue: UInt64(truncatingIfNeeded: field.value))
+            default: break
+            }
+        }
+        guard let vni, let mac else { return nil }
+        return MACKey(vni: vni, mac: mac)
+    }
+}

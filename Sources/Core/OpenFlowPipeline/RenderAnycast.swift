@@ -1,0 +1,106 @@
+// Anycast addresses of routed clients: packets to them are translated to the client's own address with connection tracking, and probes
+// between the check port and the client without it.
+
+import EVPN
+import NetTypes
+import OpenFlow
+
+extension FlowTables {
+    private typealias Table = Layout.Table
+    private typealias Priority = Layout.Priority
+
+    /// Packets to an anycast address: once through connection tracking, then translated and sent.
+    func renderAnycast(
+        _ anycast: AnycastAddress, _ send: [Action], _ table: UInt8, _ priority: UInt16, _ match: [MatchField]
+    ) -> [Flow] {
+        let translate = Action.connectionTracking(
+            ConnectionTracking(
+                commits: true, zone: .number(anycast.zone), nat: .destination(NATRange(anycast.target))))
+        return [
+            Flow(
+                .route, table, priority, match + [.connectionState(set: [], unset: .tracked)],
+                [.connectionTracking(ConnectionTracking(table: table, zone: .number(anycast.zone)))]),
+            Flow(
+                .route, table, priority, match + [.connectionState(set: .tracked)],
+                [translate, .decrementTTL] + send),
+        ]
+    }
+
+    /// What comes from a client's own address belongs to a translated connection, or goes on as it is; its answers to probes go to
+    /// the check port.
+    func renderAnycastPort(
+        _ client: RoutedClient, _ place: Place, _ match: [MatchField], _ classify: [Action]
+    ) -> [Flow] {
+        var flows: [Flow] = []
+        var targets: Set<IPAddress> = []
+        var checks: Set<IPAddress> = []
+        for anycast in client.anycast where anycast.isOfOneFamily {
+            let ip = MatchField.ip(isV6: anycast.address.isV6)
+            if model.enabledAnycast.contains(anycast), targets.insert(anycast.target).inserted {
+                let zone = ConnectionTracking.Zone.number(anycast.zone)
+                let own = match + [ip, .source(anycast.target)]
+                flows += [
+                    Flow(
+                        .port, Table.classify, Priority.special, own + [.connectionState(set: [], unset: .tracked)],
+                        [.connectionTracking(ConnectionTracking(table: Table.classify, zone: zone))]),
+                    Flow(
+                        .port, Table.classify, Priority.special,
+                        own + [.connectionState(set: [.established, .tracked])],
+                        [.connectionTracking(ConnectionTracking(commits: true, zone: zone, nat: .existing))] + classify
+                    ),
+                ]
+            }
+            if let port = model.bridge.anycastCheck, checks.insert(anycast.check).inserted {
+                flows.append(
+                    Flow(
+                        .check, Table.classify, Priority.special, match + [ip, .destination(anycast.check)],
+                        (place.tag == 0 ? [] : [.popVLAN])
+                            + [
+                                .setField(.source(anycast.internalTarget)),
+                                .setField(.destination(anycast.internalChecker)), .destination(port.mac),
+                                .output(port.number),
+                            ]))
+            }
+        }
+        return flows
+    }
+
+    /// The check port: whatever the checker asks for is at this router, and its probes go to the clients.
+    func renderCheck() -> [Flow] {
+        guard let port = model.bridge.anycastCheck else { return [] }
+        var flows: [Flow] = []
+        let match = MatchField.inPort(PortNumber(port.number))
+        var seen: Set<IPAddress> = []
+        var families: Set<Bool> = []
+        for (index, client) in model.routed.enumerated() {
+            guard !client.anycast.isEmpty, let place = place(of: .routed(index)), model.vrfs[client.vrf] != nil else {
+                continue
+            }
+            for anycast in client.anycast where anycast.isOfOneFamily && seen.insert(anycast.internalTarget).inserted {
+                families.insert(anycast.address.isV6)
+                flows.append(
+                    Flow(
+                        .check, Table.classify, Priority.special,
+                        [
+                            match, .ip(isV6: anycast.address.isV6), .destination(anycast.internalTarget),
+                        ],
+                        [
+                            .setField(.source(anycast.check)), .setField(.destination(anycast.target)),
+                            .destination(client.mac),
+                        ] + output(to: place)))
+            }
+        }
+        let mac = model.bridge.routerMAC
+        if families.contains(false) {
+            flows.append(Flow(.check, Table.classify, Priority.special, [match, .arp], proxyReply(mac)))
+        }
+        if families.contains(true), !model.isCompatible {
+            flows.append(
+                Flow(
+                    .check, Table.classify, Priority.proxy,
+                    [match] + MatchField.discovery(Layout.Discovery.solicitation),
+                    discoveryReply(mac, isRouter: true)))
+        }
+        return flows
+    }
+}
