@@ -119,7 +119,7 @@ extension LinuxDataplane {
         if !closed.isEmpty {
             let commands = closed.map { Forwarding.command($0.name) }.joined(separator: "; ")
             return (
-                "IPv4 forwarding is off on \(closed.map(\.name).joined(separator: ", "))\(place)",
+                "IPv4 forwarding is off on \(closed.map(\.name).sorted().joined(separator: ", "))\(place)",
                 inside(namespace == nil ? commands : Forwarding.ipv4)
             )
         }

@@ -70,7 +70,7 @@ extension Agent {
             wayOut =
                 targets.isEmpty
                 ? "the route has no target at all: have its VRF there export one"
-                : "add \(targets.joined(separator: " or ")) to import: of the VRF in \(options.configurationPath), or have the other VTEP export what is imported here"
+                : "add \(targets.joined(separator: " or ")) to routeTargets.import of the VRF in \(options.configurationPath), or have the other VTEP export what is imported here"
         }
         return Link(
             name: "import", state: .missing,

@@ -69,7 +69,8 @@ final class BGPDecoder {
         if let policies {
             gobgp?.policies = policies.decode(section)
         } else if gobgp == nil {
-            section.unsupported("vrfs", "VRFs are not supported by the embedded speaker yet")
+            section.unsupported(
+                "vrfs", "the embedded speaker has no VRFs of gobgpd: IP-VRFs are entries of vrfs: beside bgp:")
             section.unsupported("definedSets", BGPDecoder.noPolicies)
             section.unsupported("policyDefinitions", BGPDecoder.noPolicies)
         }

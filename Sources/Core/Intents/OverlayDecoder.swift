@@ -39,6 +39,8 @@ final class OverlayDecoder {
     let hasNodeAddress: Bool
     /// VNIs that are written down, enabled or not, those of VRFs included.
     private(set) var named: Set<VNI> = []
+    /// VRFs whose L3 VNI is another's.
+    private var refused: Set<String> = []
     /// The bridge of VNIs that live in VLANs.
     private let sharedBridge: SharedBridge
     private let nodeAddress: IPAddress?
@@ -66,7 +68,11 @@ final class OverlayDecoder {
         var entries = (vnis?.list() ?? []).compactMap { entry($0) }
         entries = withoutDuplicates(entries).sorted { $0.vni.value < $1.vni.value }
         // In the order of VNIs, those without one last.
-        let claims = (entries.map(\.claim) + vrfs.entries.map(\.claim)).enumerated().sorted { a, b in
+        // What a VRF would have with a VNI that is another's clashes as well, which is no news.
+        let routed = vrfs.entries.map { entry in
+            refused.contains(entry.name.value) ? Claim(entry.claim.owner, entry.claim.source) : entry.claim
+        }
+        let claims = (entries.map(\.claim) + routed).enumerated().sorted { a, b in
             (a.element.number ?? .max, a.offset) < (b.element.number ?? .max, b.offset)
         }
         let sorted = claims.map(\.element)
@@ -194,9 +200,9 @@ final class OverlayDecoder {
     /// A VNI is either one segment or the L3 VNI of one VRF.
     private func withoutDuplicates(_ entries: [Entry]) -> [Entry] {
         var owners: [VNI: (isSegment: Bool, place: String)] = [:]
-        let segments = entries.enumerated().map { (vni: $1.vni, claim: $1.claim, index: Int?.some($0)) }
+        let segments = entries.enumerated().map { (vni: $1.vni, claim: $1.claim, index: Int?.some($0), vrf: "") }
         let transits = vrfs.entries.compactMap { entry in
-            entry.vni.map { (vni: $0, claim: entry.claim, index: Int?.none) }
+            entry.vni.map { (vni: $0, claim: entry.claim, index: Int?.none, vrf: entry.name.value) }
         }
         var kept: Set<Int> = []
         for use in (segments + transits).sorted(by: { $0.vni.source.position < $1.vni.source.position }) {
@@ -204,6 +210,7 @@ final class OverlayDecoder {
             if let owner = owners[vni] {
                 let text = owner.isSegment ? "already configured at line" : "already the L3 VNI of"
                 use.vni.source.fail("VNI \(vni) is \(text) \(owner.place)")
+                if use.index == nil { refused.insert(use.vrf) }
                 continue
             }
             owners[vni] = (use.index != nil, use.index != nil ? "\(use.vni.line)" : use.claim.place)
