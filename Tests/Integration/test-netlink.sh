@@ -142,6 +142,11 @@ check_exchange() { # with which speaker
     # A next hop that cannot be reached, and one that is assumed to be on the link.
     no_route n 100 192.0.2.0/24 || fail "$1: an unreachable next hop"
     ctl n show netlink | grep -q '192.0.2.0/24 *100 .*10.77.0.1 is not reachable' || fail "$1: the reason is not shown"
+    ctl n show status | grep -q 'problem .*203.0.113.0/24 in table 200: refused: somebody else' || fail "$1: show status does not tell of the refusal"
+    ctl n plan | grep -q '203.0.113.0/24 in table 200: refused' || fail "$1: plan does not tell of the refusal"
+    ctl n explain ip 198.51.100.7 | grep -q 'ok  export .*put there by rule ' || fail "$1: explain does not know the exported route"
+    if ctl n explain prefix 203.0.113.0/24 >"$T/explained" 2>&1; then fail "$1: explain says that all is well"; fi
+    grep -q 'refused: somebody else' "$T/explained" || fail "$1: explain does not tell of the refusal"
     await 5 "$1: onlink" route n 101 192.0.2.0/24 'via 10.77.0.1 dev eth0 proto bgp metric 20 onlink'
     ip -n "$P-n" address add 10.77.0.2/24 dev eth0
     await 5 "$1: reachable now" route n 100 192.0.2.0/24 'via 10.77.0.1 dev eth0 proto bgp metric 30'
@@ -244,8 +249,8 @@ router bgp 65001
 address-family ipv4 unicast
 network 203.0.113.0/24 route-map one' >/dev/null
 done
+await 10 'back after a flap' route n 100 203.0.113.0/24 'proto bgp'
 await 10 'settled after a flap' settled n
-route n 100 203.0.113.0/24 'proto bgp' || fail 'lost by a flap'
 [ "$(grep -c '^Deleted 203.0.113.0/24' "$T/monitor.out")" -le 1 ] || fail 'the kernel saw every flap'
 kill "$(cat "$T/monitor.pid")"
 rm "$T/monitor.pid"
