@@ -57,12 +57,6 @@ public final class LinuxDataplanes {
             ] {
                 metrics.gauge(rows, states, ["state": state]).value = Double(value)
             }
-            metrics.clear("evpnd_vrf_up")
-            for vrf in vrfStatus() {
-                metrics.gauge(
-                    "evpnd_vrf_up", "Whether the VRF's device is there and can hold routes.", ["vrf": vrf.name]
-                ).value = vrf.state == .up ? 1 : 0
-            }
             collectTraffic(metrics)
         }
     }

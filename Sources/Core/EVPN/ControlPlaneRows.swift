@@ -120,7 +120,7 @@ public struct PrefixRow: Hashable, Sendable {
     /// The routes of others that give the next hops, sorted.
     public var routes: [RouteKey]
     /// Of the VTEPs among the next hops, the VNI that packets are sent with where it is not the L3 VNI of this host: one that the VTEP
-    /// assigns itself (RFC 8365 §5.1.3).
+    /// assigns itself (RFC 8365 §5.1.1).
     public var assignedVNIs: [IPAddress: VNI] = [:]
 }
 
