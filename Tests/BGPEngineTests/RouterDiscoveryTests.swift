@@ -106,8 +106,9 @@ import Testing
         #expect(!hear(4, 2, isInUse: true))
         #expect(machine.problems(now: start + .seconds(2)).isEmpty, "it is the same station")
         #expect(!hear(3, 3, isInUse: true), "the address in use lives")
-        #expect(!hear(4, 4, isInUse: true))
-        #expect(hear(4, 5, isInUse: true), "twice the new one, and nothing from the old one")
+        // Somebody else may say that it is the neighbor, as often as it likes.
+        for second in 4...38 { #expect(!hear(4, second, isInUse: true), "\(second)") }
+        #expect(hear(4, 39, isInUse: true), "nothing came from the old one for 35 seconds")
         #expect(machine.neighbor(on: "eth0") == RouterDiscoveryTests.linkLocal(4))
     }
 

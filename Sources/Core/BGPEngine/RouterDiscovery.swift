@@ -45,7 +45,8 @@ struct RouterDiscovery: Sendable {
     static let initialAdvertisements = 4
     /// RFC 4861 §10: RTR_SOLICITATION_INTERVAL.
     static let solicitationInterval = Duration.seconds(4)
-    /// A neighbor that was silent for so long, and with which there is no session, gives way to another one.
+    /// A neighbor that was silent for so long, and with which there is no session, gives way to another one; with a session only to
+    /// another address of its own.
     static let silence = Duration.seconds(35)
     /// RFC 4861 §6.2.1: nobody lets more time pass between advertisements. Who has been silent for so long is gone.
     static let memory = Duration.seconds(1800)
@@ -62,8 +63,6 @@ struct RouterDiscovery: Sendable {
         var heard: [Heard] = []
         /// The one to make the session with.
         var neighbor: IPv6Address?
-        /// Another address of the neighbor's own, heard since the one in use was heard last.
-        var successor: IPv6Address?
         var initialLeft = 0
         var lastAdvertised: Instant?
         var advertiseAt: Instant?
@@ -99,7 +98,6 @@ struct RouterDiscovery: Sendable {
             // Whoever was there may be somebody else when the link comes back.
             link.heard = []
             link.neighbor = nil
-            link.successor = nil
         }
         if link.source == nil {
             link.advertiseAt = nil
@@ -134,19 +132,16 @@ struct RouterDiscovery: Sendable {
         link.solicitAt = nil
         guard let current = link.neighbor, current != source else {
             defer { link.neighbor = source }
-            link.successor = nil
             return link.neighbor == nil
         }
         let known = link.heard.first { $0.address == current }
         let hasMoved = known?.linkLayerAddress != nil && known?.linkLayerAddress == message.linkLayerAddress
         let isSilent = known.map { $0.at + RouterDiscovery.silence < now } ?? true
-        // A session is given up for the neighbor's new address only when nothing comes from the old one any more.
-        let isReplaced = hasMoved && (!isInUse || link.successor == source)
-        if hasMoved { link.successor = source }
-        guard isReplaced || (isSilent && !isInUse) else { return false }
+        // A session is given up for the neighbor's new address only when nothing comes from the old one any more: anybody on the link
+        // can send advertisements with the neighbor's own link-layer address.
+        guard isInUse ? hasMoved && isSilent : hasMoved || isSilent else { return false }
         link.heard.removeAll { $0.address == current }
         link.neighbor = source
-        link.successor = nil
         return true
     }
 
