@@ -305,6 +305,19 @@ import UnicastRoutes
         #expect(kernel.takeLog() == ["remove 10.1.0.0/16 table 1030 metric 20"])
     }
 
+    @Test func asksAgainWhenAVRFDeviceComes() throws {
+        var kernel = TestKernel([NetlinkExport.Rule(name: "red", vrf: "red")])
+        try kernel.tell("10.1.0.0/16")
+        kernel.settle()
+        #expect(kernel.table.takeQuestions().isEmpty)
+        kernel.table.setVRFs(["red": VRFDevice(interface: 30, table: 1030)])
+        #expect(kernel.table.takeQuestions().map(\.vrf) == ["red"])
+        kernel.table.setVRFs([
+            "red": VRFDevice(interface: 30, table: 1030), "blue": VRFDevice(interface: 31, table: 1031),
+        ])
+        #expect(kernel.table.takeQuestions().isEmpty, "it is as it was")
+    }
+
     @Test func ownPrefixesStayOut() throws {
         var kernel = TestKernel([Self.everything])
         kernel.table.exclude([try prefix("10.1.0.0/16")])

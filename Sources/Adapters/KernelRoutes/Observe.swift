@@ -181,25 +181,27 @@ extension KernelRoutes {
     /// Asks the kernel for the routes to next hops on the worker.
     func ask(_ questions: [NexthopQuery], _ kernel: Kernel) {
         guard !questions.isEmpty, let own = table.settings?.routeProtocol else { return }
-        // Where a VRF device is missing, only the host's own tables are asked.
-        let vrfs = Dictionary(links.values.map { ($0.name, $0.interface) }, uniquingKeysWith: { first, _ in first })
+        let vrfs = Dictionary(
+            links.values.filter { $0.vrfTable != 0 }.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let me = OnLoop(self)
         kernel.worker.submit { [socket = kernel.requests, handle = loop.handle] in
             var found = [Route?](repeating: nil, count: questions.count)
-            let inVRF = questions.indices.filter { questions[$0].vrf.flatMap { vrfs[$0] } != nil }
-            if !inVRF.isEmpty {
-                _ = socket.transact(
-                    inVRF.count, reply: { found[inVRF[$0]] = Self.usable($1) },
-                    { batch, index, sequence in
-                        let query = questions[inVRF[index]]
-                        batch.getRoute(
-                            sequence: sequence, to: query.address, interface: query.vrf.flatMap { vrfs[$0] } ?? 0)
-                    })
-            }
-            let rest = questions.indices.filter { found[$0] == nil }
+            // In a VRF that is not there nothing can be reached. The kernel goes on to the host's own table where that of a VRF has
+            // no route, which packets of the VRF are not to do.
+            let asked = questions.indices.filter { index in questions[index].vrf.map { vrfs[$0] != nil } ?? true }
             _ = socket.transact(
-                rest.count, reply: { found[rest[$0]] = Self.usable($1) },
-                { $0.getRoute(sequence: $2, to: questions[rest[$1]].address) })
+                asked.count,
+                reply: { index, message in
+                    guard let route = Self.usable(message) else { return }
+                    let vrf = questions[asked[index]].vrf.flatMap { vrfs[$0] }
+                    if vrf.map({ $0.vrfTable == route.table }) ?? true { found[asked[index]] = route }
+                },
+                { batch, index, sequence in
+                    let query = questions[asked[index]]
+                    batch.getRoute(
+                        sequence: sequence, to: query.address,
+                        interface: query.vrf.flatMap { vrfs[$0]?.interface } ?? 0)
+                })
             let answers = zip(questions, found).map { query, route in
                 (query: query, answer: route.map { NexthopAnswer($0, own: own) } ?? .unreachable)
             }

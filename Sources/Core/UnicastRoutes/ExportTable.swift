@@ -82,9 +82,15 @@ public struct ExportTable: Sendable {
     }
     /// All VRF devices of the host.
     public mutating func setVRFs(_ new: [String: VRFDevice]) {
-        guard new != vrfs else { return }
+        let old = vrfs
+        guard new != old else { return }
         vrfs = new
         place()
+        // What was not reachable without the device may be now.
+        for context in contexts {
+            guard let name = context, old[name] != new[name] else { continue }
+            for address in dependents.keys { questions.insert(NexthopQuery(address, vrf: name)) }
+        }
     }
     /// All interfaces of the host that are up, by name: link-local next hops are on them.
     public mutating func setInterfaces(_ new: [String: Int32]) {
