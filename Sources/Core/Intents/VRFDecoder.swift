@@ -94,7 +94,7 @@ final class VRFDecoder {
     private func entry(_ source: Value) -> Entry? {
         let section = Section(source)
         if !section.has("name") { section.missing("name") }
-        let name = section["name"].located { $0.deviceName() }
+        let name = section["name"].located { $0.vrfName() }
         let isUnderlay = name?.value == VRFDecoder.underlay
         var entry = Entry(
             name: name ?? Located("", source), claim: Claim("VRF \(name?.value ?? "")", name?.source ?? source))
@@ -242,6 +242,12 @@ final class VRFDecoder {
         for entry in entries {
             for leak in entry.leaks {
                 let source = leak.value.source
+                if entry.name.value == VRFDecoder.underlay, leak.value.prefixes.isEmpty {
+                    leak.source.fail(
+                        "routes of a tenant come into the host's own table only as far as prefixes says",
+                        hint: "{from: \(source), prefixes: [10.20.1.0/24]}")
+                    continue
+                }
                 if isSwitched, [source, entry.name.value].contains(VRFDecoder.underlay) {
                     leak.source.fail("Open vSwitch has no way from a VRF to the host's own table")
                     continue
@@ -304,6 +310,23 @@ extension Value {
             return nil
         }
         return UInt32(clamping: number)
+    }
+    /// That of a device, or `default`. Not one of the kernel's tables, which are no VRFs.
+    fileprivate func vrfName() -> String? {
+        guard let text = text() else { return nil }
+        switch text {
+        case VRFDecoder.underlay: return text
+        case "main", "local", "unspec":
+            fail("\(text) is the name of a table of the kernel", hint: "\(VRFDecoder.underlay): the host's own table")
+            return nil
+        case "lo":
+            fail("lo is the loopback interface, in the VRF of the host's own table")
+            return nil
+        case "all":
+            fail("all stands for every interface and every VRF (net.ipv4.conf.all, and in other programs)")
+            return nil
+        default: return deviceName()
+        }
     }
     /// A name under `/run/netns`.
     fileprivate func namespaceName() -> String? {
