@@ -98,6 +98,7 @@ extension ControlPlaneEvent {
         case .conflict(let key, let winner, let loser): "conflict \(key) winner \(winner) loser \(loser)"
         case .vtepsDiffer(let vni, let vtep, let transit, let transitVTEP):
             "vni \(vni) has vtep \(vtep), its l3 vni \(transit) has \(transitVTEP)"
+        case .leakRefused(let key, let ip): "vrf \(key.vrf) refuses \(key.prefix): it would lead \(ip) elsewhere"
         case .routersDiffer(let vni, let vtep, let used, let unused):
             "routers of \(vtep) in vni \(vni) differ: \(used) used, \(unused) not"
         case .membershipChanged(let vtep, let vnis): "membership of \(vtep) in \(vnis) VNIs"

@@ -61,6 +61,11 @@ extension Agent {
                 "vtep.conflict",
                 ["vni": "\(vni)", "vtep": "\(vtep)", "l3_vni": "\(transit)", "l3_vtep": "\(transitVTEP)"], .warning
             )
+        case .leakRefused(let key, let hijacked):
+            (
+                "leak.refused",
+                ["vrf": key.vrf, "prefix": "\(key.prefix)", "hijacked": "\(hijacked)"], .warning
+            )
         case .membershipChanged(let vtep, let vnis):
             (vnis > 0 ? "membership.announced" : "membership.withdrawn", ["vtep": "\(vtep)", "vnis": "\(vnis)"], .info)
         case .membershipTooLong(let vtep, let omitted):

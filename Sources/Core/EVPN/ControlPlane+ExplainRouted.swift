@@ -182,6 +182,11 @@ extension ControlPlane {
             if table.vrf?.vni != nil, transit(of: slot) == nil {
                 result.problems.append("the L3 VNI has no device that is up with a VTEP address and a router MAC")
             }
+            if let ip = table.refused[key.prefix] {
+                result.problems.append(
+                    "what others have for \(key.prefix) is kept out: it would lead the underlay's packets to \(ip) elsewhere"
+                )
+            }
             for vrf in table.macVRFs {
                 guard let here = vrfs[Int(vrf)]?.domain?.vtep, let there = vrfs[Int(vrf)]?.differingTransit else {
                     continue

@@ -30,17 +30,22 @@ extension ControlPlane {
 
     /// The VNI in which a gateway is a known host, if its address is in a subnet of this host.
     func vni(withGateway ip: IPAddress, in table: IPVRFTable) -> VNI? {
-        var isConnected: Bool?
-        for vrf in table.macVRFs {
-            guard let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip)),
-                addresses[slot].isHere ? !isInterface(vrf, ip) : addresses[slot].installed != nil
-            else { continue }
-            if isOwnSubnet(vrf, ip) { return vnis[Int(vrf)] }
-            let isInside = isConnected ?? table.hasSubnet(with: ip)
-            isConnected = isInside
-            if isInside { return vnis[Int(vrf)] }
+        let known = table.macVRFs.filter { vrf in
+            guard let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip)) else { return false }
+            return addresses[slot].isHere ? !isInterface(vrf, ip) : addresses[slot].installed != nil
         }
-        return nil
+        guard let first = known.first else { return nil }
+        // Somebody may have the address in another VNI too, by mistake or with intent.
+        if let owner = known.first(where: { isOwnSubnet($0, ip) }) { return vnis[Int(owner)] }
+        guard let subnet = table.subnet(with: ip) else { return nil }
+        return vnis[Int(known.count == 1 ? first : known.first { hasInterface($0, in: subnet) } ?? first)]
+    }
+    /// Whether the layer-3 interface of a MAC-VRF has an address in a subnet, as the dataplane reports it.
+    private func hasInterface(_ vrf: Slot, in subnet: IPPrefix) -> Bool {
+        vrfs[Int(vrf)]?.neighbors.contains { ip, address in
+            subnet.contains(ip)
+                && address.learned.map { vrfs[Int(vrf)]?.locals[$0.mac]?.learned?.isGateway == true } == true
+        } ?? false
     }
     private func isOwnSubnet(_ vrf: Slot, _ ip: IPAddress) -> Bool {
         vrfs[Int(vrf)]?.evi?.domain.routed?.addresses.contains {

@@ -264,12 +264,14 @@ extension ControlPlane {
         }
         let slot = vteps.insert(VTEPRecord(address: address, references: 1))
         vtepSlots[address] = slot
+        underlayChanged(address)
         return slot
     }
     mutating func release(vtep slot: Slot) {
         vteps[slot].references -= 1
         guard vteps[slot].references == 0 else { return }
         vtepSlots[vteps[slot].address] = nil
+        underlayChanged(vteps[slot].address)
         vteps.remove(slot)
     }
 

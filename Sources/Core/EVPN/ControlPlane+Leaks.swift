@@ -29,6 +29,8 @@ extension ControlPlane {
             tables[Int(slot)]?.sources = sources
             for source in Set(sources.map(\.table)).sorted() { tables[Int(source)]?.takers.append(slot) }
         }
+        for index in tables.indices { tables[index]?.refused = [:] }
+        hasUnderlay = tables.contains { $0?.isUnderlay == true }
     }
 
     /// The first of its sources that has a prefix of its own, as far as it gives it away.

@@ -84,6 +84,7 @@ extension ControlPlane {
         guard let vtep = vrfs[Int(slot)]?.vtep else { return }
         ownVTEPs[vtep, default: 0] += 1
         if ownVTEPs[vtep] == 1 { ownAddressesChanged(vtep) }
+        underlayChanged(vtep)
     }
     /// Forgets that the address of a MAC-VRF is ours.
     mutating func disown(_ slot: Slot) {
@@ -92,6 +93,7 @@ extension ControlPlane {
         let count = (ownVTEPs[vtep] ?? 1) - 1
         ownVTEPs[vtep] = count > 0 ? count : nil
         if count == 0 { ownAddressesChanged(vtep) }
+        underlayChanged(vtep)
     }
     /// The address family of a MAC-VRF's VTEP is another one, or known at last: what is imported may have to be dropped, or come back.
     private mutating func familyChanged(_ slot: Slot, from old: IPAddress?) {

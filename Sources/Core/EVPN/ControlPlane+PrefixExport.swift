@@ -48,7 +48,7 @@ extension ControlPlane {
         guard Self.isUsable(ip), !ip.isLinkLocal, !table.macVRFs.contains(where: { isInterface($0, ip) }) else {
             return false
         }
-        if table.hasSubnet(with: ip) { return true }
+        if table.subnet(with: ip) != nil { return true }
         return table.macVRFs.contains { vrf in
             vrfs[Int(vrf)]?.evi?.domain.routed?.addresses.contains {
                 IPPrefix($0.ip, length: $0.length)?.contains(ip) ?? false

@@ -10,6 +10,8 @@ extension ControlPlane {
         let removed = evaluateRouters()
         // Gateways look at candidates and hosts, never at what is in force, so this ends.
         repeat {
+            // Nothing below changes which VTEPs there are.
+            checkUnderlay()
             for slot in dirtyGateways { evaluate(gateway: slot) }
             dirtyGateways.removeAll(keepingCapacity: true)
             var index = 0
@@ -27,6 +29,7 @@ extension ControlPlane {
         prefixes[slot].isDirty = false
         let entry = prefixes[slot]
         let index = Int(entry.table)
+        if hasUnderlay { guardUnderlay(entry) }
         let choice = choose(entry)
         if choice.group != entry.group {
             // Keep the old until the new is there.
@@ -66,6 +69,9 @@ extension ControlPlane {
         let index = Int(entry.table)
         guard tables[index]?.vrf != nil else { return PrefixChoice(group: .none) }
         if isHere(entry), tables[index]?.vrf?.sharesLocalPrefixes != true { return PrefixChoice(group: .none) }
+        if hasUnderlay, let prefix = entry.prefix, tables[index]?.refused[prefix] != nil {
+            return PrefixChoice(group: .none)
+        }
         let hasSources = tables[index]?.sources.isEmpty == false
         if hasSources, let source = localSource(of: entry), let name = tables[Int(source)]?.name {
             return PrefixChoice(group: retain(group: [.table(vrf: name)]), isTransient: true, isLeaked: true)

@@ -134,8 +134,20 @@ extension ControlPlane {
     mutating func setLocal(_ key: PrefixKey, _ local: LocalPrefix?) {
         guard let slot = tableSlot(key.vrf, creating: local != nil) else { return }
         guard tables[Int(slot)]?.locals[key.prefix] != local else { return }
-        let wasConnected = tables[Int(slot)]?.locals[key.prefix]?.isConnected ?? false
+        let old = tables[Int(slot)]?.locals[key.prefix]
+        let wasConnected = old?.isConnected ?? false
         tables[Int(slot)]?.locals[key.prefix] = local
+        if let gateway = old?.gateway {
+            let count = (tables[Int(slot)]?.gateways[gateway] ?? 1) - 1
+            tables[Int(slot)]?.gateways[gateway] = count > 0 ? count : nil
+            underlayChanged(gateway)
+        }
+        if let gateway = local?.gateway {
+            tables[Int(slot)]?.gateways[gateway, default: 0] += 1
+            underlayChanged(gateway)
+        }
+        // It may lead to what something leaked would have led elsewhere.
+        if hasUnderlay, tables[Int(slot)]?.mayTake(key.prefix) == true { mustCheckUnderlay = true }
         if wasConnected || local?.isConnected == true {
             touchGateways(of: slot)
             // Gateways of other prefixes may be in this subnet.

@@ -118,6 +118,9 @@ public struct ControlPlane {
     var dirtyRouters: Set<RouterKey> = []
     var dirtyPrefixes: [Slot] = []
     var dirtyGateways: [Slot] = []
+    /// There is a table of the host's own that tenants are leaked into; its routes are to be looked at again.
+    var hasUnderlay = false
+    var mustCheckUnderlay = false
     /// All routes, or all host routes of members, are to be looked at again after the current input.
     var mustReimport = false
     var mustReimportMembers = false

@@ -104,6 +104,9 @@ public enum ControlPlaneEvent: Hashable, Sendable {
     /// This host has another VTEP address in a VNI than in the L3 VNI of its IP-VRF: the routes of hosts, which have one next hop for
     /// both, are announced without the L3 VNI.
     case vtepsDiffer(VNI, vtep: IPAddress, transit: VNI, transitVTEP: IPAddress)
+    /// What a tenant has for a prefix is not put into the host's own table: it would lead the VTEP, or the next hop of the underlay,
+    /// elsewhere.
+    case leakRefused(PrefixKey, hijacked: IPAddress)
     /// Our host route of `vtep` now names so many VNIs; 0: it is withdrawn.
     case membershipChanged(vtep: IPAddress, vnis: Int)
     /// The host route of `vtep` has no room for the communities of so many VNIs; 0: it has again.

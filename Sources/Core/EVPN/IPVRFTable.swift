@@ -9,6 +9,10 @@ struct IPVRFTable {
     var vrf: IPVRF?
     /// Routes of its table that are not evpnd's.
     var locals: [IPPrefix: LocalPrefix] = [:]
+    /// The next hops of those, each of so many.
+    var gateways: [IPAddress: Int] = [:]
+    /// What others have and what would lead a VTEP or a next hop of this table elsewhere (the value).
+    var refused: [IPPrefix: IPAddress] = [:]
     /// The MAC-VRFs whose layer-3 interfaces are in it, by VNI.
     var macVRFs: [Slot] = []
     /// Addresses that this host holds in those MAC-VRFs, with the VNIs, ascending.
@@ -29,12 +33,15 @@ struct IPVRFTable {
         vrf == nil && locals.isEmpty && macVRFs.isEmpty && remotePrefixes == 0
     }
     var vni: VNI? { vrf?.vni }
-    /// Whether an address lies in a subnet of this host here.
-    func hasSubnet(with ip: IPAddress) -> Bool {
-        for length in stride(from: ip.bitWidth, through: 0, by: -1) {
-            if let prefix = IPPrefix(ip, length: length), locals[prefix]?.isConnected == true { return true }
+    /// The subnet of this host here that an address lies in.
+    func subnet(with ip: IPAddress) -> IPPrefix? { route(to: ip, longerThan: -1) { $0.isConnected } }
+    /// The longest prefix of the table's own routes that an address lies in.
+    func route(to ip: IPAddress, longerThan least: Int, where isFit: (LocalPrefix) -> Bool = { _ in true }) -> IPPrefix?
+    {
+        for length in stride(from: ip.bitWidth, to: least, by: -1) {
+            if let prefix = IPPrefix(ip, length: length), let local = locals[prefix], isFit(local) { return prefix }
         }
-        return false
+        return nil
     }
 }
 

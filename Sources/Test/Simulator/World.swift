@@ -214,6 +214,7 @@ public final class World {
             case .recovered: planeEvents["recovered", default: 0] += 1
             case .conflict: planeEvents["conflict", default: 0] += 1
             case .routersDiffer: planeEvents["routers differ", default: 0] += 1
+            case .leakRefused(let key, let ip): faults.append("node \(node.index): \(key.prefix) leads \(ip) away")
             case .vtepsDiffer(let vni, let vtep, let transit, let other):
                 faults.append("node \(node.index): vni \(vni) has \(vtep), vni \(transit) has \(other)")
             case .membershipChanged: planeEvents["membership", default: 0] += 1
