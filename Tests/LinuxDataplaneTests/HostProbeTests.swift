@@ -164,6 +164,47 @@ private let hosts = """
             subject.dataplane.close()
         }
     }
+    /// The host was withdrawn where it was before it spoke here: its addresses are asked for as soon as it does.
+    @Test func asksAHostThatWasNowhereForAMoment() throws {
+        try KernelLab.run { lab in
+            try lab.sh(hosts)
+            let process = try SilentHostTests.host(0, lab)
+            defer { _ = try? lab.sh("kill -9 \(process); true") }
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("domain") { subject.domains[vni(100)] != nil }
+            subject.dataplane.apply([
+                .mac(SilentHostTests.key(0), RemoteMAC(vtep: ip("192.0.2.2"), vni: vni(100))),
+                .neighbor(SilentHostTests.neighbor(0), RemoteNeighbor(mac: mac(SilentHostTests.macs[0]))),
+            ])
+            func show() -> String { (try? lab.sh("ip neigh show dev br0")) ?? "" }
+            try lab.wait("its remote neighbor") { show().split(separator: "\n").count == 1 }
+            subject.dataplane.apply([.mac(SilentHostTests.key(0), nil), .neighbor(SilentHostTests.neighbor(0), nil)])
+            try lab.wait("gone") { !show().contains("extern_learn") && subject.dataplane.plan().isEmpty }
+            #expect(subject.neighbors[SilentHostTests.neighbor(0)] == nil)
+            // It speaks here, but not to this host.
+            _ = try lab.sh("nsenter -t \(process) -n ping -c 1 -W 1 -q 10.0.0.50 || true")
+            try lab.wait("its MAC and its address are here", seconds: 2) {
+                subject.macs[SilentHostTests.key(0)] != nil && subject.neighbors[SilentHostTests.neighbor(0)] != nil
+            }
+            subject.dataplane.close()
+        }
+    }
+    @Test func remembersForAMinute() {
+        var memory = RememberedBindings()
+        let start = Instant(nanoseconds: 0)
+        let (one, other) = (mac(SilentHostTests.macs[0]), mac(SilentHostTests.macs[1]))
+        memory.add(one, ip("10.0.0.2"), now: start)
+        memory.add(one, ip("10.0.0.1"), now: start + .seconds(30))
+        #expect(memory.take(other, now: start).isEmpty)
+        #expect(memory.take(one, now: start + .seconds(70)) == [ip("10.0.0.1")])
+        #expect(memory.take(one, now: start + .seconds(70)).isEmpty)
+        for number in 0..<UInt32(3 * RememberedBindings.limit) {
+            memory.add(other, .v4(IPv4Address(rawValue: 0x0a00_0000 + number)), now: start)
+        }
+        #expect(memory.count == RememberedBindings.limit)
+        #expect(memory.take(other, now: start + .seconds(1)).count == RememberedBindings.limit)
+    }
     @Test func keepsDeclaredHosts() throws {
         try KernelLab.run { lab in
             try lab.sh(hosts)

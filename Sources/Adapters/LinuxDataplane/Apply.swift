@@ -168,7 +168,9 @@ extension LinuxDataplane {
                 }
                 continue
             }
-            if failure == nil, let host = movedHere(operation, domain) { moved.append(host) }
+            if failure == nil {
+                if let host = movedHere(operation, domain) { moved.append(host) } else { remember(operation, domain) }
+            }
             let isReported = domain.table.completed(operation, failure)
             if let failure {
                 refused.increment()

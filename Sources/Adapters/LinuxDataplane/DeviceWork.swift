@@ -57,6 +57,8 @@ struct DeviceOutcome: Sendable {
     var failures: [VNI: String] = [:]
     /// Of a layer-3 interface.
     var addedAddresses: Set<SubnetAddress> = []
+    /// Interfaces that forward IPv4 now and did not before.
+    var forwarding: Set<Int32> = []
     /// The devices as they are afterwards.
     var links: [Link] = []
 }
@@ -95,6 +97,7 @@ extension LinuxDataplane {
             let refused = sockets.transact(operation)
             guard let first = refused.first else {
                 if case .addAddress(_, _, let address) = operation { outcome.addedAddresses.insert(address) }
+                if case .forwardIPv4(let interface, _) = operation { outcome.forwarding.insert(interface) }
                 continue
             }
             var text = "\(operation): \(first.failure)"
@@ -143,6 +146,9 @@ extension LinuxDataplane {
             update(link.interface, known)
         }
         work.isChanging = false
+        if case .vrf(let name) = owner {
+            routing.switchedOn.formUnion(outcome.forwarding.intersection(underlayInterfaces(of: name)))
+        }
         if case .vni(let vni) = owner { domainsByVNI[vni]?.setAddresses.formUnion(outcome.addedAddresses) }
         if let failure = outcome.failure, failure != work.failure {
             log.warning("dataplane.device.refused", [work.kind: work.name, "reason": failure])

@@ -38,17 +38,26 @@ extension LinuxDataplane {
     }
     /// Whether the bridge takes frames to the address of its VLAN device, when it is another than its own, for the host's.
     private func isLocalMAC(_ domain: Domain, _ routed: RoutedInterface) -> Bool {
+        if case .managed(let device) = domain.configuration?.device {
+            // Its own address; also that of the port that it has taken it from.
+            guard let bridge = links[device.bridgeName], bridge.isBridge, let mac = bridge.address else { return true }
+            return hasLocal(mac, in: bridge, vlan: 0)
+        }
         guard case .managedVLAN = domain.configuration?.device, let bridge = sharedPlan?.bridge,
             let vlan = sharedPlan?.vlans[domain.vni],
             let upper = links.uppers[DeviceNumber(bridge.interface, UInt32(vlan))],
             let mac = routed.mac ?? links[upper]?.address, mac != bridge.address
         else { return true }
+        return hasLocal(mac, in: bridge, vlan: vlan)
+    }
+    private func hasLocal(_ mac: MACAddress, in bridge: Link, vlan: UInt16) -> Bool {
         var isLocal = false
         _ = asking.transact(
             1,
             reply: { _, message in
                 guard let entry = FDBEntry(decoding: message.payload) else { return }
-                isLocal = entry.interface == bridge.interface && entry.state.contains(.permanent)
+                isLocal =
+                    (vlan == 0 || entry.interface == bridge.interface) && entry.state.contains(.permanent)
             },
             { batch, _, sequence in
                 batch.getFDB(sequence: sequence, interface: bridge.interface, mac: mac, bridgeVLAN: vlan)
@@ -188,6 +197,7 @@ extension LinuxDataplane {
         domain.localMACs = [:]
         domain.localNeighbors = [:]
         domain.neighborsByMAC = [:]
+        domain.remembered = RememberedBindings()
         domain.ownMACs = [:]
         domain.ownNeighbors = [:]
         for key in failures.keys where key.vni == domain.vni { failures[key] = nil }

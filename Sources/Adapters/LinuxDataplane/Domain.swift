@@ -34,6 +34,9 @@ final class Domain {
     var ownMACs: [MACAddress: LocalMAC] = [:]
     var ownNeighbors: [IPAddress: LocalNeighbor] = [:]
 
+    /// Addresses that were withdrawn a moment ago.
+    var remembered = RememberedBindings()
+
     let work: DeviceWork
 
     /// A MAC in the bridge's table on a port other than the VXLAN device.

@@ -39,6 +39,8 @@ struct EntryTable {
     private(set) var queuedNeighbors: [IPAddress] = []
     /// Entries found damaged since the last time this was taken.
     var healed = 0
+    /// Of the domain's own devices: an entry of ours would take frames to this host away from it.
+    private(set) var ownMACs: Set<MACAddress> = []
     /// MACs that hold a static entry on a local port: an entry of somebody else, never replaced.
     var localStatics: Set<MACAddress> = []
 
@@ -62,6 +64,12 @@ struct EntryTable {
         row.marks.subtract([.adopted, .failed, .yielded, .settled])
         enqueue(mac, &row)
         macs[mac] = row
+    }
+    /// The addresses of the domain's own devices; replaces the earlier ones.
+    mutating func own(_ new: Set<MACAddress>) {
+        let changed = ownMACs.symmetricDifference(new)
+        ownMACs = new
+        for mac in changed.sorted() { update(mac) { $0.marks.subtract([.failed, .yielded]) } }
     }
     mutating func want(flood vtep: IPAddress, _ member: FloodMember?) {
         let old = floodVNIs[vtep]
@@ -309,9 +317,9 @@ struct EntryTable {
             question.flags = tables
             return list.append(question)
         }
-        guard row.isWanted else {
+        guard row.isWanted, !ownMACs.contains(mac) else {
             if row.have.flags.isDisjoint(with: .ours) || row.marks.contains(.failed)
-                || row.marks.contains(.adopted) && !mayPrune
+                || row.marks.contains(.adopted) && !mayPrune && !row.isWanted
             {
                 return
             }

@@ -282,8 +282,10 @@ extension LinuxDataplane {
     func setLocal(_ mac: MACAddress, _ port: Domain.LocalPort?, in domain: Domain) {
         // In an L3 VNI nobody but routers is expected, and those are not learned.
         guard !domain.isTransit else { return }
-        if port != nil, domain.localMACs[mac] == nil, isFull(domain, domain.localMACs.count) { return }
+        let isNew = domain.localMACs[mac] == nil
+        if port != nil, isNew, isFull(domain, domain.localMACs.count) { return }
         domain.localMACs[mac] = port
+        if port != nil, isNew { askRemembered(mac, domain) }
         if port == nil { probes.remove(.mac(MACKey(vni: domain.vni, mac: mac))) }
         if port?.isStatic == true {
             domain.table.localStatics.insert(mac)
@@ -300,6 +302,7 @@ extension LinuxDataplane {
         let old = domain.localNeighbors[ip]
         domain.localNeighbors[ip] = neighbor
         if old?.mac != neighbor?.mac {
+            if let mac = old?.mac, neighbor == nil { domain.remembered.add(mac, ip, now: loop.now) }
             if let mac = old?.mac {
                 domain.neighborsByMAC[mac]?.remove(ip)
                 if domain.neighborsByMAC[mac]?.isEmpty == true { domain.neighborsByMAC[mac] = nil }
@@ -318,6 +321,11 @@ extension LinuxDataplane {
     }
     /// The devices' own addresses: of a bridge that has an IP address (a gateway), of an unbridged VXLAN device.
     func updateOwnAddresses(_ domain: Domain) {
+        let own = Set((domain.devices?.interfaces ?? []).compactMap { links[$0]?.address })
+        if own != domain.table.ownMACs {
+            domain.table.own(own)
+            due(domain)
+        }
         var macs: [MACAddress: LocalMAC] = [:]
         var neighbors: [IPAddress: LocalNeighbor] = [:]
         if !domain.isTransit, let devices = domain.devices, let link = links[devices.neighborInterface],

@@ -149,6 +149,24 @@ extension LinuxDataplane {
         else { return nil }
         return ProbeQuestion(interface: operation.interface, ip: operation.address, mac: have.mac)
     }
+    /// A remote host is gone from where it was, and is not here either: it may be on its way. To be asked as `movedHere`.
+    func remember(_ operation: EntryOperation, _ domain: Domain) {
+        guard operation.kind == .deleteNeighbor, operation.generation == domain.table.generation, !domain.isTransit,
+            let row = domain.table.neighbors[operation.address], row.want == nil, let have = row.have, !have.isDeclared
+        else { return }
+        domain.remembered.add(have.mac, operation.address, now: loop.now)
+    }
+    /// A host has appeared here: the addresses that it had a moment ago, here or elsewhere, are announced and asked for.
+    func askRemembered(_ mac: MACAddress, _ domain: Domain) {
+        let addresses = domain.remembered.take(mac, now: loop.now)
+        guard !addresses.isEmpty, domain.isUp, domain.table.canHoldNeighbors, let devices = domain.devices else {
+            return
+        }
+        sendProbes(
+            addresses.filter { domain.localNeighbors[$0] == nil && domain.table.neighbors[$0]?.want == nil }
+                .prefix(LinuxDataplane.questionsPerMAC)
+                .map { ProbeQuestion(interface: devices.neighborInterface, ip: $0, mac: mac) }, areNew: true)
+    }
     private func giveUp(_ subject: HostProbes.Subject) {
         switch subject {
         case .mac(let key): if let domain = domainsByVNI[key.vni] { setLocal(key.mac, nil, in: domain) }

@@ -101,6 +101,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     case addAddress(interface: Int32, name: String, address: SubnetAddress)
     case deleteAddress(interface: Int32, name: String, address: SubnetAddress)
     case forwardIPv4(interface: Int32, name: String)
+    /// It was switched on for routes that are gone.
+    case stopForwardingIPv4(interface: Int32, name: String)
     /// Up; for the first time with `mark`, which is the one without `:new`.
     case activate(interface: Int32, name: String, mark: String? = nil)
 
@@ -128,7 +130,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .joinVLAN(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) pvid untagged"
         case .leaveVLAN(_, let name, let vlan): "bridge vlan del dev \(name) vid \(vlan)"
         case .joinSelf(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) self"
-        case .addLocalMAC(_, let name, let vlan, let mac): "bridge fdb add \(mac) dev \(name) vlan \(vlan) self local"
+        case .addLocalMAC(_, let name, let vlan, let mac):
+            "bridge fdb add \(mac) dev \(name)\(vlan == 0 ? "" : " vlan \(vlan)") self local"
         case .addVLANDevice(let name, _, let lower, let vlan, let mac, let mark):
             "ip link add link \(lower) name \(name)\(mac.map { " address \($0)" } ?? "") type vlan id \(vlan); ip link set \(name) alias \(mark)"
         case .addVRF(let name, let table, let mark):
@@ -139,6 +142,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             "ip address replace \(address) dev \(name) proto \(neighborProtocol)\(address.ip.isV6 ? " nodad" : "")"
         case .deleteAddress(_, let name, let address): "ip address del \(address) dev \(name)"
         case .forwardIPv4(_, let name): "sysctl -w net/ipv4/conf/\(name)/forwarding=1"
+        case .stopForwardingIPv4(_, let name): "sysctl -w net/ipv4/conf/\(name)/forwarding=0"
         case .activate(_, let name, let mark): "ip link set \(name) up\(mark.map { " alias \($0)" } ?? "")"
         }
     }
@@ -209,6 +213,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             batch.deleteAddress(
                 sequence: sequence, interface: interface, ip: address.ip, prefixLength: UInt8(clamping: address.length))
         case .forwardIPv4(let interface, _): batch.setLink(sequence: sequence, interface: interface, forwardsIPv4: true)
+        case .stopForwardingIPv4(let interface, _):
+            batch.setLink(sequence: sequence, interface: interface, forwardsIPv4: false)
         case .activate(let interface, _, let mark):
             batch.setLink(sequence: sequence, interface: interface, isUp: true, alias: mark)
         }
@@ -221,7 +227,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             .setMTU(_, let name, _), .setLocal(_, let name, _), .setNoLearning(_, let name),
             .noAddressGeneration(_, let name), .enslave(_, let name, _, _), .setPort(_, let name, _, _),
             .filterVLANs(_, let name), .activate(_, let name, _), .addVLANDevice(let name, _, _, _, _, _),
-            .addVRF(let name, _, _), .release(_, let name), .setMAC(_, let name, _), .forwardIPv4(_, let name):
+            .addVRF(let name, _, _), .release(_, let name), .setMAC(_, let name, _), .forwardIPv4(_, let name),
+            .stopForwardingIPv4(_, let name):
             name
         case .delete, .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .joinSelf, .addLocalMAC, .addAddress,
             .deleteAddress:

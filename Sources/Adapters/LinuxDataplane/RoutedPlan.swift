@@ -23,7 +23,12 @@ extension DevicePlan {
     /// What is configured for the interface of a domain whose devices are evpnd's.
     mutating func route(_ domain: BroadcastDomain, _ view: RoutedView, _ links: LinkTable) {
         guard let bridge, DeviceMark(bridge.alias)?.isNew == false, let binding else { return }
-        guard binding.vlan != 0 else { return correct(bridge, domain.routed, view, links) }
+        guard binding.vlan != 0 else {
+            if domain.routed != nil, let mac = bridge.address, !view.isLocalMAC {
+                operations.append(.addLocalMAC(interface: bridge.interface, name: bridge.name, vlan: 0, mac: mac))
+            }
+            return correct(bridge, domain.routed, view, links)
+        }
         guard let routed = domain.routed else { return }
         guard let upper = links[binding.vlanInterface] else {
             return makeVLANDevice(domain, routed, bridge, binding.vlan, links)

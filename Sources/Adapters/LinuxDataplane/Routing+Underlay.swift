@@ -1,9 +1,11 @@
 // Routes of the underlay that are visible in IP-VRFs. The host's own table has no device that packets could be handed to: such a route is
 // a copy of the underlay's, with the same next hops, and follows it.
 
+import AsyncIO
 import EVPN
 import NetTypes
 import Netlink
+import Telemetry
 
 /// A next hop of a route in the host's own table.
 enum UnderlayHop: Hashable, Comparable, Sendable {
@@ -98,6 +100,22 @@ extension LinuxDataplane {
             if case .way(let interface, _, _)? = way.hop { vrf.underlayInterfaces.insert(interface) }
         }
         return vrf.underlayInterfaces
+    }
+
+    /// Switches off again what was switched on for routes that are gone.
+    func restoreForwarding() {
+        guard !routing.switchedOn.isEmpty else { return }
+        var needed: Set<Int32> = []
+        for name in vrfs.keys { needed.formUnion(underlayInterfaces(of: name)) }
+        let unneeded = routing.switchedOn.subtracting(needed)
+        routing.switchedOn.subtract(unneeded)
+        let operations = unneeded.sorted().compactMap { interface -> LinkOperation? in
+            guard let link = links[interface], link.forwardsIPv4 == true else { return nil }
+            return .stopForwardingIPv4(interface: interface, name: link.name)
+        }
+        guard !operations.isEmpty else { return }
+        log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
+        worker.submit { [deviceSockets] in _ = LinuxDataplane.perform(operations, deviceSockets) }
     }
 
     /// A route of the underlay has changed: those that are taken from it follow.

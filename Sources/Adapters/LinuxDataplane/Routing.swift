@@ -29,6 +29,8 @@ final class Routing {
     var stale: Set<String> = []
     /// The names of those that are the host's own table.
     var underlays: Set<String> = []
+    /// Interfaces of the underlay that IPv4 forwarding was switched on for, because routes of VRFs lead there.
+    var switchedOn: Set<Int32> = []
 
     init(_ notifications: NotificationSocket) { self.notifications = notifications }
     /// There is nothing of ours.
@@ -343,6 +345,7 @@ extension LinuxDataplane {
             let operations = routing.nexthops.sweep(inUse: inUse, mayPrune: mayPrune)
             if !operations.isEmpty { submit(operations) }
             scheduleRouteFlush()
+            restoreForwarding()
         }
     }
     private func submit(_ operations: [RouteOperation]) {

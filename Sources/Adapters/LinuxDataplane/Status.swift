@@ -19,7 +19,7 @@ extension LinuxDataplane {
             isWanted = row.isWanted
             isDone = row.isDone(bridged: table.binding?.isBridged == true)
             conflict = self.conflict(key.mac, row, domain)
-            if isWanted, row.marks.contains(.yielded), !isDone {
+            if isWanted, row.marks.contains(.yielded), !isDone, !table.ownMACs.contains(key.mac) {
                 let port = domain.localMACs[key.mac].map { links.name(of: $0.interface) } ?? "a local port"
                 return .waiting(reason: "the bridge has learned the MAC on \(port)")
             }
@@ -56,6 +56,10 @@ extension LinuxDataplane {
         if domain.table.localStatics.contains(mac) {
             let port = domain.localMACs[mac].map { links.name(of: $0.interface) } ?? "a local port"
             return "conflict: a static entry on \(port) that evpnd did not make"
+        }
+        if domain.table.ownMACs.contains(mac) {
+            let own = domain.devices?.interfaces.first { links[$0]?.address == mac }
+            return "conflict: it is the address of \(own.map { links.name(of: $0) } ?? "a device") on this host"
         }
         if row.marks.contains(.takenOver) || row.have.flags.isDisjoint(with: .foreign) { return nil }
         let table = row.have.flags.contains(.foreignInDevice) ? "the VXLAN device's" : "the bridge's"
@@ -170,7 +174,9 @@ extension LinuxDataplane {
             }
             for (mac, row) in table.macs where row.isWanted {
                 let isDone = row.isDone(bridged: isBridged)
-                let conflicts = !row.have.flags.isDisjoint(with: .foreign) || table.localStatics.contains(mac)
+                let conflicts =
+                    !row.have.flags.isDisjoint(with: .foreign) || table.localStatics.contains(mac)
+                    || table.ownMACs.contains(mac)
                 count(isDone: isDone, hasFailed: !isDone && (row.marks.contains(.failed) || conflicts))
             }
             for row in table.floods.values where row.isWanted {

@@ -44,13 +44,13 @@ extension NetlinkBatch {
         if sourceVNI != 0, flags.contains(.own) { attribute(NeighborAttribute.vni, sourceVNI) }
         if vlan != 0, flags.contains(.master) { attribute(NeighborAttribute.vlan, vlan) }
     }
-    /// `bridge fdb get MAC br DEV vlan VLAN`: in the bridge's own table, whatever the port.
+    /// `bridge fdb get MAC br DEV vlan VLAN`: in the bridge's own table, whatever the port. VLAN 0: of a bridge without VLANs.
     public mutating func getFDB(sequence: UInt32, interface: Int32, mac: MACAddress, bridgeVLAN: UInt16) {
         message(MessageType.getNeighbor, [], sequence: sequence)
         neighborHeader(family: Family.bridge, interface: 0)
         attribute(NeighborAttribute.linkAddress, mac)
         attribute(NeighborAttribute.master, UInt32(bitPattern: interface))
-        attribute(NeighborAttribute.vlan, bridgeVLAN)
+        if bridgeVLAN != 0 { attribute(NeighborAttribute.vlan, bridgeVLAN) }
     }
     /// `bridge fdb show brport DEV`: strict checking must be on, otherwise the kernel sends every device's table.
     public mutating func dumpFDB(sequence: UInt32, interface: Int32) {

@@ -92,4 +92,9 @@ sed -i '/name: default/d' "$T/v1.yaml"
 ctl v1 reload >/dev/null
 gone() { ! underlay; }
 await 10 'the route in the underlay is gone' gone
+# What was switched on for the way into the underlay is off again.
+sed -i '/from: default/d' "$T/v1.yaml"
+ctl v1 reload >/dev/null
+not_forwarding() { [ "$(on v1 cat /proc/sys/net/ipv4/conf/eth0/forwarding)" = 0 ]; }
+await 10 'eth0 forwards no more' not_forwarding
 await 10 'v1 is settled' settled v1
