@@ -219,6 +219,15 @@ struct SwitchTests {
         try expect(bridge, client + ",ip,nw_ttl=1,nw_dst=203.0.113.1", [])
         // Through another VRF.
         try expect(bridge, "in_port=5,ip,nw_ttl=9,nw_src=10.3.0.1,nw_dst=10.1.0.5", ["3"])
+        // What is for a link goes no further.
+        if !compatible {
+            for destination in ["ip,nw_dst=224.0.0.5", "ip,nw_dst=255.255.255.255", "ip,nw_dst=169.254.1.1"] {
+                try expect(bridge, client + ",\(destination),nw_ttl=9", [])
+            }
+            for destination in ["ff02::2", "fe80::7"] {
+                try expect(bridge, client + ",ipv6,ipv6_dst=\(destination),nw_ttl=9", [])
+            }
+        }
         // ARP of a routed client.
         let arp = "in_port=4,dl_vlan=9,dl_src=02:00:00:00:20:04,dl_dst=ff:ff:ff:ff:ff:ff,dl_type=0x806,arp_op=1,"
         let reply = try expect(

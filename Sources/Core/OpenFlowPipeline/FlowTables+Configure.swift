@@ -48,17 +48,12 @@ extension FlowTables {
             touch(fact: .mac(key))
         }
         for key in neighbors.keys.filter({ $0.vni == vni }).sorted() {
-            touchAddress(key)
-            touchHost(key, new.domains[vni]?.gateway)
+            touchAddress(key, model)
+            touchAddress(key, new)
         }
         for model in [model, new] {
             for index in model.clientsOfDomain[vni] ?? [] { touch(client: .bridged(index), of: model) }
         }
-    }
-    /// The route of a host, under the gateway that its domain is going to have.
-    private mutating func touchHost(_ key: NeighborKey, _ gateway: GatewayModel?) {
-        guard let gateway, let prefix = IPPrefix(key.ip, length: key.ip.bitWidth) else { return }
-        touch(.route(PrefixKey(vrf: gateway.vrf, prefix: prefix)))
     }
 
     private mutating func touchVRF(_ name: String, _ new: Model) {

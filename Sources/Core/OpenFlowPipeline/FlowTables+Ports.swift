@@ -130,7 +130,7 @@ extension FlowTables {
             touch(fact: .mac(key))
             for ip in client.addresses {
                 let key = NeighborKey(vni: client.vni, ip: ip)
-                touchAddress(key)
+                touchAddress(key, model)
                 touch(fact: .neighbor(key))
             }
         case .routed(let index):
@@ -145,8 +145,8 @@ extension FlowTables {
         }
     }
     /// An address of a domain, and the routes that lead to it.
-    mutating func touchAddress(_ key: NeighborKey) {
-        for subject in subjects(of: key) { touch(subject) }
+    mutating func touchAddress(_ key: NeighborKey, _ model: Model) {
+        for subject in subjects(of: key, model) { touch(subject) }
         touchPrefixes(of: key)
     }
     mutating func touchPrefixes(of key: NeighborKey) {
@@ -155,11 +155,12 @@ extension FlowTables {
         for prefix in all { touch(.route(prefix)) }
     }
 
+    /// These are of the model in force.
     func subjects(of client: BridgedClient) -> Set<Subject> {
         var all: Set<Subject> = [.domain(client.vni)]
         guard let mac = client.mac else { return all }
         all.insert(.mac(MACKey(vni: client.vni, mac: mac)))
-        for ip in client.addresses { all.formUnion(subjects(of: NeighborKey(vni: client.vni, ip: ip))) }
+        for ip in client.addresses { all.formUnion(subjects(of: NeighborKey(vni: client.vni, ip: ip), model)) }
         return all
     }
     func subjects(of client: RoutedClient) -> Set<Subject> {
@@ -169,10 +170,11 @@ extension FlowTables {
         }
         return all
     }
-    func subjects(of key: NeighborKey) -> [Subject] {
-        guard let gateway = model.domains[key.vni]?.gateway,
-            let prefix = IPPrefix(key.ip, length: key.ip.bitWidth)
-        else { return [.neighbor(key)] }
+    func subjects(of key: NeighborKey, _ model: Model) -> [Subject] {
+        subjects(of: key, model.domains[key.vni]?.gateway)
+    }
+    private func subjects(of key: NeighborKey, _ gateway: GatewayModel?) -> [Subject] {
+        guard let gateway, let prefix = IPPrefix(key.ip, length: key.ip.bitWidth) else { return [.neighbor(key)] }
         return [.neighbor(key), .route(PrefixKey(vrf: gateway.vrf, prefix: prefix))]
     }
     func subjects(of domain: DomainModel) -> Set<Subject> {
@@ -180,7 +182,7 @@ extension FlowTables {
         guard let gateway = domain.gateway else { return all }
         all.insert(.mac(MACKey(vni: domain.vni, mac: gateway.mac)))
         for address in gateway.addresses {
-            all.formUnion(subjects(of: NeighborKey(vni: domain.vni, ip: address.ip)))
+            all.formUnion(subjects(of: NeighborKey(vni: domain.vni, ip: address.ip), gateway))
         }
         for subnet in gateway.subnets { all.insert(.route(PrefixKey(vrf: gateway.vrf, prefix: subnet))) }
         return all

@@ -14,7 +14,7 @@ extension FlowTables {
             if floods[key.vni]?.isEmpty == true { floods[key.vni] = nil }
         case .neighbor(let key, let row):
             guard neighbors[key] != row else { return }
-            touchAddress(key)
+            touchAddress(key, model)
             setNeighbor(key, row)
         case .prefix(let key, let row): setPrefix(key, row)
         }

@@ -41,7 +41,7 @@ extension FlowTables {
                 flow.key.table == Layout.Table.forward && flow.key.priority == Layout.Priority.flood
                     && flow.key.match[.register1]?.value == 1
             }
-        case .neighbor(let key): subjects(of: key).flatMap { render($0).flows }
+        case .neighbor(let key): subjects(of: key, model).flatMap { render($0).flows }
         case .prefix(let key): render(.route(key)).flows
         }
     }
@@ -74,6 +74,7 @@ extension FlowTables {
         case .neighbor(let key): return model.domains[key.vni] == nil ? "no domain for vni \(key.vni)" : nil
         case .prefix(let key):
             guard model.vrfs[key.vrf] != nil else { return "no vrf \(key.vrf)" }
+            if prefixes[key]?.nexthops == [.table(vrf: key.vrf)] { return "vrf \(key.vrf) would look into itself" }
             for nexthop in prefixes[key]?.nexthops ?? [] where path(nexthop, isV6: key.prefix.address.isV6) == nil {
                 return obstacle(to: nexthop, isV6: key.prefix.address.isV6)
             }

@@ -202,43 +202,40 @@ extension FlowTables {
                 if let paths = groupPaths(key), let id = groups.retain(paths) { created.append(id) }
             }
         }
-        var sets: [[Flow]] = Array(repeating: [], count: Layout.Table.count)
-        var deletes: [[FlowKey]] = sets.map { _ in [] }
+        var sets: [Flow] = []
+        var deletes: [Flow] = []
         for subject in subjects {
             let old = changes.before[subject]?.flows ?? []
             let new = render(subject).flows
             if old == new { continue }
-            for flow in new where !old.contains(flow) { sets[Int(flow.key.table)].append(flow) }
-            for flow in old where !new.contains(where: { $0.key == flow.key }) {
-                deletes[Int(flow.key.table)].append(flow.key)
-            }
+            sets += new.filter { !old.contains($0) }
+            deletes += old.filter { flow in !new.contains { $0.key == flow.key } }
         }
         var removed: [UInt32] = []
         for subject in changes.subjects {
             if let paths = changes.before[subject]?.group, let id = groups.release(paths) { removed.append(id) }
         }
         collectGroups(created, removed, changes.groupsBefore, &update)
-        order(&sets, &deletes, isUnordered: changes.isUnordered, &update)
+        update.flows = Self.order(sets, deletes, isUnordered: changes.isUnordered)
         update.facts = report(changes.isWhole ? changes.facts.union(allFacts()) : changes.facts)
         return update
     }
 
-    /// Later tables first, so that nothing is sent to where there is no flow yet; removals the other way round.
-    private func order(
-        _ sets: inout [[Flow]], _ deletes: inout [[FlowKey]], isUnordered: Bool, _ update: inout Update
-    ) {
-        for table in sets.indices.reversed() {
-            if isUnordered { sets[table].sort { $0.key < $1.key } }
-            update.flows += sets[table].map { .set($0) }
+    /// What is looked up last is set first, so that nothing is sent to where there is no flow yet; removals the other way round.
+    private static func order(_ sets: [Flow], _ deletes: [Flow], isUnordered: Bool) -> [FlowChange] {
+        func ranked(_ flows: [Flow]) -> [[Flow]] {
+            var ranks: [[Flow]] = Array(repeating: [], count: Layout.rankCount)
+            for flow in flows { ranks[Layout.rank(flow)].append(flow) }
+            return isUnordered ? ranks.map { $0.sorted { $0.key < $1.key } } : ranks
         }
-        guard deletes.contains(where: { !$0.isEmpty }) else { return }
+        var changes = sets.count == 1 ? sets.map { FlowChange.set($0) } : ranked(sets).joined().map { .set($0) }
+        guard !deletes.isEmpty else { return changes }
         // What one subject gives up another may have taken.
-        var kept: Set<FlowKey> = []
-        for change in update.flows { kept.insert(change.key) }
-        for table in deletes.indices {
-            if isUnordered { deletes[table].sort() }
-            update.flows += deletes[table].filter { !kept.contains($0) }.map { .delete($0) }
+        let kept = Set(sets.map(\.key))
+        for flow in ranked(deletes).reversed().joined() where !kept.contains(flow.key) {
+            changes.append(.delete(flow.key))
         }
+        return changes
     }
 
     // MARK: The whole
@@ -270,7 +267,7 @@ extension FlowTables {
         for name in model.vrfs.keys { all.insert(.vrf(name)) }
         for key in macs.keys { all.insert(.mac(key)) }
         for key in learned.keys { all.formUnion([.mac(key), .source(key)]) }
-        for key in neighbors.keys { all.formUnion(subjects(of: key)) }
+        for key in neighbors.keys { all.formUnion(subjects(of: key, model)) }
         for key in prefixes.keys { all.insert(.route(key)) }
         for client in model.bridged { all.formUnion(subjects(of: client)) }
         for client in model.routed { all.formUnion(subjects(of: client)) }

@@ -42,9 +42,38 @@ public enum Layout {
         static let question: UInt16 = 20
         /// Echo requests to a gateway, before every prefix.
         static let echo: UInt16 = 200
+        /// Destinations that are never routed, before everything.
+        static let unroutable: UInt16 = 210
         /// A prefix: 10…42 for IPv4, 10…138 for IPv6.
         static func prefix(_ prefix: IPPrefix) -> UInt16 { 10 + UInt16(truncatingIfNeeded: prefix.length) }
     }
+    /// When a flow is set among others: after those that it sends packets on to, and drops last of all, which hide others. Removals
+    /// are in the opposite order.
+    static func rank(_ flow: Flow) -> Int {
+        switch flow.key.table {
+        case Table.classify: return 6
+        case Table.forward: break
+        default: return 0
+        }
+        if flow.actions.isEmpty { return 5 }
+        for action in flow.actions {
+            switch action {
+            case .multipath, .group: return 2
+            default: break
+            }
+        }
+        guard flow.actions.contains(.lookup(Table.forward)) else { return 1 }
+        let isOfDomain = flow.actions.contains {
+            if case .setField(let field) = $0 { field.field == .register0 } else { false }
+        }
+        let isOfVRF = flow.actions.contains {
+            if case .setField(let field) = $0 { field.field == .register2 } else { false }
+        }
+        // To a host of a domain; to another VRF; from a domain to a VRF.
+        return isOfDomain ? (flow.actions.contains(.load(Register.domain, 0)) ? 4 : 2) : isOfVRF ? 3 : 1
+    }
+    static let rankCount = 7
+
     /// What a flow is for.
     enum Kind: UInt64 {
         case base = 1

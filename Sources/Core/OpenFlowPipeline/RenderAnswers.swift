@@ -35,6 +35,14 @@ extension FlowTables {
             Flow(.base, Table.answers, Priority.none, [], goOn),
         ]
         flows += renderReplies()
+        // What no default route may take: multicast and link-local destinations, and above 224.0.0.0 everything.
+        for text in ["224.0.0.0/3", "169.254.0.0/16", "ff00::/8", "fe80::/10"] {
+            guard let prefix = IPPrefix(text) else { continue }
+            flows.append(
+                Flow(
+                    .base, Table.forward, Priority.unroutable,
+                    [.register(Register.domain, 0), .ip(isV6: prefix.address.isV6), .destination(prefix)], []))
+        }
         if hasLearning {
             let group = MACAddress(rawValue: 0x0100_0000_0000)
             flows += [

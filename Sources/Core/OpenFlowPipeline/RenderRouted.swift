@@ -219,7 +219,9 @@ extension FlowTables {
         // A host that is here is not sought elsewhere.
         if paths.isEmpty, let address, neighbors[address] == nil, let path = self.path(to: address) { return [path] }
         for nexthop in prefixes[key]?.nexthops ?? [] {
-            if let path = path(nexthop, isV6: key.prefix.address.isV6), !paths.contains(path) { paths.append(path) }
+            guard let path = path(nexthop, isV6: key.prefix.address.isV6), !paths.contains(path) else { continue }
+            // A table that looks into itself would never end.
+            if path != .table(vrf.number) { paths.append(path) }
         }
         if paths.isEmpty, let address, let path = self.path(to: address) { return [path] }
         return paths
