@@ -67,7 +67,7 @@ enum Socket {
         if let local = plan.localAddress, bindTo(descriptor, local, 0, scope: local.isLinkLocal ? scope : 0) != 0 {
             return fail(SystemError("bind to \(local)"))
         }
-        let result = withAddress(plan.address, plan.port, scope: plan.address.isLinkLocal ? scope : 0) {
+        let result = withSocketAddress(plan.address, port: plan.port, scope: plan.address.isLinkLocal ? scope : 0) {
             Glibc.connect(descriptor, $0, $1)
         }
         guard result == 0 || errno == EINPROGRESS else { return fail(SystemError(what)) }
@@ -124,7 +124,7 @@ enum Socket {
     private static func setKey(_ descriptor: Int32, _ prefix: IPPrefix, _ password: String) -> Bool {
         let key = Array(password.utf8.prefix(80))
         var bytes = [UInt8](repeating: 0, count: 216)
-        withAddress(prefix.address, 0, scope: 0) { address, length in
+        withSocketAddress(prefix.address, port: 0) { address, length in
             bytes.withUnsafeMutableBytes {
                 $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(length)))
             }
@@ -138,33 +138,7 @@ enum Socket {
     }
 
     private static func bindTo(_ descriptor: Int32, _ address: IPAddress, _ port: UInt16, scope: UInt32) -> Int32 {
-        withAddress(address, port, scope: scope) { bind(descriptor, $0, $1) }
-    }
-
-    @discardableResult
-    private static func withAddress(
-        _ address: IPAddress, _ port: UInt16, scope: UInt32, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-    ) -> Int32 {
-        var storage = sockaddr_storage()
-        let length = withUnsafeMutableBytes(of: &storage) { bytes -> Int in
-            switch address {
-            case .v4(let v4):
-                bytes.storeBytes(of: sa_family_t(AF_INET), as: sa_family_t.self)
-                bytes.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
-                bytes.storeBytes(of: v4.rawValue.bigEndian, toByteOffset: 4, as: UInt32.self)
-                return MemoryLayout<sockaddr_in>.size
-            case .v6(let v6):
-                bytes.storeBytes(of: sa_family_t(AF_INET6), as: sa_family_t.self)
-                bytes.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
-                bytes.storeBytes(of: v6.high.bigEndian, toByteOffset: 8, as: UInt64.self)
-                bytes.storeBytes(of: v6.low.bigEndian, toByteOffset: 16, as: UInt64.self)
-                bytes.storeBytes(of: scope, toByteOffset: 24, as: UInt32.self)
-                return MemoryLayout<sockaddr_in6>.size
-            }
-        }
-        return withUnsafePointer(to: &storage) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(length)) }
-        }
+        withSocketAddress(address, port: port, scope: scope) { bind(descriptor, $0, $1) }
     }
 
     private static func address(

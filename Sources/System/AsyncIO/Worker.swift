@@ -4,6 +4,12 @@ import CLinux
 import Glibc
 import Synchronization
 
+/// Carries an object of the loop's thread through another one, which must not look into it.
+public struct LoopBound<Value: AnyObject>: @unchecked Sendable {
+    public let value: Value
+    public init(_ value: Value) { self.value = value }
+}
+
 /// Runs closures one after the other on a thread of its own.
 public final class Worker: Sendable {
     private struct State {

@@ -225,9 +225,3 @@ public final class StreamConnection {
         descriptor = -1
     }
 }
-
-/// Carries an object of the loop's thread through another one.
-private struct LoopBound<Value: AnyObject>: @unchecked Sendable {
-    let value: Value
-    init(_ value: Value) { self.value = value }
-}

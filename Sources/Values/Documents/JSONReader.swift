@@ -59,6 +59,14 @@ private struct JSONReader {
     }
     private var next: UInt8? { offset < bytes.count ? bytes[offset] : nil }
     private func fault(_ reason: String) -> JSONFault { JSONFault(reason: reason, offset: offset) }
+    /// Something else stands here, or nothing any more.
+    private func unexpected(_ reason: String) -> JSONFault {
+        switch next {
+        case nil: fault("the text ends too early")
+        case 0x23, 0x2f: fault("JSON has no comments")
+        default: fault(reason)
+        }
+    }
 
     mutating func read() throws(JSONFault) -> Document {
         guard bytes.count <= limits.size else { throw fault("the text is larger than \(limits.size) octets") }
@@ -91,7 +99,7 @@ private struct JSONReader {
             while true {
                 skipSpace()
                 guard let top = stack.indices.last else {
-                    guard offset == bytes.count else { throw fault("text after the end of the value") }
+                    guard offset == bytes.count else { throw unexpected("text after the end of the value") }
                     return value
                 }
                 if !stack[top].isMap {
@@ -106,9 +114,7 @@ private struct JSONReader {
                     break
                 }
                 guard next == (stack[top].isMap ? 0x7d : 0x5d) else {
-                    throw fault(
-                        next == nil
-                            ? "the text ends too early" : stack[top].isMap ? "expected , or }" : "expected , or ]")
+                    throw unexpected(stack[top].isMap ? "expected , or }" : "expected , or ]")
                 }
                 offset += 1
                 let frame = stack.removeLast()
@@ -143,7 +149,7 @@ private struct JSONReader {
     /// A member's name and its colon, up to the start of the value.
     private mutating func readName() throws(JSONFault) {
         guard let top = stack.indices.last else { return }
-        guard next == 0x22 else { throw fault(next == nil ? "the text ends too early" : "expected a name in quotes") }
+        guard next == 0x22 else { throw unexpected("expected a name in quotes") }
         let start = here()
         let name = try readString()
         if let first = stack[top].seen[name] {
@@ -169,7 +175,7 @@ private struct JSONReader {
                 offset += word.utf8.count
                 return word
             }
-            throw fault("expected a value")
+            throw unexpected("expected a value")
         }
         return String(decoding: bytes[start..<offset], as: UTF8.self)
     }
