@@ -1,3 +1,4 @@
+import Intents
 import Telemetry
 import Testing
 
@@ -13,6 +14,31 @@ import Testing
         #expect(options.stateDirectory == "/tmp/d")
         #expect(options.logLevel == .debug)
         #expect(options.checksOnly)
+    }
+
+    /// The flags of evpn-connector are options of its file.
+    @Test func readsFlagsOfEVPNConnector() throws {
+        let options = try Options.parse([
+            "--from", "evpn-connector", "/etc/evpn.conf", "--daemon-configs_dir", "/etc/clients",
+            "--gobgp-as_number=65000", "--nogobgp-policy_enabled", "--ovs-enable_sudo", "--config-dir",
+            "/etc/evpn.conf.d",
+        ]).get()
+        #expect(options.takeover == .evpnConnector)
+        #expect(options.configurationPath == "/etc/evpn.conf")
+        #expect(options.configurationDirectories == ["/etc/evpn.conf.d"])
+        #expect(
+            options.overrides == [
+                .init(section: "daemon", key: "configs_dir", value: "/etc/clients"),
+                .init(section: "gobgp", key: "as_number", value: "65000"),
+                .init(section: "gobgp", key: "policy_enabled", value: "false"),
+                .init(section: "ovs", key: "enable_sudo", value: "true"),
+            ])
+        for arguments in [
+            ["--from", "evpn-connector", "--ovs-color", "red"], ["--from", "evpn-connector", "--ovs-switch_name"],
+            ["--ovs-switch_name", "br0"], ["--from", "gobgpd"], ["--config-dir", "/tmp"],
+        ] {
+            #expect(throws: UsageError.self, "\(arguments)") { try Options.parse(arguments).get() }
+        }
     }
 
     @Test(arguments: [["--config"], ["--nonsense"], ["--log-level", "loud"], ["word"]])

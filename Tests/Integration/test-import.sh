@@ -32,3 +32,25 @@ import other "$fixtures/gobgpd/hub.toml" 2
 printf '[global.config]\nas = 65000\nrouter-id = "127.0.0.1"\n' >"$T/odd.toml"
 import gobgpd "$T/odd.toml" 0
 grep -q '^# .*odd.toml:3:13: error: bgp.global.routerID' "$T/out.yaml" || fail 'a mistake is not told'
+
+for file in evpn everything; do
+    import evpn-connector "$fixtures/evpn-connector/$file.conf" 0
+    usable
+done
+grep -q '^# .*sentry.enabled: no equivalent' "$T/out.yaml" || fail 'sentry is not listed'
+import evpn-connector "$fixtures/evpn-connector/broken.conf" 1
+import evpn-connector "$fixtures/evpn-connector/bad.conf" 1
+grep -q 'daemon.configs_dir: is required' "$T/out.err" || fail 'a missing option is not named'
+
+# As evpnd itself reads it: the file, its directory, then the command line.
+cp "$fixtures/evpn-connector/evpn.conf" "$T/evpn.conf"
+mkdir "$T/evpn.conf.d"
+printf '[gobgp]\nsource_ip = 192.0.2.77\n' >"$T/evpn.conf.d/50-address.conf"
+"$build/evpnd" --from evpn-connector "$T/evpn.conf" --ovs-vxlan_udp_port 99999 --check >"$T/check" && fail 'a wrong flag was taken'
+grep -q -- '--ovs-vxlan_udp_port:1:1: error: openvswitch.udpPort' "$T/check" || fail "the flag is not named: $(cat "$T/check")"
+"$build/evpnd" --from evpn-connector "$T/evpn.conf" --gobgp-as_number=65000 --check || fail 'not usable'
+printf '[gobgp]\nsource_ip = 192.0.2.777\n' >"$T/evpn.conf.d/60-address.conf"
+"$build/evpnd" --from evpn-connector "$T/evpn.conf" --check >"$T/check" && fail 'the directory was not read'
+grep -q '60-address.conf:2:13: error' "$T/check" || fail "another place: $(cat "$T/check")"
+"$build/evpnd" --from evpn-connector "$T/nothing.conf" --check >"$T/check" && fail 'a missing file was taken'
+true

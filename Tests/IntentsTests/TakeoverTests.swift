@@ -15,7 +15,9 @@ private let folder = repository + "/Tests/Fixtures/Takeover"
 private func takeover(_ program: Takeover.Program, _ name: String) throws -> Takeover {
     let bytes = try readFile("\(folder)/\(program.rawValue)/\(name)").get()
     let parsed =
-        name.hasSuffix(".toml") ? Document.parse(toml: bytes, file: name) : Document.parse(yaml: bytes, file: name)
+        name.hasSuffix(".conf")
+        ? Document.parse(ini: bytes, file: name)
+        : name.hasSuffix(".toml") ? Document.parse(toml: bytes, file: name) : Document.parse(yaml: bytes, file: name)
     return Takeover(of: program, parsed)
 }
 private func load(_ takeover: Takeover) throws -> (configuration: Configuration?, problems: [Problem]) {
@@ -24,11 +26,11 @@ private func load(_ takeover: Takeover) throws -> (configuration: Configuration?
 
 @Suite struct TakeoverTests {
     private static let names = Takeover.Program.allCases.flatMap { program in
-        [".yaml", ".toml"].flatMap { files(in: "\(folder)/\(program.rawValue)", suffix: $0) }.map {
+        [".yaml", ".toml", ".conf"].flatMap { files(in: "\(folder)/\(program.rawValue)", suffix: $0) }.map {
             "\(program.rawValue)/\($0)"
         }
     }
-    @Test func thereAreFiles() { #expect(Self.names.count >= 8) }
+    @Test func thereAreFiles() { #expect(Self.names.count >= 11) }
 
     @Test(arguments: names) func translation(name: String) throws {
         let parts = name.split(separator: "/").map(String.init)

@@ -1,5 +1,6 @@
 // The command line of evpnd.
 
+import Glibc
 import Intents
 import Telemetry
 
@@ -8,6 +9,14 @@ struct Options: Equatable {
     var configurationPath = "/etc/evpnd/evpnd.yaml"
     /// Whose file it is; nil: our own.
     var takeover: Takeover.Program?
+    /// More of that file: directories of `.conf` files, and options of the command line.
+    var configurationDirectories: [String] = []
+    var overrides: [Override] = []
+    struct Override: Equatable {
+        var section: String
+        var key: String
+        var value: String
+    }
     /// Nil: what the configuration says.
     var socketPath: String?
     var stateDirectory = "/run/evpnd"
@@ -23,6 +32,8 @@ struct Options: Equatable {
 
           --config FILE      the configuration (default /etc/evpnd/evpnd.yaml)
           --from PROGRAM     the configuration is a file of gobgp-evpn-agent (default /etc/evpn-agent/config.yaml)
+                             or evpn-connector (default ~/.evpn/evpn.conf, ~/evpn.conf, /etc/evpn/evpn.conf, /etc/evpn.conf);
+                             then also its --config-file FILE, --config-dir DIR and --SECTION-OPTION
           --check            report every problem of the configuration and exit: 0 when usable, 2 when not
           --cleanup          remove everything of ours from the kernel and exit; forwarding stops
           --socket PATH      the control socket (default: control.socket of the configuration, /run/evpnd/evpnd.sock)
@@ -48,16 +59,20 @@ struct Options: Equatable {
             case "--cleanup": options.cleansUp = true
             case "--version": options.printsVersion = true
             case "--help", "-h": options.printsHelp = true
-            case "--config", "--from", "--socket", "--state-dir", "--log-level":
+            case "--config", "--config-file", "--config-dir", "--from", "--socket", "--state-dir", "--log-level":
                 guard let value = inline ?? rest.popFirst() else {
                     return .failure(UsageError(reason: "\(name) needs a value"))
                 }
                 switch name {
-                case "--config": options.configurationPath = value
+                case "--config", "--config-file": options.configurationPath = value
+                case "--config-dir": options.configurationDirectories.append(value)
                 case "--from":
-                    guard let program = Takeover.Program(rawValue: value), let path = program.defaultPath else {
+                    guard let program = Takeover.Program(rawValue: value), let path = program.path else {
                         return .failure(
-                            UsageError(reason: "--from \(value): evpnd can run with the file of gobgp-evpn-agent"))
+                            UsageError(
+                                reason:
+                                    "--from \(value): evpnd can run with the file of gobgp-evpn-agent or evpn-connector"
+                            ))
                     }
                     options.takeover = program
                     options.configurationPath = path
@@ -71,8 +86,18 @@ struct Options: Equatable {
                     }
                     options.logLevel = level
                 }
-            default: return .failure(UsageError(reason: "unknown argument \(word); see evpnd --help"))
+            default:
+                guard options.takeover == .evpnConnector, let option = Takeover.connectorOption(flag: name) else {
+                    return .failure(UsageError(reason: "unknown argument \(word); see evpnd --help"))
+                }
+                guard let value = option.value ?? inline ?? rest.popFirst() else {
+                    return .failure(UsageError(reason: "\(name) needs a value"))
+                }
+                options.overrides.append(Override(section: option.section, key: option.key, value: value))
             }
+        }
+        if options.takeover?.hasINI != true, !options.configurationDirectories.isEmpty {
+            return .failure(UsageError(reason: "--config-dir is for --from evpn-connector"))
         }
         return .success(options)
     }
@@ -80,4 +105,13 @@ struct Options: Equatable {
 
 struct UsageError: Error, Equatable {
     let reason: String
+}
+
+extension Takeover.Program {
+    /// The first of its files that is there, otherwise the last place where it could be; nil: evpnd does not run with it.
+    fileprivate var path: String? {
+        let home = getenv("HOME").map { String(cString: $0) } ?? "/root"
+        let paths = defaultPaths.map { $0.hasPrefix("~") ? home + $0.dropFirst() : $0 }
+        return paths.first { access($0, F_OK) == 0 } ?? paths.last
+    }
 }

@@ -4,12 +4,13 @@ import Documents
 import Intents
 import YAML
 
-private func read(_ path: String) -> ParsedDocument {
-    guard path.hasSuffix(".toml") else { return Document.read(file: path) }
+private func read(_ path: String, of program: Takeover.Program) -> ParsedDocument {
+    guard program.hasINI || path.hasSuffix(".toml") else { return Document.read(file: path) }
     switch readFile(path) {
     case .failure(let fault):
         return ParsedDocument(document: nil, problems: [Problem(at: nil, "\(path): \(fault.reason)")])
-    case .success(let bytes): return Document.parse(toml: bytes, file: path)
+    case .success(let bytes):
+        return program.hasINI ? Document.parse(ini: bytes, file: path) : Document.parse(toml: bytes, file: path)
     }
 }
 
@@ -19,7 +20,7 @@ func runImport(_ words: [String]) throws(CommandError) {
     guard words.count == 2, let program = Takeover.Program(rawValue: words[0]) else {
         throw CommandError(status: 2, reason: "usage: evpnctl import \(programs) FILE")
     }
-    let takeover = Takeover(of: program, read(words[1]))
+    let takeover = Takeover(of: program, read(words[1], of: program))
     let losses = takeover.problems.filter { $0.severity == .warning }.sortedByPosition
     let errors = takeover.problems.filter { $0.severity == .error }
     guard let document = takeover.document, errors.isEmpty else {

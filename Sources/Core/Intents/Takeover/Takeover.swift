@@ -8,14 +8,18 @@ public struct Takeover: Equatable, Sendable {
     public enum Program: String, CaseIterable, Sendable {
         case gobgpEVPNAgent = "gobgp-evpn-agent"
         case gobgpd
+        case evpnConnector = "evpn-connector"
 
-        /// Where its file is when nobody says; nil: nowhere in particular.
-        public var defaultPath: String? {
+        /// Where its file is when nobody says, in this order; `~` is the home directory. Empty: evpnd does not run with it.
+        public var defaultPaths: [String] {
             switch self {
-            case .gobgpEVPNAgent: "/etc/evpn-agent/config.yaml"
-            case .gobgpd: nil
+            case .gobgpEVPNAgent: ["/etc/evpn-agent/config.yaml"]
+            case .gobgpd: []
+            case .evpnConnector: ["~/.evpn/evpn.conf", "~/evpn.conf", "/etc/evpn/evpn.conf", "/etc/evpn.conf"]
             }
         }
+        /// The files are INI, whatever their names are.
+        public var hasINI: Bool { self == .evpnConnector }
     }
     /// The same as a tree of evpnd.yaml; what it means is for `Configuration.load(from:)` to say, whose problems then point into
     /// the other file. Nil when that cannot be read.
@@ -36,6 +40,7 @@ public struct Takeover: Equatable, Sendable {
             switch program {
             case .gobgpEVPNAgent: AgentTakeover(file).tree
             case .gobgpd: GoBGPTakeover(file).tree
+            case .evpnConnector: ConnectorTakeover(file).tree
             }
         // A repeated key is left to its first value, as it is said.
         let details = parsed.problems.map { problem in
