@@ -214,4 +214,64 @@ import Testing
             #expect(ManagedObject(line: Substring(line)) == nil)
         }
     }
+
+    // MARK: The import policy of evpn-connector
+
+    /// As evpn-connector leaves it: one statement, and a default that rejects.
+    private func left(_ patterns: [String]) -> PolicyConfiguration {
+        var found = PolicyConfiguration.connector(patterns)
+        found.sets.removeAll { $0.name == PolicyConfiguration.connectorOthers }
+        found.policies[0].statements.removeAll { $0.name != PolicyConfiguration.connectorStatement }
+        found.importing.defaultAction = .reject
+        return found
+    }
+    private func lines(_ wanted: PolicyConfiguration, _ found: PolicyConfiguration) -> [String] {
+        Management.plan(wanted, found, owned: Management.connectorObjects(found)).map(\.description)
+    }
+
+    @Test func connectorPolicyAcceptsOwnRoutes() {
+        let policy = PolicyConfiguration.connector(["rt:^65000:10$"]).policies[0]
+        #expect(policy.statements.map { $0.conditions?.routeType } == [.local, .any, .any])
+        #expect(policy.statements.map { $0.actions?.routeAction } == [.accept, .accept, .reject])
+        #expect(PolicyConfiguration.connector([]).isEmpty)
+    }
+    @Test func connectorPolicyIsMadeOnce() {
+        let wanted = PolicyConfiguration.connector(["rt:^65000:10$"])
+        #expect(!lines(wanted, PolicyConfiguration()).isEmpty)
+        #expect(lines(wanted, wanted) == [])
+    }
+    /// Its default action goes back to what gobgpd has by itself, and the policies of others stay where they are.
+    @Test func connectorPolicyIsTakenOver() throws {
+        var found = left(["rt:^65000:10$"])
+        found.policies.append(policy("foreign", community: "65000:9"))
+        found.importing.policies.insert(reference("foreign"), at: 0)
+        let wanted = PolicyConfiguration.connector(["rt:^65000:10$", "rt:^65000:11$"])
+        let steps = Management.plan(wanted, found, owned: Management.connectorObjects(found))
+        let assignments = steps.compactMap { step in
+            if case .assign(let assignment, _, _) = step { return assignment }
+            return nil
+        }
+        let last = try #require(assignments.last)
+        #expect(last.policies.map(\.name) == ["foreign", PolicyConfiguration.connectorPolicy])
+        #expect(last.defaultAction == .accept)
+        #expect(assignments.allSatisfy { $0.policies.contains { $0.name == "foreign" } })
+        #expect(!steps.contains { if case .deletePolicy(let policy) = $0 { policy.name == "foreign" } else { false } })
+    }
+    @Test func connectorPolicyGoesWithTheLastClient() throws {
+        let found = left(["rt:^65000:10$"])
+        let steps = Management.plan(PolicyConfiguration(), found, owned: Management.connectorObjects(found))
+        var last: PolicyAssignment?
+        for case .assign(let assignment, _, _) in steps { last = assignment }
+        #expect(last?.policies == [])
+        #expect(last?.defaultAction == .accept)
+        #expect(steps.contains { if case .deletePolicy = $0 { true } else { false } })
+        #expect(steps.contains { if case .deleteSet = $0 { true } else { false } })
+    }
+    /// Without its policy, a default that rejects is somebody else's.
+    @Test func foreignDefaultStays() {
+        var found = PolicyConfiguration()
+        found.importing.defaultAction = .reject
+        #expect(Management.connectorObjects(found).isEmpty)
+        #expect(lines(PolicyConfiguration(), found) == [])
+    }
 }

@@ -37,7 +37,7 @@ struct ManagerState {
 extension GoBGPSpeaker {
     /// Makes gobgpd's configuration what it should be. Called when the connection is made and when the configuration has changed.
     func manage() {
-        guard settings.manages else { return remark([]) }
+        guard settings.manages || settings.filtersImports else { return remark([]) }
         guard !manager.isRunning else { return manager.isStale = true }
         manager.isRunning = true
         observe { [weak self] result in
@@ -45,6 +45,9 @@ extension GoBGPSpeaker {
             switch result {
             case .failure(let status): self.managed(["cannot read gobgpd's configuration: \(status)"])
             case .success(let found):
+                if self.settings.filtersImports {
+                    self.manager.owned.formUnion(Management.connectorObjects(found.policies))
+                }
                 let (survived, dangers) = Management.withoutDanger(
                     self.settings.policies, self.generation ?? .v3)
                 let foreign = Management.withoutForeign(survived, found.policies, owned: self.manager.owned).reasons
@@ -63,7 +66,7 @@ extension GoBGPSpeaker {
     }
     private func managed(_ failures: [String]) {
         manager.isRunning = false
-        remark(Management.differences(global, configuration) + manager.omitted + failures)
+        remark((settings.manages ? Management.differences(global, configuration) : []) + manager.omitted + failures)
         if manager.isStale {
             manager.isStale = false
             manage()
@@ -155,7 +158,10 @@ extension GoBGPSpeaker {
             request.policy.name = policy.name
             request.all = true
             // gobgpd would take statements with it that somebody else has put there.
-            request.preservesStatements = !policy.statements.allSatisfy { $0.name.hasPrefix(policy.name + ".") }
+            let own =
+                policy.name == PolicyConfiguration.connectorPolicy
+                ? PolicyConfiguration.connectorPrefix : policy.name + "."
+            request.preservesStatements = !policy.statements.allSatisfy { $0.name.hasPrefix(own) }
             call(.deletePolicy, request, done(EmptyMessage.self))
         case .assign(let assignment, _, _):
             call(.setPolicyAssignment, SetPolicyAssignmentRequest(assignment), done(EmptyMessage.self))

@@ -20,7 +20,7 @@ extension ManagedObject {
 
 extension Management {
     /// The types of sets that there are in the vocabulary.
-    static let setTypes: [DefinedType] = [.prefix, .neighbor, .asPath, .community]
+    static let setTypes: [DefinedType] = [.prefix, .neighbor, .asPath, .community, .extendedCommunity]
 
     /// `desired` without what `generation` does not survive, and the reasons. gobgpd 3.10 dies of a MAC route that an import policy has
     /// changed as soon as there is one of its own (seen; later ones of that generation do not, but do not tell who they are).
@@ -39,6 +39,24 @@ extension Management {
                 + "statements that change something need a prefixSet"
         }
         return (result, reasons)
+    }
+
+    /// What evpn-connector has left in gobgpd, and what we made under its names: the default action that rejects is its own as long as its
+    /// policy is there.
+    static func connectorObjects(_ found: PolicyConfiguration) -> Set<ManagedObject> {
+        var objects: Set<ManagedObject> = []
+        for set in found.sets where set.name.hasPrefix(PolicyConfiguration.connectorPrefix) {
+            objects.insert(.set(set))
+        }
+        for policy in found.policies where policy.name == PolicyConfiguration.connectorPolicy {
+            objects.insert(.policy(policy.name))
+        }
+        guard found.importing.policies.contains(where: { $0.name == PolicyConfiguration.connectorPolicy }) else {
+            return objects
+        }
+        objects.insert(.assigned(.importing, PolicyConfiguration.connectorPolicy))
+        if found.importing.defaultAction == .reject { objects.insert(.defaultAction(.importing)) }
+        return objects
     }
 
     /// `desired` without what bears the name of something that somebody else made, and the reasons.
@@ -63,6 +81,7 @@ extension Management {
                     statement.conditions?.neighborSet.map { .definedSet(.neighbor, $0.name) },
                     statement.conditions?.asPathSet.map { .definedSet(.asPath, $0.name) },
                     statement.conditions?.communitySet.map { .definedSet(.community, $0.name) },
+                    statement.conditions?.extendedCommunitySet.map { .definedSet(.extendedCommunity, $0.name) },
                 ]
             }
             if uses.contains(where: { $0.map { blocked.contains($0) } ?? false }) {

@@ -33,6 +33,9 @@ public struct GoBGPSettings: Equatable, Sendable {
     public var messageLimit = 256 << 20
     /// Whether gobgpd itself is configured from `bgp:`.
     public var manages = false
+    /// Whether gobgpd itself lets in only routes with targets of our clients, by the objects of evpn-connector; then `policies` are these.
+    /// Not together with `manages`.
+    public var filtersImports = false
     /// What `bgp:` says about policies and VRFs; empty unless `manages`.
     public var policies = PolicyConfiguration()
     public init() {}
