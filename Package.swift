@@ -104,7 +104,7 @@ let package = Package(
                 "GoBGPSpeaker", "GoBGPAPI", "FakeServers", "BGPEngine", "BGP", "EVPN", "AsyncIO", "Telemetry",
                 "NetTypes",
             ]),
-        tests("Agent", ["Agent", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
+        tests("Agent", ["Agent", "EVPN", "Intents", "AsyncIO", "Documents", "Telemetry", "NetTypes"]),
         tests("AsyncIO", ["AsyncIO", "NetTypes"]),
         tests("Documents", ["Documents"]),
         tests("OVSDB", ["OVSDB", "Documents"]),
@@ -137,13 +137,15 @@ let package = Package(
 
 // libFuzzer needs flags that would spoil a normal build, so its target exists only when asked for (Scripts/fuzz).
 if Context.environment["EVPND_FUZZ"] == "1" {
-    let fuzzed = ["BGP", "BGPEngine", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI", "OVSDB"]
+    let fuzzed = [
+        "Anycast", "BGP", "BGPEngine", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI", "OVSDB",
+    ]
     for target in package.targets where fuzzed.contains(target.name) {
         target.swiftSettings = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]
     }
     package.targets.append(
         .executableTarget(
-            name: "Fuzz", dependencies: fuzzed.map { .byName(name: $0) }, path: "Sources/Test/Fuzz",
+            name: "Fuzz", dependencies: (fuzzed + ["EVPN"]).map { .byName(name: $0) }, path: "Sources/Test/Fuzz",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
 }

@@ -39,10 +39,10 @@ _evpnctl() {
     *)
         case "${words[*]}" in
         '')
-            answers='show explain plan watch reload recover neighbor advertise withdraw cleanup decode import lab version help'
+            answers='show explain plan watch reload recover confirm-empty neighbor advertise withdraw cleanup decode import lab version help'
             [[ $current == -* ]] && answers='--socket --json --help'
             ;;
-        show) answers='status neighbors vnis vrfs prefixes macs vteps routes netlink' ;;
+        show) answers='status neighbors vnis vrfs prefixes macs vteps routes netlink clients anycast' ;;
         'show macs') answers='--vni --mac --json' ;;
         'show routes') answers='--type --rd --vni --mac --family --best --neighbor --advertised --json' ;;
         'show prefixes') answers="--json $(_evpnctl_ask vrfs name)" ;;
@@ -67,7 +67,7 @@ _evpnctl() {
             ;;
         cleanup) answers=--yes ;;
         decode) answers='--as4 --add-path' ;;
-        import) answers='gobgp-evpn-agent gobgpd' ;;
+        import) answers='gobgp-evpn-agent gobgpd evpn-connector' ;;
         'import '*) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
         lab) answers='up down status exec kill start' ;;
         'lab '*)

@@ -49,7 +49,7 @@ import YAML
         for name in [
             "good/everything.yaml", "good/groups.yaml", "good/gobgp.yaml", "good/gobgp-managed.yaml",
             "good/gobgp-policies.yaml", "good/vrfs.yaml", "good/unnumbered.yaml", "bad/gobgp-policies.yaml",
-            "bad/unsupported.yaml", "bad/netlink.yaml", "good/openvswitch.yaml",
+            "bad/unsupported.yaml", "bad/netlink.yaml", "good/openvswitch.yaml", "good/openvswitch-gobgp.yaml",
         ] {
             collect(try #require(Document.read(file: "\(fixtures)/\(name)").document))
         }

@@ -25,6 +25,9 @@ extension Agent {
         case "vrfs": client.send(.reply("vrfs", .array(vrfs().map(\.json))))
         case "prefixes": sendPrefixes(request, client)
         case "macs": sendMACs(request, client)
+        case "clients": sendClients(client)
+        case "anycast": sendAnycast(client)
+        case "confirm-empty": confirmEmpty(client)
         case "vteps": client.send(.reply("vteps", .array(controlPlane.vtepRows().map(\.json))))
         case "routes": sendRoutes(request, client)
         case "netlink": sendPages("netlink", netlinkRows(), client) { $0() }
@@ -72,6 +75,7 @@ extension Agent {
             "speaker_problems": .array(
                 (speaker.problems + [kernelRoutes.problem].compactMap { $0 }).map { JSONValue($0) }),
             "problems": .array(serviceProblems().map(\.json)),
+            "client_problems": .array(clientProblems.map { JSONValue($0) }),
             "refused_routes": .array(
                 speaker.refusedRoutes.prefix(100).map {
                     ["route": JSONValue($0.key.description), "reason": JSONValue($0.reason)]
@@ -136,7 +140,7 @@ extension Agent {
     }
 
     /// Sends `rows` in pages of 1000, each made when the one before has been taken.
-    private func sendPages<Row>(
+    func sendPages<Row>(
         _ name: String, _ rows: [Row], _ client: ControlServer.Client, from start: Int = 0,
         json: @escaping (Row) -> JSONValue
     ) {

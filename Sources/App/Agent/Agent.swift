@@ -33,7 +33,13 @@ final class Agent {
     /// Unicast routes that the control plane announces, before any network of an interface.
     var memberKeys: Set<RouteKey> = []
     let notification = ServiceNotification()
+    /// With the clients of files.
     private(set) var configuration: Configuration
+    /// As evpnd.yaml has it.
+    private(set) var fileConfiguration: Configuration
+    private(set) lazy var clients = ClientSources(
+        loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory
+    ) { [weak self] in self?.clientsChanged() }
     private(set) var nodeAddress: IPAddress?
     /// VNIs that are served: those of the configuration, and discovered ones; and the subnets of VRFs that some of them are.
     private(set) var servedVNIs: [VNI] = []
@@ -47,6 +53,7 @@ final class Agent {
     private(set) var lastReloadProblems: [Problem] = []
     private(set) var control: ControlServer?
     private var web: WebEndpoint?
+    var statsd: StatsdPush?
     private var deadlineTimer: (id: TimerID, at: Instant)?
     private var inputs: [ControlPlane.Input] = []
     private var isHandling = false
@@ -57,6 +64,7 @@ final class Agent {
     init(options: Options, configuration: Configuration, loop: EventLoop, log: Log) throws(StartError) {
         self.options = options
         self.configuration = configuration
+        fileConfiguration = configuration
         self.loop = loop
         self.log = log
         metrics = MetricRegistry()
@@ -131,12 +139,15 @@ final class Agent {
         if nodeAddress == nil, case .interface(let name) = configuration.node.vtep {
             log.warning("node.address.missing", ["interface": name, "action": "waiting for an address"])
         }
+        clients.configure(fileConfiguration)
+        configuration = clients.joined(fileConfiguration)
         applyOverlay()
         restoreHandMade()
         startUnicastRoutes()
         speaker.configure(configuration)
         awaitHost()
         startWeb()
+        startStatsd()
         followNodeAddress()
         notification.send("READY=1\nSTATUS=running")
         feedWatchdog()
@@ -152,6 +163,8 @@ final class Agent {
         notification.send("STOPPING=1")
         control?.close()
         web?.close()
+        statsd?.close()
+        clients.close()
         // Forwarding goes only once the routes that lead here are withdrawn.
         speaker.stop(withdrawing: onExit == .remove) { [self] in
             func finish() {
@@ -191,7 +204,10 @@ final class Agent {
                 dataplane.apply(output.forwarding)
                 publish(output.forwarding)
             }
-            if !output.advertisements.isEmpty { speaker.advertise(withImported(withHandMade(output.advertisements))) }
+            if !output.advertisements.isEmpty {
+                statsd?.counts.count(output.advertisements)
+                speaker.advertise(withImported(withHandMade(output.advertisements)))
+            }
             for event in output.events { report(event) }
             if output.suppressedEvents > 0 {
                 log.warning("evpn.events.suppressed", ["count": "\(output.suppressedEvents)"])
@@ -255,7 +271,10 @@ final class Agent {
 
     // MARK: Configuration
 
-    private func applyOverlay() {
+    /// The same file with other clients.
+    func adopt(_ joined: Configuration) { configuration = joined }
+
+    func applyOverlay() {
         let overlay = configuration.overlay(nodeAddress: nodeAddress, discovered: dataplane.operatorVNIs)
         servedVNIs = overlay.evis.map(\.vni)
         servedVRFs = overlay.vrfs.map(\.name)
@@ -272,26 +291,34 @@ final class Agent {
         let loaded = loadConfiguration(options)
         reloads += 1
         lastReloadProblems = loaded.problems
-        guard let new = loaded.configuration else {
+        guard let file = loaded.configuration else {
             log.error("reload.refused", ["problems": "\(loaded.problems.count)", "action": "running state kept"])
             for problem in loaded.problems { log.error("reload.problem", ["problem": problem.description]) }
             return loaded.problems
         }
         let old = configuration
+        fileConfiguration = file
+        clients.configure(file)
+        let new = clients.joined(file)
         configuration = new
         if options.logLevel == nil, let level = LogLevel(new.telemetry.logLevel.rawValue) { log.level = level }
         if new.telemetry.listen != old.telemetry.listen {
             web?.close()
             startWeb()
         }
-        if new.node != old.node || new.overlay != old.overlay || new.discovery != old.discovery {
+        startStatsd()
+        if new.node != old.node || new.overlay != old.overlay || new.discovery != old.discovery
+            || new.openVSwitch != old.openVSwitch
+        {
             nodeAddress = resolveNodeAddress(new.node.vtep)
             applyOverlay()
         }
         kernelRoutes.configure(importing: new.netlinkImport, exporting: new.netlinkExport)
         if new.bgp != old.bgp || new.gobgp != old.gobgp { speaker.configure(new) }
         let late = [
-            ("bgp.speaker", (new.gobgp == nil) != (old.gobgp == nil)), ("control", new.control != old.control),
+            ("bgp.speaker", (new.gobgp == nil) != (old.gobgp == nil)),
+            ("dataplane", (new.openVSwitch == nil) != (old.openVSwitch == nil)),
+            ("control", new.control != old.control),
             ("node.name", new.node.name != old.node.name),
         ]
         for (key, isChanged) in late where isChanged {

@@ -15,6 +15,8 @@ let helpText = """
       show routes [--type 2|3|…] [--rd RD] [--vni N] [--mac M] [--family F] [--best]
                   [--neighbor ADDRESS|INTERFACE [--advertised]]
       show netlink                   unicast routes between BGP and the kernel: imports, rules, exported routes
+      show clients                   who is attached to Open vSwitch, and what is wrong with their files
+      show anycast                   anycast addresses, whether they are enabled, and their probes
       explain mac M [--vni N]        from the wire to the kernel, link by link
       explain vni N | vtep ADDRESS
       explain prefix P | ip ADDRESS [--vrf VRF]
@@ -22,6 +24,7 @@ let helpText = """
       plan                           what would be changed in the kernel now
       watch                          events as they happen: sessions, VTEPs, MAC addresses, prefixes
       reload                         read the configuration again
+      confirm-empty                  clients whose files are missing since the directory was empty are gone
       recover mac M [--vni N]        let a MAC frozen as a duplicate move again
       neighbor clear|shutdown|enable|refresh ADDRESS|INTERFACE [TEXT]
       advertise mac M [IP] | multicast [VTEP] | prefix P
@@ -33,7 +36,7 @@ let helpText = """
       cleanup --yes                  remove everything of ours from the kernel and stop the daemon
       decode [--as4 1|0] [--add-path AFI/SAFI,…]
                                      BGP messages in hexadecimal, one a line, to JSON
-      import gobgp-evpn-agent|gobgpd FILE
+      import gobgp-evpn-agent|gobgpd|evpn-connector FILE
                                      another program's file as evpnd.yaml, and what has no equivalent
       lab up|down|status|exec|kill|start FILE [--prefix P] …
                                      network namespaces from a topology file

@@ -118,6 +118,13 @@ func run(_ arguments: Arguments) throws(CommandError) {
         defer { client.close() }
         let problems = try client.rows("problems", request("reload"))
         show(["problems": .array(problems)]) { _ in lines(problems) { $0 } + "reloaded\n" }
+    case "confirm-empty":
+        guard words.count == 1 else { throw usage("confirm-empty") }
+        try arguments.require(only: [], for: "confirm-empty")
+        client = try connect()
+        defer { client.close() }
+        let rows = try client.rows("removed", request("confirm-empty"))
+        show(["removed": .array(rows)]) { _ in lines(rows) { "\($0): its client is gone" } }
     case "recover":
         guard words.count == 3, words[1] == "mac" else { throw usage("recover mac M [--vni N]") }
         try arguments.require(only: ["--vni"], for: "recover")

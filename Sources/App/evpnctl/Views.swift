@@ -3,7 +3,7 @@
 import Documents
 
 enum View: String, CaseIterable {
-    case status, neighbors, vnis, vrfs, prefixes, macs, vteps, routes, netlink
+    case status, neighbors, vnis, vrfs, prefixes, macs, vteps, routes, netlink, clients, anycast
 
     /// Options that choose rows.
     var options: Set<String> {
@@ -12,7 +12,7 @@ enum View: String, CaseIterable {
         case .routes:
             ["--type", "--rd", "--vni", "--mac", "--family", "--neighbor", "--best", "--advertised"]
         case .prefixes: ["--vrf"]
-        case .status, .neighbors, .vnis, .vrfs, .vteps, .netlink: []
+        case .status, .neighbors, .vnis, .vrfs, .vteps, .netlink, .clients, .anycast: []
         }
     }
 
@@ -27,6 +27,8 @@ enum View: String, CaseIterable {
         case .vteps: vtepsText(rows)
         case .routes: routesText(rows)
         case .netlink: netlinkText(rows)
+        case .clients: clientsText(rows)
+        case .anycast: anycastText(rows)
         }
     }
 }
@@ -63,6 +65,9 @@ func statusText(_ status: JSONValue) -> String {
     for problem in problems.prefix(statusProblemLimit) { lines.append(("problem", Style.bad(problemText(problem)))) }
     if problems.count > statusProblemLimit {
         lines.append(("problem", Style.bad("and \(problems.count - statusProblemLimit) more")))
+    }
+    for problem in status.list("client_problems") {
+        if case .string(let text) = problem { lines.append(("clients", Style.bad(text))) }
     }
     for route in status.list("refused_routes") {
         lines.append(("refused", Style.bad("\(route.cell("route")): \(route.cell("reason"))")))

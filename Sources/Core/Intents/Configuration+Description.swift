@@ -33,6 +33,11 @@ extension Configuration: CustomStringConvertible {
         lines.append("forwarding on exit \(forwarding.onExit.rawValue), stale hold \(forwarding.staleHoldSeconds)s")
         let listen = telemetry.listen.map { "on \($0)" } ?? "off"
         lines.append("telemetry \(listen), log level \(telemetry.logLevel.rawValue)")
+        if let statsd = telemetry.statsd {
+            lines.append(
+                "statsd to \(statsd.name) port \(statsd.port)\(statsd.prefix.map { ", prefix \($0)" } ?? "")\(statsd.host.map { ", host \($0)" } ?? "")"
+            )
+        }
         let group = control.group.map { " group \($0)" } ?? ""
         lines.append("control \(control.socket)\(group) mode 0\(String(control.mode, radix: 8))")
         return lines
@@ -293,6 +298,7 @@ extension DefinedType {
     fileprivate var words: String {
         switch self {
         case .asPath: "as-path"
+        case .extendedCommunity: "extended-community"
         default: "\(self)"
         }
     }
@@ -304,9 +310,10 @@ extension Statement {
         let sets = [
             ("prefix", conditions?.prefixSet), ("neighbor", conditions?.neighborSet),
             ("as-path", conditions?.asPathSet),
-            ("community", conditions?.communitySet),
+            ("community", conditions?.communitySet), ("extended-community", conditions?.extendedCommunitySet),
         ]
         for case (let kind, let set?) in sets { words.append("\(kind) \(set.match) of \(set.name)") }
+        if conditions?.routeType == .local { words.append("made here") }
         if let value = actions?.communities {
             words.append("\(value.change) \(value.communities.joined(separator: " "))")
         }

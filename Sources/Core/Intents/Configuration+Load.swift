@@ -65,6 +65,10 @@ extension Configuration {
                 hint: "write those of gobgpd as global.asn and global.routerID")
         }
 
+        if gobgp?.filtersImports == true, !switched.isSwitched {
+            bgpSection.section("gobgp")["importPolicy"]?.fail("is for clients of Open vSwitch")
+        }
+
         let mobility = file.section("mobility")
         let detection = decodeDetection(mobility.section("duplicateDetection"))
         mobility.finish()
@@ -168,6 +172,8 @@ extension Configuration {
             }
         }
         if let word = section["logLevel"]?.word(TelemetryConfiguration.LogLevel.self) { telemetry.logLevel = word }
+        if section.has("statsd") { telemetry.statsd = StatsdSettings(section.section("statsd")) }
+        _ = section["statsd"]
         section.finish()
         return telemetry
     }
@@ -215,6 +221,17 @@ extension TelemetryConfiguration.Endpoint {
         if isBracketed { host = host.dropFirst().dropLast() }
         guard let address = IPAddress(String(host)), address.isV6 == isBracketed else { return nil }
         self.init(address: address, port: port)
+    }
+}
+
+extension StatsdSettings {
+    fileprivate init?(_ section: Section) {
+        defer { section.finish() }
+        if !section.has("address") { section.missing("address") }
+        prefix = section["prefix"]?.nonEmptyText()
+        host = section["host"]?.nonEmptyText()
+        guard let value = section["address"], let endpoint = value.hostAndPort() else { return nil }
+        (name, port) = endpoint
     }
 }
 

@@ -140,7 +140,20 @@ public struct TelemetryConfiguration: Equatable, Sendable {
     /// Where `/metrics`, `/healthz` and `/readyz` are served; nil: nowhere.
     public var listen: Endpoint? = Endpoint(address: .v4(IPv4Address(rawValue: 0x7f00_0001)), port: 9474)
     public var logLevel = LogLevel.info
+    /// Whom the metrics of evpn-connector are pushed to; nil: nobody.
+    public var statsd: StatsdSettings?
     public init() {}
+}
+
+/// `telemetry.statsd`.
+public struct StatsdSettings: Equatable, Sendable {
+    /// A name or an address.
+    public var name: String
+    public var port: UInt16
+    /// In front of every name; nil: nothing.
+    public var prefix: String?
+    /// What this host is called in them; nil: it is not.
+    public var host: String?
 }
 
 /// `control:`, the socket that evpnctl talks to.

@@ -20,6 +20,12 @@ extension GoBGPSettings {
         if let seconds = section["holdTime"]?.seconds(1...86_400) { holdSeconds = seconds }
         if let value = section["maxMessage"], let megabytes = value.integer(4...1024) { messageLimit = megabytes << 20 }
         manages = section["manage"]?.bool() ?? false
+        filtersImports = section["importPolicy"]?.bool() ?? false
+        if manages, filtersImports {
+            section["importPolicy"]?.fail(
+                "policies of a managed gobgpd are those of bgp:",
+                hint: "leave it out: routes without targets of ours are ignored")
+        }
         if section.has("tls") { tls = GoBGPSettings.tls(section.section("tls"), endpoint) }
         section.finish()
     }
@@ -40,20 +46,7 @@ extension GoBGPSettings {
             }
             return .unix(path: String(path))
         }
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0 else {
-            return fail("expected host:port or unix:///path, found \(value.kind)")
-        }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return fail("an IPv6 address needs brackets, found \(value.kind)")
-        }
-        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != 0x2f })
-        else {
-            return fail("expected host:port or unix:///path, found \(value.kind)")
-        }
-        return .tcp(host: String(host), port: port)
+        return value.hostAndPort(or: " or unix:///path").map { .tcp(host: $0.host, port: $0.port) }
     }
 
     private static func tls(_ section: Section, _ endpoint: Endpoint) -> TLS? {
@@ -74,5 +67,34 @@ extension GoBGPSettings {
         }
         if case .unix = endpoint { section.source.fail("TLS is for host:port; a unix socket is protected by its mode") }
         return tls
+    }
+}
+
+extension Value {
+    /// `host:port`, `192.0.2.1:port` or `[2001:db8::1]:port`. `other`: what else could stand there, for the complaint.
+    func hostAndPort(or other: String = "") -> (host: String, port: UInt16)? {
+        guard let text = text() else { return nil }
+        func fail(_ reason: String) -> (host: String, port: UInt16)? {
+            self.fail(
+                reason, hint: other.isEmpty ? nil : "127.0.0.1:50051, [2001:db8::1]:50051 or unix:///run/gobgpd.sock")
+            return nil
+        }
+        let digits = text.lastIndex(of: ":").map { text[text.index(after: $0)...] } ?? ""
+        guard let colon = text.lastIndex(of: ":"), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let port = UInt16(digits), port > 0
+        else {
+            return fail("expected host:port\(other), found \(kind)")
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return fail("an IPv6 address needs brackets, found \(kind)")
+        }
+        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != 0x2f })
+        else {
+            return fail("expected host:port\(other), found \(kind)")
+        }
+        return (String(host), port)
     }
 }

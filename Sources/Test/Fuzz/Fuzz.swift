@@ -34,6 +34,8 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
     case "yaml": body = { fuzzYAML(octets($0, $1)) }
     case "toml": body = { fuzzTOML(octets($0, $1)) }
     case "takeover": body = { fuzzTakeover(octets($0, $1)) }
+    case "client": body = { fuzzClient(octets($0, $1)) }
+    case "probe": body = { fuzzProbe(octets($0, $1)) }
     case "configuration": body = { fuzzConfiguration(octets($0, $1)) }
     case "router": body = { fuzzRouter(octets($0, $1)) }
     case "netlink": body = { fuzzNetlink(octets($0, $1)) }

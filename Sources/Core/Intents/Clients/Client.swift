@@ -38,7 +38,8 @@ public struct Client: Equatable, Sendable {
     /// Nil: not written.
     public var imports: [Target]?
     public var exports: [Target]?
-    var place: Place
+    /// Of the client as a whole.
+    public let place: Place
     var vniPlace: Place
     var portPlace: Place
     var macPlace: Place

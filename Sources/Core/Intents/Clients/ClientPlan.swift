@@ -5,6 +5,7 @@ public import Anycast
 import BGP
 public import Documents
 import EVPN
+import GoBGPAPI
 import NetTypes
 
 /// What clients are added to.
@@ -44,7 +45,23 @@ extension Configuration {
         for client in base.clients + clients { plan.add(client) }
         var result = self
         (result.overlay, result.openVSwitch, result.anycastTargets) = plan.finish(health)
+        if result.gobgp?.filtersImports == true {
+            let patterns = result.importPatterns
+            result.gobgp?.policies = .connector(patterns)
+        }
         return (result, plan.problems)
+    }
+
+    /// The targets that are imported, as gobgpd's sets have them.
+    private var importPatterns: [String] {
+        var patterns: Set<String> = []
+        for targets in overlay.evis.map(\.importTargets) + overlay.vrfs.map(\.importTargets) {
+            switch targets {
+            case .automatic(let vni): patterns.insert("rt:^[0-9]+:\(vni)$")
+            case .explicit(let targets): for target in targets { patterns.insert("rt:^\(target)$") }
+            }
+        }
+        return patterns.sorted()
     }
 }
 
@@ -73,6 +90,12 @@ struct ClientPlan {
         var target: IPAddress
         var check: IPAddress
         var checker: IPAddress
+        init(_ client: Client, _ address: AnycastAddress) {
+            attachment = client.attachment
+            target = address.target
+            check = address.check
+            checker = address.internalChecker
+        }
     }
 
     private let base: ClientBase
@@ -90,7 +113,7 @@ struct ClientPlan {
     private var probed: [IPAddress: (use: Probed, client: Client)] = [:]
     private var bridged: [BridgedClient] = []
     private var routed: [RoutedClient] = []
-    private var anycast: [(claim: Client.Anycast, client: Client)] = []
+    private var anycast: [Client.Anycast] = []
     private(set) var problems: [Problem] = []
 
     init(_ base: ClientBase) {
@@ -118,12 +141,14 @@ struct ClientPlan {
             bridged.append(
                 BridgedClient(attachment: client.attachment, vni: client.vni, mac: mac, addresses: addresses))
         case .routed(let mac, let prefixes, let anycast):
-            let kept = anycast.filter { claim(client, $0) }
-            self.anycast += kept.map { ($0, client) }
+            for claim in anycast {
+                probed[claim.address.internalTarget] = (Probed(client, claim.address), client)
+                self.anycast.append(claim)
+            }
             routed.append(
                 RoutedClient(
                     attachment: client.attachment, vrf: vrfName(client.vni), mac: mac, prefixes: prefixes,
-                    anycast: kept.map(\.address)))
+                    anycast: anycast.map(\.address)))
         }
     }
 
@@ -160,7 +185,7 @@ struct ClientPlan {
                 hint: "clients of one port have a VLAN each, or there is one client without")
             return false
         }
-        guard case .bridged(let mac, let addresses) = client.service else { return true }
+        guard case .bridged(let mac, let addresses) = client.service else { return canBeProbed(client) }
         guard let mac else {
             if base.settings.bridge.learningSeconds == nil {
                 complain(client.macPlace, "mac is required", hint: "or have MACs learned: openvswitch.learningSeconds")
@@ -175,6 +200,20 @@ struct ClientPlan {
         for address in addresses {
             guard let other = self.addresses[AddressOfVNI(vni: client.vni, address: address)] else { continue }
             complain(client.macPlace, "address \(address) in VNI \(client.vni) is already that of \(other.name)")
+            return false
+        }
+        return true
+    }
+
+    /// Whether the addresses of its probes are its own.
+    private mutating func canBeProbed(_ client: Client) -> Bool {
+        guard case .routed(_, _, let anycast) = client.service else { return true }
+        for address in anycast.map(\.address) {
+            guard let other = probed[address.internalTarget], other.use != Probed(client, address) else { continue }
+            complain(
+                client.anycastPlace,
+                "internal_dst_ip \(address.internalTarget) is already that of \(other.client.name)",
+                hint: "each client is probed under an address of its own")
             return false
         }
         return true
@@ -258,23 +297,6 @@ struct ClientPlan {
         }
     }
 
-    /// Whether the address can be probed beside the others.
-    private mutating func claim(_ client: Client, _ anycast: Client.Anycast) -> Bool {
-        let address = anycast.address
-        let use = Probed(
-            attachment: client.attachment, target: address.target, check: address.check,
-            checker: address.internalChecker)
-        if let other = probed[address.internalTarget], other.use != use {
-            complain(
-                client.anycastPlace,
-                "internal_dst_ip \(address.internalTarget) is already that of \(other.client.name)",
-                hint: "each client is probed under an address of its own")
-            return false
-        }
-        probed[address.internalTarget] = (use, client)
-        return true
-    }
-
     private func vrfName(_ vni: VNI) -> String { vrfNames[vni] ?? "vrf\(vni)" }
 
     // MARK: All clients
@@ -295,7 +317,7 @@ struct ClientPlan {
         bridge.routed.sort { $0.attachment < $1.attachment }
         let listed = base.settings.anycastStatusFile == nil ? nil : health.listed ?? []
         var targets: [AnycastName: AnycastChecks.Target] = [:]
-        for (claim, _) in anycast {
+        for claim in anycast {
             let name = AnycastName(claim.address)
             let probe = base.settings.checkInterface == nil ? nil : claim.probe ?? base.settings.probe
             if let probe {
