@@ -28,6 +28,17 @@ private let base = """
         #expect(configuration == nil)
     }
 
+    @Test func nextHopsAreThoseOfTheDataplane() throws {
+        let document = try #require(Document.read(file: fixtures + "/good/openvswitch.yaml").document)
+        var configuration = try #require(Configuration.load(from: document).configuration)
+        #expect(configuration.overlay(nodeAddress: nil).hasTunnelNexthops)
+        #expect(configuration.overlay(nodeAddress: nil).vrfs.allSatisfy { !$0.sharesLocalPrefixes })
+        configuration.openVSwitch?.bridge.isConnectorCompatible = true
+        #expect(configuration.overlay(nodeAddress: nil).vrfs.allSatisfy { $0.sharesLocalPrefixes })
+        configuration.openVSwitch = nil
+        #expect(!configuration.overlay(nodeAddress: nil).hasTunnelNexthops)
+    }
+
     @Test func jsonAndYAMLMeanTheSame() throws {
         let json =
             #"{"node":{"vtep":"192.0.2.1"},"bgp":{"global":{"asn":65000},"neighbors":[{"config":{"neighborAddress":"192.0.2.9","peerAsn":65000}}]},"vnis":[{"vni":7,"managed":true}]}"#

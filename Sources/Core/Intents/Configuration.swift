@@ -46,7 +46,7 @@ public struct Configuration: Equatable, Sendable {
     /// `node.vtep` or the address found on `node.interface`; nil leaves such VNIs to the address of their own device.
     /// `discovered` are the VNIs of devices that were found; those that the file names are left to it.
     public func overlay(nodeAddress: IPAddress?, discovered: Set<VNI> = []) -> Overlay {
-        var result = overlay
+        var result = openVSwitch.map { overlay.forwarded(by: $0.bridge) } ?? overlay
         if let discovery { result.evis = discovery.adding(discovered, to: result) }
         guard let nodeAddress else { return result }
         for index in result.evis.indices where result.evis[index].domain.vtep == nil {

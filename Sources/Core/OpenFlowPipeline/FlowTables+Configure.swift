@@ -30,6 +30,8 @@ extension FlowTables {
         }
         for vni in vnis.sorted() { touchDomain(vni, new) }
         for name in names.sorted() { touchVRF(name, new) }
+        if !vnis.isEmpty { touchRows(vnis, new) }
+        if !names.isEmpty { touchPrefixes(names) }
         touchClients(new)
     }
 
@@ -41,18 +43,33 @@ extension FlowTables {
             for subject in subjects(of: domain).sorted(by: { "\($0)" < "\($1)" }) { touch(subject) }
             for fact in facts(of: domain) { touch(fact: fact) }
         }
-        for key in macs.keys.filter({ $0.vni == vni }).sorted() { touch(.mac(key)) }
-        for key in learned.keys.filter({ $0.vni == vni }).sorted() {
+        for model in [model, new] {
+            for index in model.clientsOfDomain[vni] ?? [] { touch(client: .bridged(index), of: model) }
+        }
+    }
+
+    /// Once through all rows, whatever the number of domains.
+    private mutating func touchRows(_ vnis: Set<VNI>, _ new: Model) {
+        changes.isUnordered = true
+        for key in macs.keys where vnis.contains(key.vni) { touch(.mac(key)) }
+        for key in learned.keys where vnis.contains(key.vni) {
             touch(.mac(key))
             touch(.source(key))
             touch(fact: .mac(key))
         }
-        for key in neighbors.keys.filter({ $0.vni == vni }).sorted() {
+        for key in neighbors.keys where vnis.contains(key.vni) {
             touchAddress(key, model)
             touchAddress(key, new)
         }
-        for model in [model, new] {
-            for index in model.clientsOfDomain[vni] ?? [] { touch(client: .bridged(index), of: model) }
+    }
+    /// Those of the VRFs, and others that look into them.
+    private mutating func touchPrefixes(_ names: Set<String>) {
+        changes.isUnordered = true
+        for (key, row) in prefixes {
+            let looksInto = row.nexthops.contains {
+                if case .table(let name) = $0 { names.contains(name) } else { false }
+            }
+            if looksInto || names.contains(key.vrf) { touch(.route(key)) }
         }
     }
 
@@ -60,12 +77,6 @@ extension FlowTables {
         touch(.vrf(name))
         // They have the router's MAC address in them.
         if changes.groupsBefore == nil { changes.groupsBefore = groupsInForce() }
-        for key in prefixes.keys.filter({ $0.vrf == name }).sorted() { touch(.route(key)) }
-        // Others that look into it.
-        for (key, row) in prefixes where key.vrf != name && row.nexthops.contains(.table(vrf: name)) {
-            touch(.route(key))
-            changes.isUnordered = true
-        }
         for model in [model, new] {
             for index in model.clientsOfVRF[name] ?? [] { touch(client: .routed(index), of: model) }
             if let subnets = model.vrfs[name]?.subnets {
