@@ -56,6 +56,7 @@ let package = Package(
             name: "CMicroHTTPD", path: "Sources/System/CMicroHTTPD", linkerSettings: [.linkedLibrary("microhttpd")]),
         target("System", "AsyncIO", ["CLinux", "NetTypes"]),
         target("System", "Netlink", ["CLinux", "AsyncIO", "NetTypes"]),
+        target("System", "OpenFlowClient", ["OpenFlow", "AsyncIO", "NetTypes"]),
         target("System", "YAML", ["CYAML", "Documents"]),
         target("System", "Telemetry", ["CLinux", "Documents"]),
         .systemLibrary(
@@ -109,7 +110,7 @@ let package = Package(
         tests("Documents", ["Documents"]),
         tests("OVSDB", ["OVSDB", "Documents"]),
         tests("NetTypes", ["NetTypes"]),
-        tests("OpenFlow", ["OpenFlow", "NetTypes"]),
+        tests("OpenFlow", ["OpenFlow", "OpenFlowClient", "AsyncIO", "NetTypes"]),
         tests("OpenFlowPipeline", ["OpenFlowPipeline", "OpenFlow", "EVPN", "BGP", "NetTypes"]),
         tests("HTTP", ["HTTP", "AsyncIO", "NetTypes"]),
         tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),
@@ -139,6 +140,7 @@ let package = Package(
 if Context.environment["EVPND_FUZZ"] == "1" {
     let fuzzed = [
         "Anycast", "BGP", "BGPEngine", "NetTypes", "Documents", "YAML", "Intents", "Netlink", "GoBGPAPI", "OVSDB",
+        "OpenFlow",
     ]
     for target in package.targets where fuzzed.contains(target.name) {
         target.swiftSettings = strict + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])]

@@ -5,14 +5,10 @@ import Testing
 
 @testable import OpenFlow
 
-private func mac(_ text: String) -> MACAddress { MACAddress(text) ?? .zero }
-private func ip(_ text: String) -> IPAddress { IPAddress(text) ?? .v4(.any) }
-private func prefix(_ text: String) -> IPPrefix? { IPPrefix(text) }
-
 @Suite struct TextTests {
-    @Test func matchesReadAsInADump() throws {
+    @Test func matchesReadAsInADump() {
         let match = Match(
-            .udpDestination(4789), .destination(try #require(prefix("10.1.0.0/16"))), .register(0, 10), .inPort(65278),
+            .udpDestination(4789), .destination(prefix("10.1.0.0/16")), .register(0, 10), .inPort(65278),
             .ethernetType(EtherType.ipv4), .ipProtocol(IPProtocol.udp), .vlan(7), .tunnelID(10),
             .connectionState(set: [.established, .tracked], unset: .new), .ethernetGroup)
         #expect(
@@ -26,8 +22,8 @@ private func prefix(_ text: String) -> IPPrefix? { IPPrefix(text) }
         #expect("\(FlowKey(table: 2, priority: 0))" == "table=2,priority=0")
     }
 
-    @Test func aMatchIsTheSameInAnyOrder() throws {
-        let everything = try #require(prefix("0.0.0.0/0"))
+    @Test func aMatchIsTheSameInAnyOrder() {
+        let everything = prefix("0.0.0.0/0")
         let a = Match(.register(2, 20), .ethernetType(EtherType.ipv4), .destination(everything))
         let b = Match(.ethernetType(EtherType.ipv4), .register(2, 7), .register(2, 20))
         #expect(a == b)
@@ -36,7 +32,7 @@ private func prefix(_ text: String) -> IPPrefix? { IPPrefix(text) }
         #expect(a.with(.register(3, 1)).fields.map(\.field) == [.ethernetType, .register2, .register3])
     }
 
-    @Test func flowsReadAsInADump() throws {
+    @Test func flowsReadAsInADump() {
         let flow = Flow(
             FlowKey(
                 table: 1, priority: 10, match: Match(.register(0, 10), .ethernetDestination(mac("02:00:00:00:00:01")))),
@@ -52,7 +48,7 @@ private func prefix(_ text: String) -> IPPrefix? { IPPrefix(text) }
                         commits: true, table: 1, zone: .number(7), nat: .destination(NATRange(ip("10.0.0.1"))))),
                 .connectionTracking(
                     ConnectionTracking(
-                        commits: true, zone: .field(try #require(FieldBits(.register0, 0..<16))),
+                        commits: true, zone: .field(bits(.register0, 0..<16)),
                         nat: .source(
                             NATRange(ip("fe80::1")...ip("fe80::9"), ports: 10...20, flags: .random)),
                         actions: [.setField(.connectionMark(1))])),

@@ -92,9 +92,10 @@ public func listenUnix(_ path: String, mode: UInt32) throws(SystemError) -> Int3
     return descriptor
 }
 
-/// Connects to a unix stream socket, blocking.
-public func connectUnix(_ path: String) throws(SystemError) -> Int32 {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+/// Connects to a unix stream socket. One that does not block fails with EAGAIN while the server is too busy to accept.
+public func connectUnix(_ path: String, isBlocking: Bool = true) throws(SystemError) -> Int32 {
+    let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(AF_UNIX, isBlocking ? kind : kind | Int32(SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw SystemError("socket for \(path)") }
     guard var address = unixAddress(path) else {
         close(descriptor)

@@ -39,6 +39,7 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
     case "configuration": body = { fuzzConfiguration(octets($0, $1)) }
     case "router": body = { fuzzRouter(octets($0, $1)) }
     case "netlink": body = { fuzzNetlink(octets($0, $1)) }
+    case "openflow": body = { fuzzOpenFlow(octets($0, $1)) }
     case "ovsdb": body = { fuzzOVSDB(octets($0, $1)) }
     default: return 64
     }

@@ -30,11 +30,11 @@ public struct FieldBits: Hashable, Sendable {
     public init(_ field: Field) {
         self.field = field
         lowest = 0
-        count = field.bitWidth
+        count = field.actionWidth
     }
     /// Nil when the field does not have these bits, or `bits` is empty.
     public init?(_ field: Field, _ bits: Range<Int>) {
-        guard bits.lowerBound >= 0, bits.upperBound <= field.bitWidth, !bits.isEmpty else { return nil }
+        guard bits.lowerBound >= 0, bits.upperBound <= field.actionWidth, !bits.isEmpty else { return nil }
         self.field = field
         lowest = bits.lowerBound
         count = bits.count
@@ -56,7 +56,7 @@ public enum Action: Hashable, Sendable {
     case popVLAN
     /// Of IPv4 and IPv6; a packet whose time is over is sent to the controllers instead, when they want that, and ends there.
     case decrementTTL
-    /// Looks the packet up again, in `table` (nil: the same one), as if it came from `port` (nil: the same one), then goes on here.
+    /// Looks the packet up again, in `table` (0…254; nil: the same one), as if it came from `port` (nil: the same one), then goes on here.
     case resubmit(port: UInt16?, table: UInt8?)
     case connectionTracking(ConnectionTracking)
     /// Forgets what connection tracking said of this packet.

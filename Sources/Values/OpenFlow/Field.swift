@@ -51,20 +51,17 @@ struct FieldInfo: Sendable {
     let extendedName: String
     /// Class, field number: `oxm_class << 7 | oxm_field`, the upper 23 bits of an OXM header.
     let code: UInt32
-    /// Only for class 0xffff.
-    let experimenter: UInt32
     let bitWidth: Int
     let format: FieldFormat
 
     init(
         _ matchName: String, _ name: String, _ extendedName: String, _ oxmClass: UInt16, _ number: UInt8, bits: Int,
-        _ format: FieldFormat, experimenter: UInt32 = 0
+        _ format: FieldFormat
     ) {
         self.matchName = matchName
         self.name = name
         self.extendedName = extendedName
         code = UInt32(oxmClass) << 7 | UInt32(number)
-        self.experimenter = experimenter
         bitWidth = bits
         self.format = format
     }
@@ -75,6 +72,8 @@ struct FieldInfo: Sendable {
 
 extension Field {
     public var bitWidth: Int { info.bitWidth }
+    /// Bits that actions know of: ports are told there in 16 of them, and tags without the bit for their presence.
+    var actionWidth: Int { self == .inPort ? 16 : self == .vlanID ? 12 : bitWidth }
 
     var info: FieldInfo { Field.infos[Int(rawValue)] }
 
@@ -114,7 +113,7 @@ extension Field {
     private func registerDefinition(_ number: UInt8) -> FieldInfo {
         FieldInfo("reg\(number)", "reg\(number)", "NXM_NX_REG\(number)", Field.nxm, number, bits: 32, .hexadecimal)
     }
-    private static let ericsson: UInt32 = 0x0000_d5a6
+    private static let ericsson: UInt16 = 0x1000
 
     private var networkDefinition: FieldInfo {
         switch self {
@@ -137,12 +136,11 @@ extension Field {
         case .ndTargetLinkLayer: FieldInfo("nd_tll", "nd_tll", "NXM_NX_ND_TLL", Field.oxm, 33, bits: 48, .mac)
         case .ndReserved:
             FieldInfo(
-                "nd_reserved", "nd_reserved", "ERICOXM_OF_ICMPV6_ND_RESERVED", 0xffff, 1, bits: 32, .decimal,
-                experimenter: Field.ericsson)
+                "nd_reserved", "nd_reserved", "ERICOXM_OF_ICMPV6_ND_RESERVED", Field.ericsson, 1, bits: 32, .decimal)
         case .ndOptionType:
             FieldInfo(
-                "nd_options_type", "nd_options_type", "ERICOXM_OF_ICMPV6_ND_OPTIONS_TYPE", 0xffff, 2, bits: 8,
-                .decimal, experimenter: Field.ericsson)
+                "nd_options_type", "nd_options_type", "ERICOXM_OF_ICMPV6_ND_OPTIONS_TYPE", Field.ericsson, 2, bits: 8,
+                .decimal)
         case .tcpSource: FieldInfo("tp_src", "tcp_src", "NXM_OF_TCP_SRC", Field.oxm, 13, bits: 16, .decimal)
         case .tcpDestination: FieldInfo("tp_dst", "tcp_dst", "NXM_OF_TCP_DST", Field.oxm, 14, bits: 16, .decimal)
         case .udpSource: FieldInfo("tp_src", "udp_src", "NXM_OF_UDP_SRC", Field.oxm, 15, bits: 16, .decimal)

@@ -16,10 +16,10 @@ public struct Group: Hashable, Sendable {
         /// By the hash of the datapath: quick, and a connection stays where it is while buckets come and go.
         case datapathHash
         /// By these fields.
-        case hash([Field])
+        case hash(Set<Field>)
     }
     public struct Bucket: Hashable, Sendable {
-        /// Unique in the group. Only OpenFlow 1.5 tells it to the switch.
+        /// Unique in the group. Only OpenFlow 1.5 tells it to the switch; read in an older version it is the position, from 0.
         public var id: UInt32
         /// Share of the packets, only in a select group; 0 for all others.
         public var weight: UInt16

@@ -2,77 +2,89 @@
 
 public import NetTypes
 
-/// The octets of one entry of an OXM list, and what they say.
-struct OXMEntry {
-    /// Nil: a field that is not in `Field`.
-    let field: MatchField?
-    /// With class, field number and length.
-    let octets: Range<Int>
+/// Which field: class, number and mask bit (3 octets), length of what follows (1).
+struct OXMHeader {
+    /// Class and number, as `FieldInfo.code`.
+    let code: UInt32
+    let hasMask: Bool
+    let length: Int
+
+    init(decoding reader: inout ByteReader) throws(ByteError) {
+        let bits = try reader.u24()
+        code = bits >> 1
+        hasMask = bits & 1 == 1
+        length = Int(try reader.u8())
+    }
+    /// Nil: one that this module does not know, or of a length that it does not have.
+    var field: Field? {
+        guard let field = Field(code: code), length == (hasMask ? 2 : 1) * field.length(code) else { return nil }
+        return field
+    }
+}
+
+/// One entry of an OXM list.
+enum OXMEntry {
+    case known([MatchField])
+    /// With its header.
+    case unknown([UInt8])
 
     init(decoding reader: inout ByteReader) throws(ByteError) {
         let start = reader.offset
         let header = try OXMHeader(decoding: &reader)
-        octets = start..<reader.offset + header.valueLength
-        var body = try reader.take(header.valueLength)
-        guard let known = header.field else {
-            field = nil
-            return
-        }
-        let length = known.info.length
-        guard body.count == (header.hasMask ? 2 * length : length) else {
-            throw ByteError("length of \(known.info.name)", at: start)
-        }
-        let value = try body.bits(length)
-        let mask = header.hasMask ? try body.bits(length) : .max
-        guard value & ~known.info.allOnes == 0 else { throw ByteError("value of \(known.info.name)", at: start) }
-        field = MatchField(known, value, mask: mask)
-    }
-}
-
-/// Which field: class, number, mask bit, length and, with class 0xffff, the experimenter.
-struct OXMHeader {
-    let field: Field?
-    let hasMask: Bool
-    /// Octets after the header.
-    let valueLength: Int
-
-    init(decoding reader: inout ByteReader) throws(ByteError) {
-        let start = reader.offset
-        let code = try reader.u24()
-        let length = Int(try reader.u8())
-        hasMask = code & 1 == 1
-        if code >> 8 == 0xffff {
-            guard length >= 4 else { throw ByteError("length of an experimenter field", at: start) }
-            field = Field(code: code >> 1, experimenter: try reader.u32())
-            valueLength = length - 4
+        var body = try reader.take(header.length)
+        let octets = { [reader] in reader.slice(start..<reader.offset) }
+        if let field = header.field {
+            var value = try body.bits(field.length(header.code))
+            let mask = header.hasMask ? try body.bits(field.length(header.code)) : .max
+            // The reserved ports of OpenFlow 1.0 are the last of 16 bits, now of 32.
+            if header.code == Field.inPort16, value >= 0xff00 { value |= 0xffff_0000 }
+            self =
+                value & ~field.info.allOnes == 0 ? .known([MatchField(field, value, mask: mask)]) : .unknown(octets())
+        } else if let high = Field.firstOfRegisterPair(header.code), body.count == (header.hasMask ? 16 : 8) {
+            let value = UInt128(try body.u64())
+            let mask = header.hasMask ? UInt128(try body.u64()) : .max
+            let low = Field(rawValue: high.rawValue + 1) ?? high
+            self = .known([MatchField(high, value >> 32, mask: mask >> 32), MatchField(low, value, mask: mask)])
         } else {
-            field = Field(code: code >> 1, experimenter: 0)
-            valueLength = length
+            self = .unknown(octets())
         }
     }
 }
 
 extension Field {
     /// As written on the wire: class and number (`FieldInfo.code`). Open vSwitch also takes and sends the older NXM numbers of some.
-    init?(code: UInt32, experimenter: UInt32) {
-        guard let field = Field.byCode[UInt64(experimenter) << 32 | UInt64(code)] else { return nil }
+    init?(code: UInt32) {
+        guard let field = Field.byCode[code] else { return nil }
         self = field
     }
-    private static let byCode: [UInt64: Field] = {
-        var table: [UInt64: Field] = [:]
-        for field in allCases { table[UInt64(field.info.experimenter) << 32 | UInt64(field.info.code)] = field }
-        let older: [(UInt64, Field)] = [
-            (1, .ethernetDestination), (2, .ethernetSource), (3, .ethernetType), (6, .ipProtocol), (7, .ipv4Source),
-            (8, .ipv4Destination), (9, .tcpSource), (10, .tcpDestination), (11, .udpSource), (12, .udpDestination),
-            (13, .icmpType), (14, .icmpCode), (15, .arpOperation), (16, .arpSource), (17, .arpTarget),
-            (0x80 + 16, .tunnelID), (0x80 + 17, .arpSourceHardware), (0x80 + 18, .arpTargetHardware),
-            (0x80 + 19, .ipv6Source), (0x80 + 20, .ipv6Destination), (0x80 + 21, .icmpv6Type),
-            (0x80 + 22, .icmpv6Code), (0x80 + 23, .ndTarget), (0x80 + 24, .ndSourceLinkLayer),
-            (0x80 + 25, .ndTargetLinkLayer),
-        ]
-        for (code, field) in older { table[code] = field }
+    /// The number of the port where the packet came from in 16 bits, which is the only one that can be written.
+    static let inPort16: UInt32 = 0
+    /// Octets of a value under this class and number.
+    func length(_ code: UInt32) -> Int { self == .inPort && code == Field.inPort16 ? 2 : info.length }
+
+    /// Class and number where bits are moved or loaded: the older one where there is one, as Open vSwitch writes it itself.
+    var extendedCode: UInt32 { Field.olderCodes[self] ?? info.code }
+
+    private static let byCode: [UInt32: Field] = {
+        var table: [UInt32: Field] = [:]
+        for field in allCases { table[field.info.code] = field }
+        for (field, code) in olderCodes { table[code] = field }
         return table
     }()
+    private static let olderCodes: [Field: UInt32] = [
+        .inPort: inPort16, .ethernetDestination: 1, .ethernetSource: 2, .ethernetType: 3, .ipProtocol: 6,
+        .ipv4Source: 7,
+        .ipv4Destination: 8, .tcpSource: 9, .tcpDestination: 10, .udpSource: 11, .udpDestination: 12, .icmpType: 13,
+        .icmpCode: 14, .arpOperation: 15, .arpSource: 16, .arpTarget: 17, .tunnelID: 0x80 + 16,
+        .arpSourceHardware: 0x80 + 17, .arpTargetHardware: 0x80 + 18, .ipv6Source: 0x80 + 19,
+        .ipv6Destination: 0x80 + 20, .icmpv6Type: 0x80 + 21, .icmpv6Code: 0x80 + 22, .ndTarget: 0x80 + 23,
+        .ndSourceLinkLayer: 0x80 + 24, .ndTargetLinkLayer: 0x80 + 25,
+    ]
+
+    /// OpenFlow 1.5 has registers of 64 bits (class 0x8001), each two of Open vSwitch's, the even one the upper half.
+    static func firstOfRegisterPair(_ code: UInt32) -> Field? {
+        code >> 7 == 0x8001 && code & 0x7f < 4 ? .register(Int(code & 0x7f) * 2) : nil
+    }
 }
 
 extension ByteReader {
@@ -92,22 +104,8 @@ extension ByteReader {
 extension Match {
     /// Reads an OXM list to the end of `reader`. Fields that this module does not know are kept, after the others.
     public init(decoding reader: inout ByteReader) throws(ByteError) {
-        var known: [MatchField] = []
-        var unknown: [[UInt8]] = []
-        while !reader.isEmpty {
-            let start = reader.offset
-            let entry = try OXMEntry(decoding: &reader)
-            if let field = entry.field {
-                guard !known.contains(where: { $0.field == field.field }) else {
-                    throw ByteError("field \(field.field.info.name) twice", at: start)
-                }
-                known.append(field)
-            } else {
-                unknown.append(reader.slice(entry.octets))
-            }
-        }
-        unknown.sort { $0.lexicographicallyPrecedes($1) }
-        self.init(known, unknown: unknown)
+        let entries = try Match.entries(&reader)
+        self.init(entries.known, unknown: entries.unknown)
     }
 
     /// The fields in order; those that this module does not know are left out.
@@ -123,13 +121,19 @@ extension Match {
     }
 
     var entries: (known: [MatchField], unknown: [[UInt8]]) {
-        octets.withByteReader { reader in
-            var known: [MatchField] = []
-            var unknown: [[UInt8]] = []
-            while !reader.isEmpty, let entry = try? OXMEntry(decoding: &reader) {
-                if let field = entry.field { known.append(field) } else { unknown.append(reader.slice(entry.octets)) }
+        octets.withByteReader { (try? Match.entries(&$0)) ?? ([], []) }
+    }
+    private static func entries(_ reader: inout ByteReader) throws(ByteError) -> (
+        known: [MatchField], unknown: [[UInt8]]
+    ) {
+        var known: [MatchField] = []
+        var unknown: [[UInt8]] = []
+        while !reader.isEmpty {
+            switch try OXMEntry(decoding: &reader) {
+            case .known(let fields): known += fields
+            case .unknown(let octets): unknown.append(octets)
             }
-            return (known, unknown)
         }
+        return (known, unknown)
     }
 }

@@ -8,9 +8,8 @@ import NetTypes
 /// when they mean the same, a table of a hundred thousand stays small, and sending one is a copy.
 ///
 ///     +------------------------------------------------+
-///     |  Class (2), field and has-mask bit (1)         |
-///     |  Length of what follows (1)                    |  for
-///     |  Experimenter (4), only for class 0xffff       |  each
+///     |  Class (2), field and has-mask bit (1)         |  for
+///     |  Length of what follows (1)                    |  each
 ///     |  Value (1…16)                                  |  field
 ///     |  Mask (1…16), only with the has-mask bit       |
 ///     +------------------------------------------------+
@@ -40,20 +39,17 @@ public struct Match: Hashable, Sendable {
         }
         var writer = ByteWriter(capacity: sorted.reduce(0) { $0 + $1.encodedLength })
         for field in sorted where !field.isWildcard { field.encode(to: &writer) }
-        for entry in unknown { writer.raw(entry) }
+        for entry in unknown.sorted(by: { $0.lexicographicallyPrecedes($1) }) { writer.raw(entry) }
         octets = writer.bytes
     }
 }
 
 extension MatchField {
-    var encodedLength: Int {
-        4 + (field.info.experimenter == 0 ? 0 : 4) + (isExact ? field.info.length : 2 * field.info.length)
-    }
+    var encodedLength: Int { 4 + (isExact ? field.info.length : 2 * field.info.length) }
     func encode(to writer: inout ByteWriter) {
         let info = field.info
         writer.u24(info.code << 1 | (isExact ? 0 : 1))
         writer.u8(UInt8(truncatingIfNeeded: encodedLength - 4))
-        if info.experimenter != 0 { writer.u32(info.experimenter) }
         writer.bits(value, info.length)
         if !isExact { writer.bits(mask, info.length) }
     }

@@ -95,7 +95,7 @@ extension FlowChange: CustomStringConvertible {
 extension FieldBits: CustomStringConvertible {
     public var description: String {
         let name = field.info.extendedName
-        if count == field.bitWidth { return "\(name)[]" }
+        if count == field.actionWidth { return "\(name)[]" }
         return count == 1 ? "\(name)[\(lowest)]" : "\(name)[\(lowest)..\(lowest + count - 1)]"
     }
 }
@@ -142,7 +142,7 @@ extension ConnectionTracking: CustomStringConvertible {
         }
         if let nat { parts.append("\(nat)") }
         if !actions.isEmpty { parts.append("exec(\(actionsText(actions)))") }
-        return parts.isEmpty ? "ct" : "ct(\(parts.joined(separator: ",")))"
+        return "ct(\(parts.joined(separator: ",")))"
     }
 }
 
@@ -214,7 +214,8 @@ extension Group: CustomStringConvertible {
         case nil: break
         case .datapathHash: text += ",selection_method=dp_hash"
         case .hash(let fields):
-            text += ",selection_method=hash,fields(\(fields.map(\.info.name).joined(separator: ",")))"
+            let names = fields.sorted { $0.rawValue < $1.rawValue }.map(\.info.name).joined(separator: ",")
+            text += ",selection_method=hash,fields(\(names))"
         }
         for bucket in buckets {
             text += ",bucket=bucket_id:\(bucket.id)"
