@@ -409,6 +409,8 @@ private let first = nexthopNumbers.lowerBound + 1
         func kernel(_ operation: RouteOperation) -> NetlinkFailure? {
             if random(12) == 0 { return NetlinkFailure(code: 12) }
             switch operation {
+            // Of devices, not of what is wanted.
+            case .end: break
             case .setNexthop(let id, .group(let members)):
                 guard objects.isSuperset(of: members) else { return NetlinkFailure(code: 22) }
                 objects.insert(id)

@@ -62,6 +62,8 @@ import Testing
             text(VRFPlan(vrf(), links: table([device(10, "blue")]))) == ["ip link set blue name red", "# table 1000"])
         #expect(
             text(VRFPlan(vrf(table: 50), links: table([device()]))) == [
+                "ip route del unreachable default table 1000 metric 4278198272 proto 211; "
+                    + "ip -6 route del unreachable default table 1000 metric 4278198272 proto 211",
                 "ip link del red", "ip link add red type vrf table 50; ip link set red alias evpnd:vrf=red:new",
                 "# the device is being made",
             ])

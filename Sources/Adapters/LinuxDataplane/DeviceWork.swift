@@ -94,7 +94,8 @@ extension LinuxDataplane {
     static func perform(_ operations: [LinkOperation], _ sockets: DeviceSockets) -> DeviceOutcome {
         var outcome = DeviceOutcome()
         for operation in operations {
-            let refused = sockets.transact(operation)
+            var refused = sockets.transact(operation)
+            if case .removeEnds = operation { refused.removeAll { $0.failure.isAbsence } }
             guard let first = refused.first else {
                 if case .addAddress(_, _, let address) = operation { outcome.addedAddresses.insert(address) }
                 if case .forwardIPv4(let interface, _) = operation { outcome.forwarding.insert(interface) }

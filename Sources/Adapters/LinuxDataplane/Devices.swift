@@ -251,8 +251,9 @@ extension LinuxDataplane {
         guard !found.isEmpty else { return }
         removing.formUnion(found)
         let devices = links.sorted(found)
-        let operations = (devices.filter { !$0.isBridge } + devices.filter(\.isBridge)).map {
-            LinkOperation.delete(interface: $0.interface, name: $0.name)
+        let operations = (devices.filter { !$0.isBridge } + devices.filter(\.isBridge)).flatMap { link in
+            (link.vrfTable == 0 ? [] : [LinkOperation.removeEnds(table: link.vrfTable)])
+                + [.delete(interface: link.interface, name: link.name)]
         }
         log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
         let me = OnLoop(self)

@@ -72,6 +72,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// For a device whose name stood for the mark.
     case mark(interface: Int32, name: String, mark: String)
     case delete(interface: Int32, name: String)
+    /// The last routes of a VRF's table, of both families: they stay when its device goes.
+    case removeEnds(table: UInt32)
     case rename(interface: Int32, from: String, to: String)
     case setMTU(interface: Int32, name: String, mtu: UInt32)
     case setLocal(interface: Int32, name: String, local: IPAddress)
@@ -114,6 +116,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             "ip link add \(name)\(namespace.map { " netns \($0)" } ?? "") mtu \(mtu) type vxlan \(vni.map { "id \($0)" } ?? "external\(filtersVNIs ? " vnifilter" : "")") local \(local) dstport \(port) ttl \(DevicePlan.ttl) nolearning; ip link set \(name) alias \(mark)"
         case .mark(_, let name, let mark): "ip link set \(name) alias \(mark)"
         case .delete(_, let name): "ip link del \(name)"
+        case .removeEnds(let table):
+            [false, true].map { TableEnd(table: table, isV6: $0).command("del") }.joined(separator: "; ")
         case .rename(_, let from, let to): "ip link set \(from) name \(to)"
         case .setMTU(_, let name, let mtu): "ip link set \(name) mtu \(mtu)"
         case .setLocal(_, let name, let local): "ip link set \(name) type vxlan local \(local)"
@@ -162,6 +166,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .mark(let interface, _, let mark):
             batch.setLink(sequence: sequence, interface: interface, alias: mark)
         case .delete(let interface, _): batch.deleteLink(sequence: sequence, interface: interface)
+        case .removeEnds(let table):
+            batch.deleteRoute(sequence: sequence, TableEnd(table: table, isV6: request == 1).route)
         case .rename(let interface, _, let name):
             batch.setLink(sequence: sequence, interface: interface, rename: name)
         case .setMTU(let interface, _, let mtu): batch.setLink(sequence: sequence, interface: interface, mtu: mtu)
@@ -230,7 +236,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             .addVRF(let name, _, _), .release(_, let name), .setMAC(_, let name, _), .forwardIPv4(_, let name),
             .stopForwardingIPv4(_, let name):
             name
-        case .delete, .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .joinSelf, .addLocalMAC, .addAddress,
+        case .delete, .removeEnds, .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .joinSelf, .addLocalMAC,
+            .addAddress,
             .deleteAddress:
             nil
         }
@@ -252,7 +259,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     }
     var requestCount: Int {
         switch self {
-        case .addBridge, .addVXLAN, .addVLANDevice, .addVRF: 2
+        case .addBridge, .addVXLAN, .addVLANDevice, .addVRF, .removeEnds: 2
         default: 1
         }
     }

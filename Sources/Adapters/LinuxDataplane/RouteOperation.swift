@@ -14,6 +14,7 @@ enum RouteOperation: Hashable, Sendable {
     case setNexthop(UInt32, NexthopContent)
     case deleteNexthop(UInt32)
     case route(RouteChange)
+    case end(TableEnd, isRemoval: Bool)
 
     struct RouteChange: Hashable, Sendable {
         enum Kind: UInt8, Sendable {
@@ -45,6 +46,9 @@ enum RouteOperation: Hashable, Sendable {
         case .setNexthop(let id, let content):
             batch.setNexthop(sequence: sequence, RouteOperation.nexthop(id, content), mode: [.create, .replace])
         case .deleteNexthop(let id): batch.deleteNexthop(sequence: sequence, id: id)
+        case .end(let end, isRemoval: false):
+            batch.setRoute(sequence: sequence, end.route, mode: [.create, .exclusive])
+        case .end(let end, isRemoval: true): batch.deleteRoute(sequence: sequence, end.route)
         case .route(let change):
             switch change.kind {
             case .add: batch.setRoute(sequence: sequence, change.route, mode: [.create, .exclusive])
@@ -73,6 +77,7 @@ enum RouteOperation: Hashable, Sendable {
             let list = members.map(String.init).joined(separator: "/")
             return "ip nexthop replace id \(id) group \(list) proto \(routeProtocol)"
         case .deleteNexthop(let id): return "ip nexthop del id \(id)"
+        case .end(let end, let isRemoval): return end.command(isRemoval ? "del" : "add")
         case .route(let change):
             let verb =
                 switch change.kind {

@@ -12,6 +12,8 @@ struct RouteObservation: Sendable {
     /// The numbers of our routes' nexthop objects.
     var ours: [IPPrefix: UInt32] = [:]
     var others: [(prefix: IPPrefix, route: LocalRoute)] = []
+    /// The families (IPv6: true) in which the table has its last route.
+    var ends: Set<Bool> = []
     var failure: NetlinkFailure?
 
     /// Reads the table with that number, of both families. To be called on a thread that may block.
@@ -27,7 +29,9 @@ struct RouteObservation: Sendable {
                         guard message.type == MessageType.newRoute, let route = Route(decoding: message.payload),
                             route.table == table
                         else { return }
-                        if VRFTable.isOurs(route) {
+                        if let end = TableEnd(route) {
+                            ends.insert(end.isV6)
+                        } else if VRFTable.isOurs(route) {
                             ours[route.prefix] = route.nexthopID
                         } else if let local = LocalRoute(route), !local.isAddress {
                             others.append((route.prefix, local))
@@ -124,6 +128,7 @@ extension LinuxDataplane {
             locals.limit = maximumLocals
             for (prefix, route) in observation.others { _ = locals.insert(prefix, route, mode: .append) }
             vrf.table.observed(observation.ours)
+            vrf.ends = observation.ends
             if vrf.isRetired { vrf.table.locals = locals } else { tell(vrf, locals) }
             if vrf.table.binding == nil {
                 vrf.table.bind(binding)
@@ -184,7 +189,14 @@ extension LinuxDataplane {
     }
     private func received(_ route: Route, isNew: Bool, _ mode: MessageFlags, _ vrf: RoutedVRF) {
         let prefix = route.prefix
-        if VRFTable.isOurs(route) {
+        if let end = TableEnd(route) {
+            if isNew {
+                vrf.ends.insert(end.isV6)
+            } else if vrf.ends.remove(end.isV6) != nil {
+                noteHealed(1, ("vrf", vrf.name))
+                routesDue(vrf)
+            }
+        } else if VRFTable.isOurs(route) {
             vrf.table.disturbed(prefix, isNew ? route.nexthopID : 0)
         } else if let local = LocalRoute(route), !local.isAddress {
             let name = { [links] (interface: Int32) in links.name(of: interface) }

@@ -50,6 +50,9 @@ extension LinuxDataplane {
         let operations =
             nexthops.pendingOperations()
             + routing.vrfs.values.sorted { $0.name < $1.name }.flatMap { $0.table.pendingOperations(nexthops) }
+            + routing.vrfs.values.sorted { $0.name < $1.name }.flatMap { vrf in
+                missingEnds(of: vrf).map { .end($0, isRemoval: false) }
+            }
         return operations.map { $0.text { links.name(of: $0) } }
     }
 
@@ -100,14 +103,18 @@ extension LinuxDataplane {
         var operations: [RouteOperation] = []
         for family in [Family.ipv4, Family.ipv6] {
             var found: [Route] = []
+            var ends: [TableEnd] = []
             try socket.dump(
-                restart: { found = [] }, { $0.dumpRoutes(sequence: $1, family: family, proto: routeProtocol) },
+                restart: { (found, ends) = ([], []) },
+                { $0.dumpRoutes(sequence: $1, family: family, proto: routeProtocol) },
                 { message in
-                    guard message.type == MessageType.newRoute, let route = Route(decoding: message.payload),
-                        VRFTable.isOurs(route)
-                    else { return }
-                    found.append(route)
+                    guard message.type == MessageType.newRoute, let route = Route(decoding: message.payload) else {
+                        return
+                    }
+                    if let end = TableEnd(route) { ends.append(end) }
+                    if VRFTable.isOurs(route) { found.append(route) }
                 })
+            operations += ends.map { .end($0, isRemoval: true) }
             operations += found.map { route in
                 .route(
                     .init(

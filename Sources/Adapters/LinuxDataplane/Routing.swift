@@ -69,6 +69,8 @@ final class RoutedVRF {
     var wasFull = false
     /// VRFs whose routes are, or were, visible here.
     var sources: Set<String> = []
+    /// The families (IPv6: true) in which the table has its last route, or will have it in a moment.
+    var ends: Set<Bool> = []
     /// Interfaces of the underlay that its IPv4 routes lead to.
     var underlayInterfaces: Set<Int32> = []
 
@@ -165,6 +167,7 @@ extension LinuxDataplane {
         guard let binding = vrf.binding else { return }
         if routing.byTable[binding.table] === vrf { routing.byTable[binding.table] = nil }
         vrf.binding = nil
+        vrf.ends = []
         vrf.delayed = []
         tell(vrf, LocalRoutes())
         vrf.table.unbind()
@@ -309,6 +312,11 @@ extension LinuxDataplane {
                     limit: LinuxDataplane.operationsPerJob, routing.nexthops)
                 if !operations.isEmpty { submit(operations) }
             }
+            let ends = missingEnds(of: vrf)
+            if !ends.isEmpty {
+                vrf.ends.formUnion(ends.map(\.isV6))
+                submit(ends.map { .end($0, isRemoval: false) })
+            }
             noteHealed(vrf.table.healed, ("vrf", name))
             vrf.table.healed = 0
             if vrf.isRetired, vrf.table.isClean {
@@ -323,7 +331,7 @@ extension LinuxDataplane {
         routing.nexthops.healed = 0
         if routing.nexthops.hasUnused { scheduleSweep() }
     }
-    private func noteHealed(_ count: Int, _ place: (key: String, value: String)) {
+    func noteHealed(_ count: Int, _ place: (key: String, value: String)) {
         guard count > 0 else { return }
         healed.increment(by: Double(count))
         log.write(.warning, "dataplane.healed", fields: [place, ("entries", "\(count)")])
@@ -373,6 +381,15 @@ extension LinuxDataplane {
                 next += 1
                 refused.increment()
             }
+            if case .end(let end, isRemoval: false) = operation {
+                // EEXIST: it is there.
+                if let failure, !failure.isExistence {
+                    logRefusal(operation, failure.description)
+                    routing.byTable[end.table]?.ends.remove(end.isV6)
+                    scheduleRetry()
+                }
+                continue
+            }
             guard case .route(let change) = operation else {
                 routing.nexthops.completed(operation, failure)
                 if case .setNexthop = operation, let failure {
@@ -417,7 +434,7 @@ extension LinuxDataplane {
         routing.nexthops.enqueueFailed()
         for vrf in routing.vrfs.values {
             vrf.table.enqueueFailed()
-            if vrf.table.hasQueued { routesDue(vrf) }
+            if vrf.table.hasQueued || !missingEnds(of: vrf).isEmpty { routesDue(vrf) }
         }
         scheduleRouteFlush()
     }

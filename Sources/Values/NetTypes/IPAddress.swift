@@ -205,6 +205,12 @@ public struct IPPrefix: Hashable, Comparable, Sendable {
         self.length = length
     }
 
+    /// All addresses of a family: `0.0.0.0/0` or `::/0`.
+    public init(everythingOf isV6: Bool) {
+        address = isV6 ? .v6(.any) : .v4(.any)
+        length = 0
+    }
+
     public static func < (a: Self, b: Self) -> Bool { (a.address, a.length) < (b.address, b.length) }
     public func contains(_ other: IPAddress) -> Bool {
         other.isV6 == address.isV6 && other.masked(length) == address

@@ -37,6 +37,16 @@ for device in v2:br101 v3:br0.10; do
     [ "$(on $node cat /proc/sys/net/ipv6/conf/all/forwarding)" = 1 ] || fail 'IPv6 is not forwarded'
     [ "$(on $node cat /proc/sys/net/ipv4/conf/$name/forwarding)" = 1 ] || fail 'IPv4 is not forwarded'
 done
+# Packets without a route in the VRF end there, and do not go on to the host's own table, which would send them through the underlay.
+ends() { [ "$(show "$1" route show table 1000 type unreachable | grep -c '^unreachable default .*metric 4278198272')$(show "$1" -6 route show table 1000 type unreachable | grep -c '^unreachable default .*metric 4278198272')" = 11 ]; }
+for i in 2 3; do await 10 "the table of v$i has an end" ends v$i; done
+ip -n "$P-v2" route add default via 10.99.0.3
+ip -n "$P-v2" route get 198.51.100.1 vrf ten && fail 'a packet without a route left the VRF'
+ip -n "$P-h2" route add default via 10.20.1.1
+on h2 ping -c 1 -W 2 -q 198.51.100.1 && fail 'an answer from nowhere'
+ip -n "$P-v2" route del default
+show v3 route del unreachable default table 1000 metric 4278198272
+await 5 'the end of the table comes back' ends v3
 # The gateway answers hosts: also where its MAC is not that of the bridge.
 for i in 2 3; do await 20 "h$i reaches its gateway" pings h$i 10.20.1.1; done
 await 20 'hosts of the subnet reach each other' pings h2 10.20.1.13
@@ -88,4 +98,7 @@ for i in 2 3; do
     ctl v$i reload
 done
 gone() { ! show "$1" -o link | grep -E ' (ten|br101|br500|br0|vxlan)'; }
-for i in 2 3; do await 20 "devices of v$i are gone" gone v$i; done
+for i in 2 3; do
+    await 20 "devices of v$i are gone" gone v$i
+    [ -z "$(show v$i route show table all proto 211)$(show v$i -6 route show table all proto 211)" ] || fail "routes are left: $(show v$i route show table all proto 211)"
+done
