@@ -84,12 +84,17 @@ let package = Package(
             ]),
         target(
             "Adapters", "OVSDataplane",
-            ["OVSDB", "Documents", "EVPN", "Streams", "AsyncIO", "NetTypes"]),
+            [
+                "OpenFlowPipeline", "OpenFlowClient", "OpenFlow", "OVSDB", "Documents", "EVPN", "Streams", "AsyncIO",
+                "Telemetry",
+                "NetTypes",
+            ]),
         // App
         target(
             "App", "Agent",
             [
-                "EmbeddedSpeaker", "GoBGPSpeaker", "LinuxDataplane", "KernelRoutes", "UnicastRoutes", "EVPN",
+                "EmbeddedSpeaker", "GoBGPSpeaker", "LinuxDataplane", "OVSDataplane", "KernelRoutes", "UnicastRoutes",
+                "EVPN",
                 "BGPEngine", "BGP", "GoBGPAPI", "Intents", "Anycast",
                 "Documents", "YAML", "Telemetry", "HTTP", "AsyncIO", "Netlink", "NetTypes", "CLinux",
             ]),
@@ -132,7 +137,11 @@ let package = Package(
         tests("Netlink", ["Netlink", "NetTypes", "CLinux"]),
         tests(
             "OVSDataplane",
-            ["OVSDataplane", "OVSDB", "EVPN", "Streams", "AsyncIO", "Documents", "NetTypes"]),
+            [
+                "OVSDataplane", "OpenFlowPipeline", "OpenFlowClient", "OpenFlow", "OVSDB", "EVPN", "Streams", "AsyncIO",
+                "Documents",
+                "NetTypes",
+            ]),
     ]
 )
 

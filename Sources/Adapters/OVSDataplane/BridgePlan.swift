@@ -35,6 +35,9 @@ struct BridgePlan: Equatable {
     var operations: [BridgeOperation] = []
     /// What cannot be put right because it is somebody else's, or is wrong although it is ours.
     var problems: [String] = []
+    /// ovs-vswitchd has not done yet what was asked of it last. A port that is removed and made again before it looks is not seen
+    /// to have changed, and Open vSwitch 3.1 then loses the tunnel's place in the datapath.
+    var isBehind = false
     /// The bridge is there.
     var isPresent = false
     /// By name of the interface.
@@ -48,6 +51,8 @@ struct BridgePlan: Equatable {
             problems.append("the database has no row in Open_vSwitch: ovs-vsctl init")
             return
         }
+        let row = replica["Open_vSwitch", root]
+        isBehind = row?["cur_cfg"]?.integer != row?["next_cfg"]?.integer
         guard let bridge = replica.first("Bridge", named: wanted.name) else {
             if replica.first("Port", named: wanted.name) != nil {
                 problems.append("\(wanted.name) is a port of another bridge, and cannot be a bridge")

@@ -32,7 +32,10 @@ extension Agent {
         case "routes": sendRoutes(request, client)
         case "netlink": sendPages("netlink", netlinkRows(), client) { $0() }
         case "explain": explain(request, client)
-        case "plan": sendPages("plan", dataplane.plan() + kernelRoutes.plan(), client) { JSONValue($0) }
+        case "plan":
+            dataplane.plan { [self] lines in
+                sendPages("plan", lines + kernelRoutes.plan(), client) { JSONValue($0) }
+            }
         case "reload": sendReload(client)
         case "recover": recover(request, client)
         case "neighbor": neighborCommand(request, client)

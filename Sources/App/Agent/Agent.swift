@@ -15,6 +15,7 @@ import Intents
 import KernelRoutes
 import LinuxDataplane
 import NetTypes
+import OVSDataplane
 import Telemetry
 
 /// A running evpnd. Confined to the loop's thread.
@@ -29,6 +30,7 @@ final class Agent {
     let speaker: any RoutingSpeaker
     var controlPlane = ControlPlane()
     let dataplane: any Dataplane
+    private var discovering: (any DiscoveringDataplane)? { dataplane as? any DiscoveringDataplane }
     let kernelRoutes: KernelRoutes
     /// Unicast routes that the control plane announces, before any network of an interface.
     var memberKeys: Set<RouteKey> = []
@@ -69,11 +71,12 @@ final class Agent {
         self.log = log
         metrics = MetricRegistry()
         startedAt = loop.now
-        // A reflector without VNIs and VRFs changes nothing in the kernel.
+        // A reflector without VNIs and VRFs changes nothing in the kernel, nor does a node whose bridge is that of Open vSwitch.
         let overlay = configuration.overlay
         let servesNothing =
-            overlay.evis.isEmpty && overlay.vrfs.isEmpty && configuration.discovery == nil
-            && configuration.netlinkExport == nil
+            configuration.openVSwitch != nil
+            || overlay.evis.isEmpty && overlay.vrfs.isEmpty && configuration.discovery == nil
+                && configuration.netlinkExport == nil
         guard Privileges.canAdministerNetwork || servesNothing else {
             throw StartError(
                 "no permission to change the network: CAP_NET_ADMIN is missing; run evpnd as root or by its systemd unit"
@@ -82,11 +85,18 @@ final class Agent {
         run = try RunRecord(stateDirectory: options.stateDirectory)
         handMade = HandMadeRoutes(path: options.stateDirectory + "/routes")
         do throws(DataplaneError) {
-            dataplane = try LinuxDataplanes(
-                loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,
-                takesOver: options.takeover != nil)
+            if let bridge = configuration.openVSwitch {
+                dataplane = try OVSDataplane(loop: loop, log: log, metrics: metrics, configuration: bridge)
+            } else {
+                dataplane = try LinuxDataplanes(
+                    loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,
+                    takesOver: options.takeover != nil)
+            }
         } catch {
-            throw StartError("\(error); evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)")
+            let hint =
+                configuration.openVSwitch == nil
+                ? "; evpnd needs CAP_NET_ADMIN (run it as root or by its systemd unit)" : ""
+            throw StartError("\(error)\(hint)")
         }
         kernelRoutes = KernelRoutes(
             loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory)
@@ -120,7 +130,7 @@ final class Agent {
                 "restart": "\(run.isRestart)",
             ])
         dataplane.onLocalChanges = { [weak self] in self?.handle(.local($0)) }
-        dataplane.onOperatorVNIs = { [weak self] in
+        discovering?.onOperatorVNIs = { [weak self] in
             guard let self, self.configuration.discovery != nil, !self.isStopping else { return }
             self.applyOverlay()
         }
@@ -275,7 +285,7 @@ final class Agent {
     func adopt(_ joined: Configuration) { configuration = joined }
 
     func applyOverlay() {
-        let overlay = configuration.overlay(nodeAddress: nodeAddress, discovered: dataplane.operatorVNIs)
+        let overlay = configuration.overlay(nodeAddress: nodeAddress, discovered: discovering?.operatorVNIs ?? [])
         servedVNIs = overlay.evis.map(\.vni)
         servedVRFs = overlay.vrfs.map(\.name)
         routedInterfaces = [:]

@@ -10,6 +10,7 @@ import KernelRoutes
 import LinuxDataplane
 import NetTypes
 import Netlink
+import OVSDataplane
 import Telemetry
 
 /// Runs evpnd and returns its exit status: 0 after an orderly end, 1 when it cannot start, 2 for a wrong command line or
@@ -88,10 +89,14 @@ private func cleanUp(_ options: Options, _ configuration: Configuration?) -> Int
     }
     do throws(DataplaneError) {
         let commands =
-            try exported
-            + LinuxDataplanes.cleanup(
-                stateDirectory: options.stateDirectory, vnis: configuration?.discovery == nil ? vnis : nil,
-                namespaces: Set(vrfs.compactMap(\.namespace)))
+            if let bridge = configuration?.openVSwitch?.bridge {
+                try exported + OVSDataplane.cleanup(bridge: bridge, log: Log(level: .error, sink: logSink()))
+            } else {
+                try exported
+                    + LinuxDataplanes.cleanup(
+                        stateDirectory: options.stateDirectory, vnis: configuration?.discovery == nil ? vnis : nil,
+                        namespaces: Set(vrfs.compactMap(\.namespace)))
+            }
         RunRecord.forget(stateDirectory: options.stateDirectory)
         for command in commands { print(command) }
         print("\(commands.count) removed")

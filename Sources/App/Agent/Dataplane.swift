@@ -4,15 +4,12 @@ import EVPN
 import Intents
 import LinuxDataplane
 import NetTypes
+import OVSDataplane
 
 /// Forwards as the control plane says, and reports what it learns. Confined to the loop's thread.
 protocol Dataplane: AnyObject {
     /// Called with batches of local facts, in the order they happened.
     var onLocalChanges: (([LocalChange]) -> Void)? { get set }
-    /// Called after `operatorVNIs` has changed.
-    var onOperatorVNIs: (() -> Void)? { get set }
-    /// VNIs of devices that somebody else made, for discovery.
-    var operatorVNIs: Set<VNI> { get }
 
     /// What this host serves. `vtep`: its address where a domain has none of its own.
     func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?)
@@ -35,7 +32,7 @@ protocol Dataplane: AnyObject {
     /// What has come of asking for an address in a domain's subnet; nil: nobody has asked.
     func resolution(of key: NeighborKey) -> NeighborResolution?
     /// What would be changed now, as commands; empty when everything is as wanted.
-    func plan() -> [String]
+    func plan(_ done: @escaping ([String]) -> Void)
     /// Sorted by VNI, and by name.
     func domains() -> [DomainStatus]
     func vrfStatus() -> [VRFStatus]
@@ -45,12 +42,29 @@ extension Dataplane {
     func resolution(of key: NeighborKey) -> NeighborResolution? { nil }
 }
 
-extension LinuxDataplanes: Dataplane {
+/// One that finds VNIs which an operator made there.
+protocol DiscoveringDataplane: Dataplane {
+    /// Called after `operatorVNIs` has changed.
+    var onOperatorVNIs: (() -> Void)? { get set }
+    /// VNIs of devices that somebody else made.
+    var operatorVNIs: Set<VNI> { get }
+}
+
+extension LinuxDataplanes: DiscoveringDataplane {
     func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?) {
         var hosts: [VNI: [StaticMAC]] = [:]
         for evi in overlay.evis where !evi.staticMACs.isEmpty { hosts[evi.vni] = evi.staticMACs }
         configure(overlay.evis.map(\.domain), vrfs: overlay.vrfs, hosts: hosts, defaultVTEP: vtep)
     }
     func cleanup(_ done: @escaping ([String]) -> Void) { done(cleanup()) }
+    func plan(_ done: @escaping ([String]) -> Void) { done(plan()) }
     var notReady: String? { isReady ? nil : "the kernel's state has not been read yet" }
+}
+
+extension OVSDataplane: Dataplane {
+    func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?) {
+        // Another dataplane is for the next start.
+        guard let bridge = configuration.openVSwitch else { return }
+        configure(bridge, overlay, vtep: vtep)
+    }
 }

@@ -77,6 +77,8 @@ struct OpenVSwitchDecoder {
             routerMAC: isCompatible ? connectorRouterMAC : .zero)
         if let value = section["routerMAC"].flatMap({ $0.unlessAuto { $0.mac() } }) { bridge.routerMAC = value }
         if let value = section["database"], let text = database(value) { bridge.database = text }
+        if section.has("tls") { bridge.tls = tls(section.section("tls"), bridge.database) }
+        bridge.runDirectory = section["runDirectory"]?.absolutePath()
         if let value = section["tunnelPort"]?.deviceName() { bridge.tunnelPort = value }
         if let value = section["tunnelNumber"]?.integer(ClientDecoder.ports) { bridge.tunnelNumber = UInt32(value) }
         if let value = section["udpPort"]?.integer(1...65535) { bridge.udpPort = UInt16(value) }
@@ -114,6 +116,18 @@ struct OpenVSwitchDecoder {
         }
         value.fail("expected unix:/path, ssl:host:port or tcp:host:port, found \(value.kind)")
         return nil
+    }
+
+    private static func tls(_ section: Section, _ database: String) -> SwitchTLS {
+        defer { section.finish() }
+        let tls = SwitchTLS(
+            authorities: section["ca"]?.absolutePath(), certificate: section["certificate"]?.absolutePath(),
+            key: section["key"]?.absolutePath())
+        if (tls.certificate == nil) != (tls.key == nil) {
+            section.source.fail("certificate and key belong together", hint: "give both, or neither")
+        }
+        if !database.hasPrefix("ssl:") { section.source.fail("TLS is for a database at ssl:HOST:PORT") }
+        return tls
     }
 
     private static func anycastCheck(_ section: Section, into settings: inout OpenVSwitchSettings) {

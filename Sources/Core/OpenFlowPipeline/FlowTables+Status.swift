@@ -97,3 +97,22 @@ extension FlowTables {
         }
     }
 }
+
+extension FlowTables {
+    /// How many rows the control plane wants, and how many local facts it has been told.
+    public var counts: (rows: Int, localMACs: Int, localNeighbors: Int, localPrefixes: Int) {
+        var counts = (
+            rows: macs.count + floods.values.reduce(0) { $0 + $1.count } + neighbors.count + prefixes.count,
+            localMACs: 0, localNeighbors: 0, localPrefixes: 0
+        )
+        for key in told.keys {
+            switch key {
+            case .mac: counts.localMACs += 1
+            case .neighbor: counts.localNeighbors += 1
+            case .prefix: counts.localPrefixes += 1
+            case .domain: break
+            }
+        }
+        return counts
+    }
+}

@@ -44,6 +44,8 @@ extension SwitchConfiguration {
             "bridge \(bridge.name) of \(bridge.database)", "tunnel \(bridge.tunnelPort) port \(bridge.tunnelNumber)",
             "udp \(bridge.udpPort)", "router mac \(bridge.routerMAC)",
         ]
+        if let tls = bridge.tls { words.append("TLS\(tls.certificate == nil ? "" : " with a client certificate")") }
+        if let directory = bridge.runDirectory { words.append("sockets in \(directory)") }
         if let type = bridge.datapathType { words.append("datapath \(type)") }
         if bridge.isConnectorCompatible { words.append("flows of evpn-connector") }
         if let seconds = bridge.learningSeconds { words.append("learns for \(seconds)s") }

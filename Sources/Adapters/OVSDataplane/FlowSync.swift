@@ -1,0 +1,206 @@
+// What is sent to the bridge and when: what it has is read when the connection is made, the difference is sent, then only what
+// changes. What an earlier evpnd left forwards on unchanged until everything is known again.
+
+import NetTypes
+import OpenFlow
+import OpenFlowClient
+
+/// The flows and groups of ours in the bridge, by their changes. A machine: the shell reads and sends.
+struct FlowSync {
+    enum Effect: Equatable {
+        /// Flows and groups of ours are asked for; `read` gets the answer.
+        case read
+        /// Each that the bridge does not refuse is done; `answered` gets what became of them.
+        case send([BridgeChange])
+    }
+    struct Failure: Equatable {
+        var reason: String
+        var since: Instant
+        /// What was refused.
+        var change: BridgeChange
+    }
+    /// What the bridge has of ours.
+    struct Contents: Equatable {
+        var flows: [Flow] = []
+        var groups: [Group] = []
+    }
+
+    private enum State { case down, reading, live }
+    private var state = State.down
+    /// Changes that wait until those on their way are answered.
+    private var queue: [BridgeChange] = []
+    private var onTheWay: [BridgeChange] = []
+    /// Found at start, before anything may be pruned: neither changed nor removed until then.
+    private var held: [FlowKey: Flow] = [:]
+    private var heldGroups: [UInt32: Group] = [:]
+    private var mayPrune = false
+    private var hasRead = false
+    /// Counts changes, to know whether what was read is still true.
+    private var edition = 0
+    private var editionAsked: Int?
+    private(set) var failures: [FlowKey: Failure] = [:]
+    private(set) var groupFailures: [UInt32: Failure] = [:]
+    /// Since start: flows and groups put back or removed because somebody else changed them; changes sent; those refused.
+    private(set) var healed = 0
+    private(set) var sent = 0
+    private(set) var refused = 0
+
+    /// The bridge is as wanted, as far as it takes it.
+    var isSettled: Bool { state == .live && queue.isEmpty && onTheWay.isEmpty }
+    var isLive: Bool { state == .live }
+    var isReading: Bool { state == .reading }
+    var pendingCount: Int { queue.count + onTheWay.count }
+    /// Keys of flows that are sent or about to be.
+    var pendingKeys: Set<FlowKey> {
+        var keys: Set<FlowKey> = []
+        for case .flow(let change) in queue + onTheWay { keys.insert(change.key) }
+        return keys
+    }
+
+    mutating func connected() -> [Effect] {
+        state = .reading
+        return [.read]
+    }
+    mutating func disconnected() {
+        state = .down
+        queue = []
+        onTheWay = []
+        editionAsked = nil
+    }
+
+    /// What the bridge has; `wanted` is asked only now.
+    mutating func read(_ found: Contents, wanted: Contents) -> [Effect] {
+        switch state {
+        case .down: return []
+        case .reading:
+            state = .live
+            if !mayPrune {
+                // Of what was held before the connection broke only what is still the same is held on.
+                let isFirst = !hasRead
+                let flows = Dictionary(found.flows.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+                let groups = Dictionary(found.groups.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+                held = isFirst ? flows : held.filter { flows[$0.key] == $0.value }
+                heldGroups = isFirst ? groups : heldGroups.filter { groups[$0.key] == $0.value }
+            }
+            hasRead = true
+            // What was refused shows again.
+            (failures, groupFailures) = ([:], [:])
+            enqueue(difference(found, wanted))
+        case .live:
+            guard let asked = editionAsked else { return [] }
+            editionAsked = nil
+            // What was on its way while the bridge was read says nothing.
+            guard asked == edition, isSettled else { return [] }
+            let changes = difference(found, wanted)
+            healed += changes.count
+            enqueue(changes)
+        }
+        return next()
+    }
+    /// Has everything read again, to compare; does nothing while there are changes on their way.
+    mutating func verify() -> [Effect] {
+        guard isSettled, editionAsked == nil else { return [] }
+        editionAsked = edition
+        return [.read]
+    }
+    /// The contents could not be read; another time.
+    mutating func readFailed() { editionAsked = nil }
+
+    mutating func update(groups: [Group], flows: [FlowChange], removedGroups: [UInt32]) -> [Effect] {
+        // Before everything was read there is nothing to compare with; then all of it is.
+        guard state == .live else { return [] }
+        enqueue(
+            groups.filter { heldGroups[$0.id] == nil }.map { .group(.set($0)) }
+                + flows.filter { held[$0.key] == nil }.map { .flow($0) }
+                + removedGroups.filter { heldGroups[$0] == nil }.map { .group(.delete($0)) })
+        return next()
+    }
+
+    /// What was held may be changed and removed from now on.
+    mutating func allowPruning(wanted: () -> Contents) -> [Effect] {
+        guard !mayPrune else { return [] }
+        mayPrune = true
+        let found = Contents(flows: Array(held.values), groups: Array(heldGroups.values))
+        (held, heldGroups) = ([:], [:])
+        guard state == .live, !found.flows.isEmpty || !found.groups.isEmpty else { return [] }
+        let (keys, ids) = (Set(found.flows.map(\.key)), Set(found.groups.map(\.id)))
+        var wanted = wanted()
+        wanted.flows.removeAll { !keys.contains($0.key) }
+        wanted.groups.removeAll { !ids.contains($0.id) }
+        enqueue(difference(found, wanted))
+        return next()
+    }
+
+    /// The bridge has done all that was sent, but for these.
+    mutating func answered(_ refusals: [Refusal], now: Instant) -> [Effect] {
+        guard state == .live, !onTheWay.isEmpty else { return [] }
+        let changes = onTheWay
+        onTheWay = []
+        edition += 1
+        let reasons = Dictionary(refusals.map { ($0.index, $0.reason) }, uniquingKeysWith: { first, _ in first })
+        guard !reasons.isEmpty || !failures.isEmpty || !groupFailures.isEmpty else { return next() }
+        for (index, change) in changes.enumerated() {
+            var failure: Failure?
+            if let reason = reasons[index] {
+                refused += 1
+                failure = Failure(reason: reason, since: now, change: change)
+                if let old = self.failure(of: change), old.reason == reason { failure?.since = old.since }
+            }
+            switch change {
+            case .flow(let change): failures[change.key] = failure
+            case .group(let change): groupFailures[change.id] = failure
+            }
+        }
+        return next()
+    }
+
+    private func failure(of change: BridgeChange) -> Failure? {
+        switch change {
+        case .flow(let change): failures[change.key]
+        case .group(let change): groupFailures[change.id]
+        }
+    }
+    /// Sends once more what was refused: what was in its way may be gone.
+    mutating func retry() -> [Effect] {
+        guard isSettled else { return [] }
+        enqueue(
+            groupFailures.sorted { $0.key < $1.key }.map(\.value.change)
+                + failures.sorted { $0.key < $1.key }.map(\.value.change))
+        return next()
+    }
+
+    /// What would be sent if everything were sent now.
+    func plan(_ found: Contents, wanted: Contents) -> [BridgeChange] { difference(found, wanted) }
+
+    private mutating func enqueue(_ changes: [BridgeChange]) {
+        guard !changes.isEmpty else { return }
+        edition += 1
+        sent += changes.count
+        queue += changes
+    }
+    private mutating func next() -> [Effect] {
+        guard onTheWay.isEmpty, !queue.isEmpty else { return [] }
+        swap(&queue, &onTheWay)
+        return [.send(onTheWay)]
+    }
+
+    /// Later tables first, so that nothing is sent to where there is no flow yet; removals the other way round.
+    private func difference(_ found: Contents, _ wanted: Contents) -> [BridgeChange] {
+        var flows = Dictionary(found.flows.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        var groups = Dictionary(found.groups.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        var changes: [BridgeChange] = []
+        for group in wanted.groups where groups.removeValue(forKey: group.id) != group && heldGroups[group.id] == nil {
+            changes.append(.group(.set(group)))
+        }
+        var sets: [Flow] = []
+        for flow in wanted.flows where flows.removeValue(forKey: flow.key) != flow && held[flow.key] == nil {
+            sets.append(flow)
+        }
+        sets.sort { $0.key.table != $1.key.table ? $0.key.table > $1.key.table : $0.key < $1.key }
+        changes += sets.map { .flow(.set($0)) }
+        guard mayPrune else { return changes }
+        changes += flows.keys.sorted().map { .flow(.delete($0)) }
+        changes += groups.keys.sorted().map { .group(.delete($0)) }
+        return changes
+    }
+}

@@ -1,0 +1,127 @@
+// What the dataplane tells about itself: rows for `evpnctl show`, numbers for the metrics and for `explain`.
+
+import AsyncIO
+public import EVPN
+import NetTypes
+import OpenFlow
+import OpenFlowPipeline
+import Telemetry
+
+extension OVSDataplane {
+    /// Why it is not ready; nil: the bridge has been read and has what it takes.
+    public var notReady: String? {
+        if let obstacle { return obstacle }
+        return hasSettledOnce ? nil : "the bridge's flows have not been read yet"
+    }
+
+    /// How far one row has come.
+    public func status(of key: ForwardingKey) -> EntryStatus {
+        switch tables.status(of: key) {
+        case .absent: return .absent
+        case .waiting(let reason): return .waiting(reason: reason)
+        case .flows(let keys):
+            if let obstacle { return .waiting(reason: obstacle) }
+            for key in keys {
+                if let failure = sync.failures[key] { return .failed(reason: failure.reason, since: failure.since) }
+            }
+            for group in tables.groups(of: key) {
+                guard let failure = sync.groupFailures[group.id] else { continue }
+                return .failed(reason: failure.reason, since: failure.since)
+            }
+            if sync.isSettled { return .done }
+            return sync.isLive && sync.pendingKeys.isDisjoint(with: keys) ? .done : .pending
+        }
+    }
+
+    /// The flows and groups that forward for a key, as `ovs-ofctl` would show them; nil: nothing.
+    public func kernelEntry(of key: ForwardingKey) -> KernelEntry? {
+        guard case .flows(let keys) = tables.status(of: key), sync.isLive else { return nil }
+        let missing = sync.pendingKeys.union(sync.failures.keys)
+        guard keys.contains(where: { !missing.contains($0) }) else { return nil }
+        return KernelEntry(lines: tables.explain(key), isOurs: true)
+    }
+
+    public var statistics: DataplaneStatistics {
+        var total = DataplaneStatistics()
+        let counts = tables.counts
+        total.desired = counts.rows
+        total.localMACs = counts.localMACs
+        total.localNeighbors = counts.localNeighbors
+        total.localPrefixes = counts.localPrefixes
+        total.failed = min(total.desired, sync.failures.count + sync.groupFailures.count)
+        if sync.isLive {
+            total.pending = min(total.desired - total.failed, sync.pendingCount)
+        } else {
+            total.waiting = total.desired - total.failed
+        }
+        total.healed = sync.healed
+        total.requests = sync.sent
+        total.refused = sync.refused
+        return total
+    }
+
+    /// The configured domains, sorted by VNI.
+    public func domains() -> [DomainStatus] {
+        let obstacle = notReady
+        let vnis =
+            (overlay?.evis.map { ($0.vni, $0.domain.vtep) } ?? [])
+            + (overlay?.vrfs.compactMap { $0.vni.map { ($0, nil) } } ?? [])
+        return vnis.sorted { $0.0 < $1.0 }.map { vni, own in
+            DomainStatus(
+                vni: vni, device: bridgePlan?.tunnel == nil ? nil : configuration.bridge.tunnelPort,
+                bridge: bridgePlan?.isPresent == true ? bridge.name : nil, isManaged: true,
+                state: obstacle == nil ? .up : .waiting, vtep: own ?? vtep,
+                problem: obstacle ?? bridgePlan?.problems.first)
+        }
+    }
+    /// The configured IP-VRFs, sorted by name.
+    public func vrfStatus() -> [VRFStatus] {
+        let obstacle = notReady
+        return (overlay?.vrfs ?? []).map { vrf in
+            VRFStatus(
+                name: vrf.name, device: bridge.name, table: nil, isManaged: true,
+                state: obstacle == nil ? .up : .waiting,
+                problem: obstacle)
+        }
+    }
+
+    /// What would be changed now, as commands; empty when the database and the bridge are as wanted. The bridge is read for that.
+    public func plan(_ done: @escaping ([String]) -> Void) {
+        var lines = bridgePlan?.operations.map(\.description) ?? []
+        guard sync.isLive else {
+            if let obstacle { lines.append("# \(obstacle)") }
+            return done(lines)
+        }
+        link.read { [weak self] contents in
+            guard let self, let contents else { return done(lines) }
+            let name = self.bridge.name
+            for change in self.sync.plan(contents, wanted: self.wanted) { lines.append(change.command(bridge: name)) }
+            done(lines)
+        }
+    }
+
+    func collect(_ metrics: MetricRegistry) {
+        metrics.gauge("evpnd_ovs_connected", "Whether the bridge's management socket is connected.").value =
+            sync.isLive ? 1 : 0
+        metrics.gauge("evpnd_ovsdb_connected", "Whether ovsdb-server is connected.").value = database.isLive ? 1 : 0
+        metrics.counter("evpnd_ovs_changes_total", "Changes of flows and groups that were sent.").value =
+            Double(sync.sent)
+        metrics.counter("evpnd_ovs_refused_total", "Changes of flows and groups that were refused.").value =
+            Double(sync.refused)
+        metrics.counter("evpnd_ovs_healed_total", "Flows and groups put right after somebody else changed them.")
+            .value =
+            Double(sync.healed)
+    }
+}
+
+extension BridgeChange {
+    /// As an operator would type it.
+    func command(bridge: String) -> String {
+        switch self {
+        case .flow(.set(let flow)): "ovs-ofctl add-flow \(bridge) '\(flow)'"
+        case .flow(.delete(let key)): "ovs-ofctl --strict del-flows \(bridge) '\(key)'"
+        case .group(.set(let group)): "ovs-ofctl --may-create mod-group \(bridge) '\(group)'"
+        case .group(.delete(let id)): "ovs-ofctl del-groups \(bridge) group_id=\(id)"
+        }
+    }
+}

@@ -1,0 +1,74 @@
+# Sourced: nodes that forward in Open vSwitch. Each has an ovsdb-server and an ovs-vswitchd of its own, with the userspace datapath; in that
+# the VTEP's address is on a bridge (br-phy) that holds the underlay's port.
+command -v ovs-vswitchd >/dev/null || skip 'no ovs-vswitchd (package openvswitch-switch)'
+
+ovs() { # NODE COMMAND… : in the namespace of the node and with the directories of its Open vSwitch
+    local directory=$T/$1.ovs
+    env OVS_RUNDIR="$directory" OVS_LOGDIR="$directory" OVS_DBDIR="$directory" ip netns exec "$P-$1" "${@:2}"
+}
+vsctl() { ovs "$1" ovs-vsctl --timeout=10 --db="unix:$T/$1.ovs/db.sock" "${@:2}"; }
+ofctl() { ovs "$1" ovs-ofctl -O OpenFlow15 "$2" "unix:$T/$1.ovs/br-int.mgmt" "${@:3}"; } # NODE COMMAND …
+appctl() { ovs "$1" ovs-appctl -t "$T/$1.ovs/vswitchd.ctl" "${@:2}"; }
+start_ovsdb() { # NODE : with certificates (ovs_tls) also at ssl:127.0.0.1:6640
+    local tls=()
+    [ -e "$T/$1.ovs/server.pem" ] && tls=(
+        --remote=pssl:6640:127.0.0.1 --ca-cert="$T/ca.pem" --certificate="$T/$1.ovs/server.pem" --private-key="$T/$1.ovs/server.key")
+    ovs "$1" ovsdb-server "$T/$1.ovs/conf.db" --remote="punix:$T/$1.ovs/db.sock" "${tls[@]}" --pidfile="$T/$1.ovsdb.pid" \
+        --unixctl="$T/$1.ovs/ovsdb.ctl" --log-file="$T/$1.ovsdb.log" --detach --no-chdir >/dev/null 2>&1
+}
+start_vswitchd() { # NODE
+    ovs "$1" ovs-vswitchd "unix:$T/$1.ovs/db.sock" --pidfile="$T/$1.vswitchd.pid" --unixctl="$T/$1.ovs/vswitchd.ctl" \
+        --log-file="$T/$1.vswitchd.log" --detach --no-chdir --disable-system >/dev/null 2>&1
+}
+ovs_tls() { # NODE : certificates as ovs-pki makes them, whose names are no addresses; before ovs_node
+    mkdir -p "$T/$1.ovs"
+    [ -e "$T/ca.pem" ] || openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=OVS switchca' -keyout "$T/ca.key" -out "$T/ca.pem" 2>/dev/null
+    local name
+    for name in server client; do
+        openssl req -newkey rsa:2048 -nodes -subj "/CN=$1 $name" -keyout "$T/$1.ovs/$name.key" -out "$T/$1.ovs/$name.csr" 2>/dev/null
+        openssl x509 -req -days 2 -in "$T/$1.ovs/$name.csr" -CA "$T/ca.pem" -CAkey "$T/ca.key" -CAcreateserial -out "$T/$1.ovs/$name.pem" 2>/dev/null
+    done
+}
+stop() { # PIDFILE : kill -9, and the process is gone
+    local pid
+    pid=$(cat "$1")
+    kill -9 "$pid"
+    gone() { ! kill -0 "$pid"; }
+    await 5 "process $pid ends" gone
+    rm -f "$1"
+}
+ovs_node() { # NODE ADDRESS/LENGTH
+    ip netns add "$P-$1"
+    ip -n "$P-$1" link set lo up
+    ip link add eth0 netns "$P-$1" mtu 1600 type veth peer name "to-$1" netns "$P-core"
+    ip -n "$P-core" link set "to-$1" master br0 up mtu 1600
+    ip -n "$P-$1" link set eth0 up
+    on "$1" ethtool -K eth0 tx off >/dev/null
+    mkdir -p "$T/$1.ovs"
+    ovsdb-tool create "$T/$1.ovs/conf.db" /usr/share/openvswitch/vswitch.ovsschema
+    start_ovsdb "$1"
+    vsctl "$1" --no-wait init
+    start_vswitchd "$1"
+    vsctl "$1" add-br br-phy -- set Bridge br-phy datapath_type=netdev -- add-port br-phy eth0
+    underlay "$1" "$2"
+}
+underlay() { # NODE ADDRESS/LENGTH : on the bridge, whose interface ovs-vswitchd makes anew when it starts
+    ip -n "$P-$1" address replace "$2" dev br-phy $([[ $2 == *:* ]] && echo nodad)
+    ip -n "$P-$1" link set br-phy mtu 1600 up
+}
+ovs_host() { # NAME NODE PORT ADDRESS/LENGTH MAC : not in a bridge yet
+    host "$@"
+    on "$1" ethtool -K eth0 tx off >/dev/null
+    on "$2" ethtool -K "$3" tx off >/dev/null
+}
+configure_switch() { # NODE ADDRESS NEIGHBOR…, the rest of the file on standard input
+    local directory=$T/$1.ovs database
+    database="database: \"unix:$directory/db.sock\""
+    [ -e "$directory/client.pem" ] &&
+        database="database: \"ssl:127.0.0.1:6640\", runDirectory: $directory, tls: {ca: $T/ca.pem, certificate: $directory/client.pem, key: $directory/client.key}"
+    {
+        printf 'dataplane: openvswitch\nopenvswitch: {bridge: br-int, %s, datapathType: netdev}\n' "$database"
+        cat
+    } | configure_vtep "$@"
+}
+flows() { ofctl "$1" dump-flows --no-stats | sed 's/^ *//' | grep -v '^NXST\|^OFPST' | sort; } # NODE

@@ -1,0 +1,127 @@
+// What is sent to the bridge, and when: read, difference, changes, refusals, what is held until everything is known.
+
+import NetTypes
+import OpenFlow
+@testable import OpenFlowClient
+import Testing
+
+@testable import OVSDataplane
+
+@Suite struct FlowSyncTests {
+    let now = Instant(nanoseconds: 0)
+    func flow(_ table: UInt8, _ port: UInt32, to output: UInt32) -> Flow {
+        Flow(
+            FlowKey(table: table, priority: 10, match: Match(.inPort(PortNumber(port)))), cookie: 1,
+            actions: [.output(PortNumber(output))])
+    }
+    func contents(_ flows: Flow...) -> FlowSync.Contents { FlowSync.Contents(flows: flows) }
+
+    @Test func sendsTheDifferenceAndThenChanges() {
+        var sync = FlowSync()
+        let (a, b, c) = (flow(0, 1, to: 2), flow(1, 1, to: 2), flow(0, 2, to: 3))
+        #expect(sync.update(groups: [], flows: [.set(a)], removedGroups: []).isEmpty)
+        #expect(sync.allowPruning { FlowSync.Contents() }.isEmpty)
+        #expect(sync.connected() == [.read])
+        #expect(sync.update(groups: [], flows: [.set(b)], removedGroups: []).isEmpty)
+        // Later tables first.
+        #expect(
+            sync.read(contents(c), wanted: contents(a, b)) == [
+                .send([.flow(.set(b)), .flow(.set(a)), .flow(.delete(c.key))])
+            ])
+        #expect(!sync.isSettled)
+        #expect(sync.pendingKeys == [a.key, b.key, c.key])
+        #expect(sync.update(groups: [], flows: [.set(c)], removedGroups: []).isEmpty)
+        #expect(sync.answered([], now: now) == [.send([.flow(.set(c))])])
+        #expect(sync.answered([], now: now).isEmpty)
+        #expect(sync.isSettled)
+        // One change is one message.
+        let moved = flow(1, 1, to: 9)
+        #expect(sync.update(groups: [], flows: [.set(moved)], removedGroups: []) == [.send([.flow(.set(moved))])])
+        sync.disconnected()
+        #expect(!sync.isLive)
+        #expect(sync.answered([], now: now).isEmpty)
+        // Nothing was lost with the connection.
+        #expect(sync.connected() == [.read])
+        #expect(
+            sync.read(contents(a, b, c), wanted: contents(a, moved, c)) == [.send([.flow(.set(moved))])])
+        #expect(sync.plan(contents(a, moved, c), wanted: contents(a, moved, c)).isEmpty)
+    }
+
+    @Test func holdsWhatItFindsUntilPruning() {
+        var sync = FlowSync()
+        let (old, changed, stale) = (flow(1, 1, to: 2), flow(1, 2, to: 2), flow(1, 3, to: 2))
+        let new = flow(1, 4, to: 2)
+        _ = sync.connected()
+        #expect(sync.read(contents(old, changed, stale), wanted: contents(new)) == [.send([.flow(.set(new))])])
+        _ = sync.answered([], now: now)
+        // Half of what is known: the flow stays as it was.
+        #expect(
+            sync.update(groups: [], flows: [.set(flow(1, 2, to: 7)), .delete(old.key)], removedGroups: []).isEmpty)
+        let wanted = contents(old, flow(1, 2, to: 8), new)
+        #expect(
+            sync.allowPruning { wanted } == [.send([.flow(.set(flow(1, 2, to: 8))), .flow(.delete(stale.key))])])
+        _ = sync.answered([], now: now)
+        #expect(
+            sync.update(groups: [], flows: [.delete(old.key)], removedGroups: []) == [.send([.flow(.delete(old.key))])])
+    }
+
+    @Test func whatIsGoneIsHeldNoMore() {
+        var sync = FlowSync()
+        let (a, b) = (flow(1, 1, to: 2), flow(1, 2, to: 2))
+        _ = sync.connected()
+        _ = sync.read(contents(a, b), wanted: contents())
+        sync.disconnected()
+        // ovs-vswitchd was restarted and has nothing.
+        _ = sync.connected()
+        #expect(sync.read(contents(), wanted: contents(a)) == [.send([.flow(.set(a))])])
+        #expect(sync.allowPruning { contents(a) }.isEmpty)
+    }
+
+    @Test func isolatesRefusedChanges() {
+        var sync = FlowSync()
+        let (a, b, c) = (flow(0, 1, to: 2), flow(0, 2, to: 2), flow(0, 3, to: 2))
+        _ = sync.connected()
+        _ = sync.read(contents(), wanted: contents(a, b, c))
+        #expect(sync.answered([Refusal(index: 1, reason: "OFPBAC_MATCH_INCONSISTENT")], now: now).isEmpty)
+        #expect(sync.isSettled)
+        #expect(sync.failures[b.key]?.reason == "OFPBAC_MATCH_INCONSISTENT")
+        #expect(sync.failures.count == 1 && sync.refused == 1)
+        // It is tried again now and then, and is failed since the first time.
+        let later = now + .seconds(10)
+        #expect(sync.retry() == [.send([.flow(.set(b))])])
+        #expect(sync.retry().isEmpty)
+        #expect(sync.answered([Refusal(index: 0, reason: "OFPBAC_MATCH_INCONSISTENT")], now: later).isEmpty)
+        #expect(sync.failures[b.key]?.since == now)
+        // Another flow for the key is another matter.
+        let other = flow(0, 2, to: 3)
+        #expect(sync.update(groups: [], flows: [.set(other)], removedGroups: []) == [.send([.flow(.set(other))])])
+        #expect(
+            sync.answered([Refusal(index: 0, reason: "no"), Refusal(index: 7, reason: "no such")], now: later).isEmpty)
+        #expect(sync.failures.count == 1 && sync.failures[b.key]?.since == later)
+        _ = sync.retry()
+        _ = sync.answered([], now: later)
+        #expect(sync.failures.isEmpty)
+    }
+
+    @Test func comparesAtLongIntervals() {
+        var sync = FlowSync()
+        let (a, b) = (flow(0, 1, to: 2), flow(0, 2, to: 2))
+        _ = sync.connected()
+        _ = sync.allowPruning { FlowSync.Contents() }
+        _ = sync.read(contents(), wanted: contents(a))
+        #expect(sync.verify().isEmpty)
+        _ = sync.answered([], now: now)
+        #expect(sync.verify() == [.read])
+        #expect(sync.verify().isEmpty)
+        // What changed meanwhile makes the answer worthless.
+        _ = sync.update(groups: [], flows: [.set(b)], removedGroups: [])
+        #expect(sync.read(contents(a), wanted: contents(a, b)).isEmpty)
+        _ = sync.answered([], now: now)
+        #expect(sync.verify() == [.read])
+        sync.readFailed()
+        #expect(sync.verify() == [.read])
+        #expect(
+            sync.read(contents(flow(0, 1, to: 5), flow(3, 3, to: 3)), wanted: contents(a, b)).count == 1)
+        #expect(sync.healed == 3)
+    }
+}
