@@ -1,5 +1,6 @@
 // What stands in a directory, and files read while nobody writes them.
 
+import CLinux
 import Glibc
 
 /// What tells one state of a file from another.
