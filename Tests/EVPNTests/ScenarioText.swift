@@ -187,5 +187,6 @@ extension VRFRow {
         let vnis = vnis.map { "\($0)" }.joined(separator: ",")
         return
             "vrf \(name) vni \(vni.map { "\($0)" } ?? "-") rd \(rd) \(domain.map { "\($0.vtep)" } ?? "down") evis \(vnis) local \(localPrefixes)+\(localHosts) announced \(announcedPrefixes) remote \(remotePrefixes)"
+            + routerConflicts.map { " conflict \($0.mac) winner \($0.winner) loser \($0.loser)" }.joined()
     }
 }

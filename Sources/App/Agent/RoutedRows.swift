@@ -20,12 +20,25 @@ struct VRFView {
         guard state == .up, row.vni != nil, row.domain == nil else { return state }
         return transit?.state == .down ? .down : .waiting
     }
-    /// What is wrong: of the VRF itself, otherwise of the L3 VNI, otherwise of a subnet. Nil: nothing.
+    /// What is wrong: of the VRF itself, otherwise of the L3 VNI, otherwise of a subnet, otherwise of other VTEPs. Nil: nothing.
     var fault: Fault? {
         if let problem = status?.problem { return Fault(problem, status?.remedy) }
         return ([transit].compactMap { $0 } + subnets).lazy.compactMap { domain in
             domain.problem.map { Fault("vni \(domain.vni): \($0)", domain.remedy) }
-        }.first
+        }.first ?? routerFault
+    }
+    private var routerFault: Fault? {
+        guard let vni = row.vni, let conflict = row.routerConflicts.first else { return nil }
+        let owner =
+            switch conflict.winner {
+            case .local: "of this host"
+            case .remote(let vtep): "of VTEP \(vtep)"
+            }
+        let others = row.routerConflicts.count - 1
+        return Fault(
+            "VTEP \(conflict.loser) announces the router MAC \(conflict.mac) \(owner) in L3 VNI \(vni): routes of it with that MAC are not used"
+                + (others > 0 ? "; so it is with \(others) more" : ""),
+            "ip link set BRIDGE address MAC, on one of the two, for the bridge of the L3 VNI")
     }
     struct Fault {
         /// As a phrase.

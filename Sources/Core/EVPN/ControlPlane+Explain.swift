@@ -363,7 +363,7 @@ extension ControlPlane {
             announcedMembers.count, memberOmissions.count, tables.count, tableByName.count, tableByVNI.count,
             tableImporters.count, automaticTableImporters.count, tableOfVRF.count, prefixes.count, ways.count,
             routedImports.count, groups.count, groupSlots.count, routers.count, routerMACs.count, overlays.count,
-            gateways.count, gatewaySlots.count,
+            gateways.count, gatewaySlots.count, refusedRouters.count,
         ])
     }
 }

@@ -47,7 +47,20 @@ extension ControlPlane {
             exportTargets: vrf.exportTargets, domain: transit(of: slot)?.domain,
             vnis: table.macVRFs.map { vnis[Int($0)] }, localPrefixes: table.locals.count,
             announcedPrefixes: table.announced.count, remotePrefixes: table.remotePrefixes,
-            localHosts: table.hosts.count)
+            localHosts: table.hosts.count, routerConflicts: table.vni.map { routerConflicts($0) } ?? [])
+    }
+    private func routerConflicts(_ through: VNI) -> [RouterConflict] {
+        (refusedRouters[through] ?? []).compactMap { vtep -> RouterConflict? in
+            let loser = vteps[vtep].address
+            guard let router = routers[RouterKey(through: through, vtep: vtep)] else { return nil }
+            if router.hasOwnMAC, let mac = router.ways.lazy.filter({ isOwn(way: $0) }).map({ ways[$0].mac }).first {
+                return RouterConflict(mac: mac, winner: .local(port: "layer-3 interface"), loser: loser)
+            }
+            guard router.chosen.exists else { return nil }
+            let mac = ways[router.chosen].mac
+            guard let winner = routerMACs[MACKey(vni: through, mac: mac)]?.installed?.vtep else { return nil }
+            return RouterConflict(mac: mac, winner: .remote(vtep: winner), loser: loser)
+        }.sorted { $0.loser < $1.loser }
     }
 
     /// What is known in one IP-VRF: routes of its table, hosts of this VTEP, prefixes in force, and those that are announced in any case;

@@ -98,20 +98,21 @@ extension ControlPlane {
         return ways[a].label < ways[b].label
     }
 
-    /// Gives a MAC address to the lowest VTEP address that claims it.
+    /// Gives a MAC address to one of the VTEPs that claim it: to the one that has it, otherwise to the one with the most routes, otherwise
+    /// to the lowest address. A route of somebody else takes nothing from a VTEP that is in use.
     private mutating func settle(
         router key: MACKey, _ affected: inout Set<RouterKey>, _ removed: inout [ForwardingChange]
     ) {
         guard var record = routerMACs[key] else { return }
         for vtep in record.vteps { affected.insert(RouterKey(through: key.vni, vtep: vtep)) }
-        let winner = winner(of: key)
-        let wanted = winner.flatMap { vtep in
-            chosenWay(RouterKey(through: key.vni, vtep: vtep)).flatMap { VNI(ways[$0].label) }.map {
-                RemoteMAC(vtep: vteps[vtep].address, vni: $0)
-            }
+        let (old, winner) = (record.winner, winner(of: key, record))
+        record.winner = winner
+        var wanted: RemoteMAC?
+        if let way = chosenWay(winner, key.vni), let vni = VNI(ways[way].label) {
+            wanted = RemoteMAC(vtep: vteps[winner].address, vni: vni)
         }
         let hasConflict = record.vteps.count > 1
-        if hasConflict, !record.hasConflict, let winner {
+        if hasConflict, !record.hasConflict || winner != old {
             let losers = record.vteps.filter { $0 != winner }.map { vteps[$0].address }.sorted()
             if let loser = losers.first {
                 report(.conflict(key, winner: .remote(vtep: vteps[winner].address), loser: .remote(vtep: loser)))
@@ -129,12 +130,20 @@ extension ControlPlane {
         routerMACs[key] = record.vteps.isEmpty ? nil : record
     }
 
-    /// Of the VTEPs that claim a router's MAC address the one with the lowest address.
-    private func winner(of key: MACKey) -> Slot? {
-        routerMACs[key]?.vteps.min { vteps[$0].address < vteps[$1].address }
+    private func winner(of key: MACKey, _ record: RouterMAC) -> Slot {
+        if record.winner.exists, record.vteps.contains(record.winner) { return record.winner }
+        return record.vteps.min { a, b in
+            let (routesOfA, routesOfB) = (routes(of: a, key.vni), routes(of: b, key.vni))
+            if routesOfA != routesOfB { return routesOfA > routesOfB }
+            return vteps[a].address < vteps[b].address
+        } ?? .none
     }
-    private func chosenWay(_ key: RouterKey) -> Slot? {
-        routers[key].flatMap { $0.chosen.exists ? $0.chosen : nil }
+    /// Of a VTEP that claims a MAC address.
+    private func chosenWay(_ vtep: Slot, _ through: VNI) -> Slot? {
+        routers[RouterKey(through: through, vtep: vtep)].flatMap { $0.chosen.exists ? $0.chosen : nil }
+    }
+    private func routes(of vtep: Slot, _ through: VNI) -> UInt32 {
+        chosenWay(vtep, through).map { ways[$0].references } ?? 0
     }
 
     private mutating func install(
@@ -142,7 +151,9 @@ extension ControlPlane {
     ) {
         guard var router = routers[key] else { return }
         var usable = router.chosen
-        if usable.exists, winner(of: MACKey(vni: key.through, mac: ways[usable].mac)) != key.vtep { usable = .none }
+        if usable.exists, routerMACs[MACKey(vni: key.through, mac: ways[usable].mac)]?.winner != key.vtep {
+            usable = .none
+        }
         let mac = usable.exists ? ways[usable].mac : nil
         if mac != router.neighbor {
             for ip in RouterNeighbor.addresses(of: vteps[key.vtep].address) {
@@ -191,6 +202,12 @@ extension ControlPlane {
         }
         router.ways = router.ways.filter { $0 < ways.end && !ways[$0].isVacant }
         routers[key] = router.ways.isEmpty ? nil : router
+        let isUnreachable = router.chosen.exists && router.neighbor == nil
+        if !router.ways.isEmpty, !hasTunnelNexthops, router.hasOwnMAC || isUnreachable {
+            refusedRouters[key.through, default: []].insert(key.vtep)
+        } else if refusedRouters[key.through]?.remove(key.vtep) != nil, refusedRouters[key.through]?.isEmpty == true {
+            refusedRouters[key.through] = nil
+        }
     }
 
     /// Has the prefixes looked at whose way can be used now, or cannot any more.

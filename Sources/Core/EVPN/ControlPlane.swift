@@ -106,6 +106,8 @@ public struct ControlPlane {
     var groupSlots: [[RoutedNexthop]: Slot] = [:]
     var routers: [RouterKey: Router] = [:]
     var routerMACs: [MACKey: RouterMAC] = [:]
+    /// VTEPs (rows in `vteps`) whose router MAC in an L3 VNI is another one's, or our own.
+    var refusedRouters: [VNI: Set<Slot>] = [:]
     /// ESI and gateway of the routes that have one.
     var overlays: [Slot: OverlayIndex] = [:]
     var gateways = Slab(filler: Gateway.vacant)

@@ -93,6 +93,15 @@ public struct VRFRow: Equatable, Sendable {
     public var remotePrefixes: Int
     /// Addresses in those EVIs that this VTEP holds.
     public var localHosts: Int
+    /// VTEPs whose router MAC in the L3 VNI is somebody else's too, by their addresses: their routes with it are not used.
+    public var routerConflicts: [RouterConflict] = []
+}
+
+/// One router MAC of two hosts in an L3 VNI; frames to it can go to one of them.
+public struct RouterConflict: Hashable, Sendable {
+    public var mac: MACAddress
+    public var winner: MACPlace
+    public var loser: IPAddress
 }
 
 /// Why an IP-VRF has a prefix.

@@ -1,7 +1,7 @@
 // One IP-VRF on this host: its configuration and everything local to it.
 
 import BGP
-import NetTypes
+public import NetTypes
 
 struct IPVRFTable {
     let name: String
@@ -75,12 +75,14 @@ extension AnnouncedPrefixes {
 }
 
 extension IPPrefix {
-    /// Addresses that are never routed: link-local, loopback and multicast ones.
-    var isRoutable: Bool {
+    /// False for addresses that are never routed: those of this host on this network (0.0.0.0/8, RFC 1122 §3.2.1.3), loopback, link-local
+    /// and multicast ones, and ::. The default route is for all others.
+    public var isRoutable: Bool {
         if length == 0 { return true }
         switch address {
         case .v4(let first):
-            return !(first.isLoopback && length >= 8) && !(first.rawValue >> 24 >= 224 && length >= 4)
+            return !(first.isLoopback && length >= 8) && !(first.rawValue >> 24 == 0 && length >= 8)
+                && !(first.rawValue >> 24 >= 224 && length >= 4)
                 && !(first.isLinkLocal && length >= 16)
         case .v6(let first):
             return !(first.high == 0 && first.low <= 1 && length == 128) && !(first.isMulticast && length >= 8)

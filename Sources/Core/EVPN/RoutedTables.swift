@@ -220,6 +220,8 @@ struct Router {
 struct RouterMAC {
     /// VTEPs (rows in `vteps`) that have chosen it.
     var vteps: Set<Slot> = []
+    /// The one of them that has it.
+    var winner: Slot = .none
     var installed: RemoteMAC?
     /// A conflict between two VTEPs has been reported.
     var hasConflict = false
