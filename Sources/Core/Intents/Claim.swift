@@ -15,6 +15,8 @@ struct Claim {
     var vlan: Located<UInt16>?
     /// The bridge it shares with others.
     var bridge: SharedBridge?
+    /// The UDP port of a VXLAN device that evpnd makes.
+    var port: UInt16?
     /// Nil: automatic.
     var rd: Located<RouteDistinguisher>?
     /// What the automatic distinguisher is made of; nil: any number.
@@ -67,6 +69,21 @@ extension [Claim] {
                 owners[vlan.value] = claim
             }
         }
+    }
+
+    /// A VXLAN device for many VNIs and one for a single VNI cannot have one UDP port: the kernel has one socket for it, which takes packets
+    /// for devices of one kind. The sockets are those of the namespace that evpnd runs in, also for devices in a VRF's.
+    func checkPorts() {
+        let shared = filter { $0.bridge != nil && $0.port != nil }.min { $0.source.position < $1.source.position }
+        let own = filter { $0.bridge == nil && $0.port != nil && $0.port == shared?.port }
+            .min { $0.source.position < $1.source.position }
+        guard let shared, let own, let port = own.port else { return }
+        let more = filter { $0.bridge == nil && $0.port == port }.count - 1
+        own.source.fail(
+            "\(own.owner)\(more > 0 ? " and \(more) more" : "") would have a VXLAN device of its own with UDP port \(port), which the kernel refuses beside that of vlanBridge (\(shared.place)) with the same port",
+            hint:
+                "give all of them vlan, or none, or set another vlanBridge.port, which all VTEPs of those VNIs must use"
+        )
     }
 
     /// The route distinguisher of each, in the same order. Explicit ones first, then `router-id:VNI` where the VNI fits 16 bits, then

@@ -10,6 +10,14 @@ struct DeviceSettings {
     var names: [ClaimedName] = []
     var vlan: Located<UInt16>?
     var bridge: SharedBridge?
+    /// The UDP port of a managed VXLAN device.
+    var port: UInt16? {
+        switch device {
+        case .adopted: nil
+        case .managed(let device): device.port
+        case .managedVLAN(let place): place.bridge.port
+        }
+    }
 
     /// None of its own: the bridge of Open vSwitch has all VNIs.
     init() {}

@@ -78,6 +78,7 @@ final class OverlayDecoder {
         let sorted = claims.map(\.element)
         sorted.checkNames()
         sorted.checkVLANs()
+        sorted.checkPorts()
         checkCommunities(entries, membership, asn: asn)
         checkGateways(entries)
         checkVTEPs(entries)
@@ -155,6 +156,7 @@ final class OverlayDecoder {
         entry.claim.names = device.names
         entry.claim.vlan = device.vlan
         entry.claim.bridge = device.bridge
+        entry.claim.port = isEnabled ? device.port : nil
         entry.claim.rd = rd
         return entry
     }

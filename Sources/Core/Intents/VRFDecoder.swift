@@ -182,6 +182,7 @@ final class VRFDecoder {
         entry.claim.names += settings.names
         entry.claim.vlan = settings.vlan
         entry.claim.bridge = settings.bridge
+        entry.claim.port = settings.port
         entry.claim.number = vni.value.rawValue
     }
 
@@ -206,7 +207,7 @@ final class VRFDecoder {
         for value in section["protocols"]?.listOrOne() ?? [] {
             if let number = value.routeProtocol() { result.protocols.insert(number) }
         }
-        result.prefixes = Set((section["prefixes"]?.listOrOne() ?? []).compactMap { $0.prefix() }).sorted()
+        result.prefixes = Set((section["prefixes"]?.listOrOne() ?? []).compactMap { $0.routablePrefix() }).sorted()
         result.usesGateway = section["gatewayIP"]?.bool() ?? false
         section.finish()
         return result
@@ -339,6 +340,14 @@ extension Value {
             return nil
         }
         return text
+    }
+    fileprivate func routablePrefix() -> IPPrefix? {
+        guard let prefix = prefix() else { return nil }
+        if prefix.isRoutable { return prefix }
+        fail(
+            "\(prefix) is never routed: it is a multicast, loopback or link-local prefix, or of addresses without a network (0.0.0.0/8)"
+        )
+        return nil
     }
     /// A name or number of rt_protos.
     fileprivate func routeProtocol() -> UInt8? {
