@@ -233,7 +233,9 @@ struct ScenarioRunner {
             guard !isRemoval else { return handle(.local([.domain(vni, nil)])) }
             let vrf = words.option("vrf")
             let mac = words.option("rmac").flatMap { MACAddress($0) }
-            let domain = LocalDomain(vtep: try words.ip(), device: "vxlan\(vni)", vrf: vrf, routerMAC: mac)
+            let isOutside = words.flag("outside")
+            var domain = LocalDomain(vtep: try words.ip(), device: "vxlan\(vni)", vrf: vrf, routerMAC: mac)
+            domain.isOutsideVRF = isOutside
             try words.end()
             return handle(.local([.domain(vni, domain)]))
         case "vrf":

@@ -203,6 +203,14 @@ private let hosts = """
         }
         #expect(memory.count == RememberedBindings.limit)
         #expect(memory.take(other, now: start + .seconds(1)).count == RememberedBindings.limit)
+        // All of them, so many at a time; those that are too old are not among them.
+        for number in 0..<UInt64(5) {
+            memory.add(MACAddress(rawValue: 0x0200_0000_0100 + number), ip("10.9.0.1"), now: start + .seconds(2))
+        }
+        memory.add(mac("02:00:00:00:01:09"), ip("10.9.0.2"), now: start + .seconds(50))
+        #expect(memory.take(limit: 2, now: start + .seconds(3)).count == 2)
+        #expect(memory.take(limit: 100, now: start + .seconds(63)).map(\.addresses) == [[ip("10.9.0.2")]])
+        #expect(memory.take(limit: 100, now: start + .seconds(3)).isEmpty)
     }
     @Test func keepsDeclaredHosts() throws {
         try KernelLab.run { lab in

@@ -118,6 +118,14 @@ import Testing
         #expect(!text(some).contains { $0.contains("vlan del") })
         let removing = plan([22001: nil, 22003: nil], links, mayRemove: true)
         #expect(text(removing) == ["bridge vlan del dev vxlan0 vid 11"])
+        // The bridge's own membership goes with the mapping; another one's stays.
+        let routed = table(
+            [bridge(), vxlan(), port(4, "p0")],
+            [range(2, 10...11), range(2, 99...99), range(3, 10...11, vni: 22001)])
+        #expect(
+            text(plan([22001: nil], routed, mayRemove: true)) == [
+                "bridge vlan del dev br0 vid 11 self", "bridge vlan del dev vxlan0 vid 11",
+            ])
         // In the way of a configured VLAN it goes in any case, and a VNI that moves leaves its old one.
         #expect(
             text(plan([7: 11, 22001: 30], links)) == [

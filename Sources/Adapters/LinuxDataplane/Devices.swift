@@ -132,6 +132,7 @@ extension LinuxDataplane {
             }
         }
         if domain.isUp { report(domain, binding) }
+        askAgain(domain, binding)
     }
     /// Tells the control plane of the domain where something about it has changed.
     func report(_ domain: Domain, _ devices: DeviceBinding) {
@@ -142,6 +143,14 @@ extension LinuxDataplane {
         scheduleRouting()
     }
     private func localDomain(_ domain: Domain, _ devices: DeviceBinding) -> LocalDomain {
+        var local = place(of: domain, devices)
+        // While evpnd puts it there it is as good as there.
+        if let name = domain.configuration?.routed?.vrf, name != local.vrf, domain.plan?.operations.isEmpty == true {
+            local.isOutsideVRF = true
+        }
+        return local
+    }
+    private func place(of domain: Domain, _ devices: DeviceBinding) -> LocalDomain {
         var local = LocalDomain(vtep: devices.vtep, device: deviceText(devices))
         guard devices.isBridged, let link = links[devices.neighborInterface], link.isUp else { return local }
         let routed = domain.configuration?.routed

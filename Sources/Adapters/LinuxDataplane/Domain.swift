@@ -36,6 +36,8 @@ final class Domain {
 
     /// Addresses that were withdrawn a moment ago.
     var remembered = RememberedBindings()
+    /// Where the interface of the neighbors was when the last of those were asked for: itself and its VRF.
+    var askedPlace: DeviceNumber?
 
     let work: DeviceWork
 

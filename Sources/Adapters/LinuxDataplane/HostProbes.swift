@@ -163,9 +163,43 @@ extension LinuxDataplane {
             return
         }
         sendProbes(
-            addresses.filter { domain.localNeighbors[$0] == nil && domain.table.neighbors[$0]?.want == nil }
-                .prefix(LinuxDataplane.questionsPerMAC)
+            addresses.filter { isUnknown($0, domain) }.prefix(LinuxDataplane.questionsPerMAC)
                 .map { ProbeQuestion(interface: devices.neighborInterface, ip: $0, mac: mac) }, areNew: true)
+    }
+    /// When the layer-3 interface has come into another VRF, or up again, the kernel has forgotten its neighbors, and hosts that are
+    /// silent would stay unknown: they are asked.
+    func askAgain(_ domain: Domain, _ devices: DeviceBinding) {
+        guard let link = links[devices.neighborInterface] else { return domain.askedPlace = nil }
+        let place = DeviceNumber(link.interface, UInt32(bitPattern: link.master))
+        guard domain.askedPlace != place || !link.isUp else { return }
+        guard link.isUp, domain.reported?.isOutsideVRF == false, domain.table.canHoldNeighbors,
+            !domain.work.isChanging, domain.plan?.operations.isEmpty == true
+        else {
+            // Not there (yet); when it comes back they are asked.
+            if domain.askedPlace != nil { domain.askedPlace = DeviceNumber(0) }
+            return
+        }
+        let isFirst = domain.askedPlace == nil
+        domain.askedPlace = place
+        if !isFirst { askRemembered(domain) }
+    }
+    /// All of them, so many in a second.
+    private func askRemembered(_ domain: Domain) {
+        guard domain.isUp, domain.table.canHoldNeighbors, let devices = domain.devices else { return }
+        let hosts = domain.remembered.take(limit: probes.limit, now: loop.now)
+        guard !hosts.isEmpty else { return }
+        sendProbes(
+            hosts.flatMap { host in
+                host.addresses.filter { isUnknown($0, domain) }
+                    .map { ProbeQuestion(interface: devices.neighborInterface, ip: $0, mac: host.mac) }
+            }, areNew: true)
+        loop.schedule(after: .seconds(1)) { [weak self, weak domain] in
+            guard let self, let domain, !isClosed else { return }
+            askRemembered(domain)
+        }
+    }
+    private func isUnknown(_ ip: IPAddress, _ domain: Domain) -> Bool {
+        domain.localNeighbors[ip] == nil && domain.table.neighbors[ip]?.want == nil
     }
     private func giveUp(_ subject: HostProbes.Subject) {
         switch subject {

@@ -92,6 +92,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     case leaveVLAN(interface: Int32, name: String, vlan: UInt16)
     /// The bridge itself is in the VLAN, so that the VLAN device on it is reached.
     case joinSelf(interface: Int32, name: String, vlan: UInt16)
+    case leaveSelf(interface: Int32, name: String, vlan: UInt16)
     /// Frames to the MAC in the VLAN are the host's own.
     case addLocalMAC(interface: Int32, name: String, vlan: UInt16, mac: MACAddress)
     /// Nil for `mac`: that of the device below.
@@ -134,6 +135,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .joinVLAN(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) pvid untagged"
         case .leaveVLAN(_, let name, let vlan): "bridge vlan del dev \(name) vid \(vlan)"
         case .joinSelf(_, let name, let vlan): "bridge vlan add dev \(name) vid \(vlan) self"
+        case .leaveSelf(_, let name, let vlan): "bridge vlan del dev \(name) vid \(vlan) self"
         case .addLocalMAC(_, let name, let vlan, let mac):
             "bridge fdb add \(mac) dev \(name)\(vlan == 0 ? "" : " vlan \(vlan)") self local"
         case .addVLANDevice(let name, _, let lower, let vlan, let mac, let mark):
@@ -197,6 +199,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             batch.deleteVLAN(sequence: sequence, interface: interface, vlan: vlan)
         case .joinSelf(let interface, _, let vlan):
             batch.addVLAN(sequence: sequence, interface: interface, vlan: vlan, isBridgeItself: true)
+        case .leaveSelf(let interface, _, let vlan):
+            batch.deleteVLAN(sequence: sequence, interface: interface, vlan: vlan, isBridgeItself: true)
         case .addLocalMAC(let interface, _, let vlan, let mac):
             batch.setFDB(
                 sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, vlan: vlan,
@@ -236,16 +240,15 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             .addVRF(let name, _, _), .release(_, let name), .setMAC(_, let name, _), .forwardIPv4(_, let name),
             .stopForwardingIPv4(_, let name):
             name
-        case .delete, .removeEnds, .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .joinSelf, .addLocalMAC,
-            .addAddress,
-            .deleteAddress:
+        case .delete, .removeEnds, .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .joinSelf, .leaveSelf,
+            .addLocalMAC, .addAddress, .deleteAddress:
             nil
         }
     }
     /// A failure concerns one VLAN, one member or one address: the others are done all the same.
     var isAlone: Bool {
         switch self {
-        case .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .addAddress, .deleteAddress: true
+        case .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .leaveSelf, .addAddress, .deleteAddress: true
         default: false
         }
     }

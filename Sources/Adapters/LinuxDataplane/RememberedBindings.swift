@@ -32,6 +32,17 @@ struct RememberedBindings {
             head = 0
         }
     }
+    /// Some that are not older than the memory, by their MACs, at most `limit` addresses; they are forgotten.
+    mutating func take(limit: Int, now: Instant) -> [(mac: MACAddress, addresses: [IPAddress])] {
+        var found: [(mac: MACAddress, addresses: [IPAddress])] = []
+        var count = 0
+        for mac in addresses.keys.sorted() where count < limit {
+            let list = take(mac, now: now)
+            count += list.count
+            if !list.isEmpty { found.append((mac, list)) }
+        }
+        return found
+    }
     /// The addresses of a MAC that are not older than the memory, ascending; they are forgotten.
     mutating func take(_ mac: MACAddress, now: Instant) -> [IPAddress] {
         guard let found = addresses.removeValue(forKey: mac) else { return [] }

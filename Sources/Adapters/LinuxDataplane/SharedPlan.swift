@@ -44,7 +44,7 @@ struct SharedPlan: Equatable, Sendable {
         chooseVLANs(places, links, previous)
         guard operations.isEmpty, let bridge, let vxlan = self.vxlan else { return }
         guard bridge.hasVLANFiltering else { return problem = "the kernel's bridges cannot filter VLANs" }
-        mapVLANs(vxlan, links, mayRemove: mayRemove)
+        mapVLANs(vxlan, bridge, links, mayRemove: mayRemove)
         joinMembers(places, bridge, links)
     }
 
@@ -157,8 +157,9 @@ struct SharedPlan: Equatable, Sendable {
         }
     }
 
-    private mutating func mapVLANs(_ vxlan: Link, _ links: LinkTable, mayRemove: (VNI) -> Bool) {
+    private mutating func mapVLANs(_ vxlan: Link, _ bridge: Link, _ links: LinkTable, mayRemove: (VNI) -> Bool) {
         let (index, name) = (vxlan.interface, vxlan.name)
+        let own = links.vlans[bridge.interface]?.members ?? []
         let table = links.vlans[index] ?? VLANTable()
         var wanted: [UInt16: VNI] = [:]
         for (vni, vlan) in vlans { wanted[vlan] = vni }
@@ -166,6 +167,10 @@ struct SharedPlan: Equatable, Sendable {
             // In the way of another VNI, of a VNI that lives elsewhere now, or of nobody any more.
             guard wanted[vlan] != nil || VNI(number).map({ vlans[$0] != nil || mayRemove($0) }) ?? true else {
                 continue
+            }
+            // First: where it fails the mapping still tells that it has to be done.
+            if wanted[vlan] == nil, own.contains(vlan) {
+                operations.append(.leaveSelf(interface: bridge.interface, name: bridge.name, vlan: vlan))
             }
             operations.append(.leaveVLAN(interface: index, name: name, vlan: vlan))
         }

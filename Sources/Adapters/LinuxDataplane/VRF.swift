@@ -22,6 +22,8 @@ final class VRF {
     var plan: VRFPlan?
     /// Nil: there is no usable device (yet), for the reason in `problem`.
     var binding: VRFBinding?
+    /// What the domains in it were last told of why not.
+    var toldProblem: String?
     let work: DeviceWork
 
     init(_ configuration: IPVRF) {
@@ -89,6 +91,12 @@ extension LinuxDataplane {
             change(vrf.work, plan.operations, isDamage: true)
         }
         bind(vrf, plan.binding)
+        guard vrf.problem != vrf.toldProblem else { return }
+        vrf.toldProblem = vrf.problem
+        if vrf.binding == nil { touchDomains(in: vrf) }
+    }
+    private func touchDomains(in vrf: VRF) {
+        for (vni, domain) in domainsByVNI where domain.configuration?.routed?.vrf == vrf.name { touched.insert(vni) }
     }
     func vrfPlan(_ vrf: VRF) -> VRFPlan {
         // Who has a table comes before who was told to use it, and that before who takes any; among equals the name decides.
@@ -120,7 +128,7 @@ extension LinuxDataplane {
         } else {
             log.info("vrf.down", ["vrf": vrf.name, "reason": vrf.problem ?? "not configured"])
         }
-        for (vni, domain) in domainsByVNI where domain.configuration?.routed?.vrf == vrf.name { touched.insert(vni) }
+        touchDomains(in: vrf)
     }
     /// A device came, changed or went: VRFs of that name are looked at, and those that may wait for its table or for the table of one
     /// that is gone.

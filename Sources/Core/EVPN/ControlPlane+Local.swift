@@ -72,7 +72,7 @@ extension ControlPlane {
         if domain?.routerMAC != old.domain?.routerMAC { touchRouters(of: old.vni) }
         if domain?.routerMAC != old.domain?.routerMAC || domain?.vtep != old.domain?.vtep { transitChanged(old.vni) }
         guard old.evi != nil else { return }
-        if domain?.vrf != old.domain?.vrf { attach(slot) }
+        if domain?.vrf != old.domain?.vrf || domain?.isOutsideVRF != old.domain?.isOutsideVRF { attach(slot) }
         checkVTEP(slot)
         if domain?.routerMAC != old.domain?.routerMAC { refreshInterface(slot) }
         isMembershipDirty = true

@@ -92,7 +92,9 @@ extension ControlPlane {
     mutating func attach(_ vrf: Slot) {
         let old = tableOfVRF[Int(vrf)]
         var new = Slot.none
-        if let evi = vrfs[Int(vrf)]?.evi, let name = evi.domain.routed?.vrf ?? vrfs[Int(vrf)]?.domain?.vrf {
+        let domain = vrfs[Int(vrf)]?.domain
+        let configured = domain?.isOutsideVRF == true ? nil : vrfs[Int(vrf)]?.evi?.domain.routed?.vrf
+        if vrfs[Int(vrf)]?.evi != nil, let name = configured ?? domain?.vrf {
             // Also one that is not configured: it may be soon.
             new = tableSlot(name, creating: true) ?? .none
         }

@@ -165,6 +165,8 @@ public struct LocalDomain: Hashable, Sendable {
     public var device: String
     /// The VRF that its layer-3 interface is found in; nil: none, or it has no such interface.
     public var vrf: String?
+    /// Its layer-3 interface is not in the VRF that the configuration has it in, and stays so: `vrf` alone counts.
+    public var isOutsideVRF = false
     /// The MAC address of its layer-3 interface: for an L3 VNI the router MAC of this VTEP (RFC 9135 §4.1).
     public var routerMAC: MACAddress?
     public init(vtep: IPAddress, device: String, vrf: String? = nil, routerMAC: MACAddress? = nil) {

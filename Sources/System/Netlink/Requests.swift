@@ -157,11 +157,15 @@ extension NetlinkBatch {
             }
         }
     }
-    /// `bridge vlan del dev DEV vid VLAN`; a mapping of it to a VNI goes with it.
-    public mutating func deleteVLAN(sequence: UInt32, interface: Int32, vlan: UInt16) {
+    /// `bridge vlan del dev DEV vid VLAN`; a mapping of it to a VNI goes with it. `self` for the bridge's own membership.
+    public mutating func deleteVLAN(sequence: UInt32, interface: Int32, vlan: UInt16, isBridgeItself: Bool = false) {
         message(MessageType.deleteLink, [], sequence: sequence)
         linkHeader(family: Family.bridge, interface: interface)
-        nest(LinkAttribute.families) { $0.vlanInfo(vlan, flags: 0) }
+        nest(LinkAttribute.families) { families in
+            // BRIDGE_FLAGS_SELF.
+            if isBridgeItself { families.attribute(LinkAttribute.bridgeFlags, UInt16(2)) }
+            families.vlanInfo(vlan, flags: 0)
+        }
     }
     /// `struct bridge_vlan_info`: flags (2), VLAN (2), in host byte order.
     private mutating func vlanInfo(_ vlan: UInt16, flags: UInt16) {

@@ -54,6 +54,18 @@ await 20 'hosts of the subnet reach each other' pings h2 10.20.1.13
 filter() { bridge -n "$P-v3" -s vni show dev vxlan0; }
 filter | grep -E '(^| )101( |$)' && filter | grep -E '(^| )500( |$)' || fail 'a VNI is missing in the filter'
 
+# What it counts for each VNI grows with its packets.
+packets() { # NODE : those of VNI 101 that were sent
+    on $1 python3 -c 'import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:9474/metrics", timeout=5).read().decode())' |
+        awk '/^evpnd_vni_packets_total/ && /vni="101"/ && /direction="out"/ {print $NF; found = 1} END {exit !found}'
+}
+for i in 2 3; do
+    before=$(packets v$i)
+    on h$i ping -c 5 -i 0.01 -q 10.20.1.1$((5 - i)) >/dev/null || fail 'pings are lost'
+    grown() { awk -v a="$before" -v b="$(packets v$i)" 'BEGIN {exit !(b >= a + 5)}'; }
+    await 5 "the counters of VNI 101 on v$i grow" grown
+done
+
 # Damage heals.
 bridge -n "$P-v3" vni delete vni 101 dev vxlan0
 back() { filter | grep -E '(^| )101( |$)'; }
@@ -91,6 +103,17 @@ await 20 'layer 2 goes on' pings h2 10.20.1.13
 show v2 link del other
 await 10 'the table is free' has v2 '-d link show ten' 'vrf table 77'
 await 20 'settled with the table' settled v2
+# A host that is silent: the kernel has forgotten its address with the other table, and it is asked for.
+idle() { show v3 neigh show 10.20.1.12 | grep '02:00:00:00:00:02 .*extern_learn' && show v2 neigh show 10.20.1.12 dev br101 | grep '02:00:00:00:00:02'; }
+await 10 'the silent host is known again' idle
+
+# Another VLAN: nothing of the old one stays.
+sed -i 's/vlan: 10}/vlan: 11}/' "$T/v3.yaml"
+ctl v3 reload
+vlans() { bridge -n "$P-v3" -j vlan show dev br0 | jq -e '[.[0].vlans[].vlan] == [11, 50]'; }
+await 10 'the VLANs of the bridge itself' vlans
+await 20 'settled with another VLAN' settled v3
+await 20 'hosts of the subnet reach each other in it' pings h2 10.20.1.13
 
 # Nothing of it is left when it leaves the configuration.
 for i in 2 3; do

@@ -42,8 +42,8 @@ tenants() { # NUMBER : the hosts of VTEP vNUMBER
 }
 router_mac() { echo 02:99:00:00:00:0${1#v}; }
 
-# An FRR VTEP: the devices are made here, with the VRF's routes in table 1000.
-frr_vtep() { # NUMBER
+# The devices of a VTEP as an operator makes them, with the VRF's routes in table 1000.
+hand_made() { # NUMBER
     local i=$1 vni
     {
         echo 'link add ten type vrf table 1000'
@@ -71,6 +71,10 @@ frr_vtep() { # NUMBER
         echo 'link set pb master br100'
     } | ip -n "$P-v$i" -b -
     on v$i sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+}
+frr_vtep() { # NUMBER
+    local i=$1
+    hand_made $i
     cat >"$T/v$i.conf" <<C
 ip prefix-list over4 permit 172.16.2$i.0/24
 ipv6 prefix-list over6 permit fd16:2$i::/64
