@@ -17,7 +17,7 @@ vlanBridge: {vniFilter: true}
 vrfs:
   - {name: ten, vni: 500, managed: true$([ $i = 2 ] || echo ', vlan: 50')}
 vnis:
-  - {vni: 101, managed: true, vrf: ten, gateway: [10.20.1.1/24, 'fd00:1::1/64'], gatewayMAC: 00:00:5e:00:01:01, members: [p$i]$([ $i = 2 ] || echo ', vlan: 10')}
+  - {vni: 101, managed: true, vrf: ten, gateway: [10.20.1.1/24, 'fd00:1::1/64'], gatewayMAC: 00:00:5e:00:01:01, members: [p$i], macs: [{mac: '02:00:00:00:77:0$i', addresses: 10.20.1.7$i}]$([ $i = 2 ] || echo ', vlan: 10')}
 C
     start_evpnd v$i
 done
@@ -65,6 +65,19 @@ for i in 2 3; do
     grown() { awk -v a="$before" -v b="$(packets v$i)" 'BEGIN {exit !(b >= a + 5)}'; }
     await 5 "the counters of VNI 101 on v$i grow" grown
 done
+
+# A declared host that never speaks stays in the neighbor table when the kernel throws away what nobody uses. What decides about that is the
+# same for all namespaces of a kernel but for the time on a device.
+sysctl -qw net.ipv4.neigh.default.gc_thresh1=0 net.ipv4.neigh.default.base_reachable_time_ms=1000
+declared() { show v2 neigh show 10.20.1.72 dev br101 | grep '02:00:00:00:77:02'; }
+await 10 'the declared neighbor' declared
+on v2 sysctl -qw net.ipv4.neigh.br101.gc_stale_time=1
+show v2 neigh replace 10.20.1.200 lladdr 02:00:00:00:77:99 dev br101 nud stale
+collected() { ! show v2 neigh show 10.20.1.200 dev br101 | grep .; }
+await 40 'the kernel throws away an unused neighbor' collected
+declared || fail 'the kernel threw a declared neighbor away'
+on v2 sysctl -qw net.ipv4.neigh.br101.gc_stale_time=60
+sysctl -qw net.ipv4.neigh.default.gc_thresh1=128 net.ipv4.neigh.default.base_reachable_time_ms=30000
 
 # Damage heals.
 bridge -n "$P-v3" vni delete vni 101 dev vxlan0

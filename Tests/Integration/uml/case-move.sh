@@ -47,9 +47,9 @@ moves() { # FROM TO : the numbers of the VTEPs
     for address in 10.30.0.99 fd30::99; do
         lost $address
         echo "moved from v$1 to v$2: $count packets to $address lost, one is sent each 10 ms"
-        # What comes while the routes are exchanged: a few milliseconds of a machine that does nothing else. A neighbor that has to be
-        # asked again would cost 100.
-        [ "$count" -le 20 ] || fail "$count packets were lost: $(tail -3 "$T/stream.$address")"
+        # What comes while the routes are exchanged: none to four on a machine that has other work to do. A neighbor that has to be asked
+        # again would cost 100.
+        [ "$count" -le 8 ] || fail "$count packets were lost: $(tail -3 "$T/stream.$address")"
         await 10 "v$1 routes $address to v$2" has_route $1 "^$address .*br500"
         await 5 "v$2 does not route $address to v$1" lacks_route $2 "^$address "
     done
