@@ -93,6 +93,8 @@ extension ControlPlaneEvent {
         case .moved(let key, let from, let to, let sequence): "moved \(key) from \(from) to \(to) seq \(sequence)"
         case .addressMoved(let key, let from, let to, let sequence):
             "address moved \(key) from \(from) to \(to.mac) seq \(sequence)"
+        case .addressConflict(let key, let here, let there, let vtep):
+            "address conflict \(key) here \(here) there \(there) behind \(vtep)"
         case .duplicateDetected(let key, let moves, let at): "duplicate \(key) after \(moves) moves, stays \(at)"
         case .recovered(let key, let byCommand): "recovered \(key) \(byCommand ? "by command" : "by itself")"
         case .conflict(let key, let winner, let loser): "conflict \(key) winner \(winner) loser \(loser)"

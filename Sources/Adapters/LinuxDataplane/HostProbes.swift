@@ -90,6 +90,13 @@ extension LinuxDataplane {
         probes.add(subject)
         scheduleProbes(at: loop.now)
     }
+    /// Somebody else says to have the address: whoever has it here is asked, and is gone when it does not answer. Not one that is declared.
+    func ask(_ key: NeighborKey) {
+        guard let domain = domainsByVNI[key.vni], domain.isUp, domain.localNeighbors[key.ip] != nil,
+            domain.table.neighbors[key.ip]?.want?.isDeclared != true
+        else { return }
+        probe(.neighbor(key))
+    }
     private func scheduleProbes(at time: Instant) {
         if let probeTimer {
             guard time < probeTimer.at else { return }

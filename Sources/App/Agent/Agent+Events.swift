@@ -30,6 +30,13 @@ extension Agent {
                     "sequence": "\(sequence)",
                 ], .info
             )
+        case .addressConflict(let key, let here, let there, let vtep):
+            (
+                "address.conflict",
+                [
+                    "vni": "\(key.vni)", "ip": "\(key.ip)", "here": "\(here)", "there": "\(there)", "vtep": "\(vtep)",
+                ], .warning
+            )
         case .duplicateDetected(let key, let moves, let place):
             (
                 "mac.duplicate",

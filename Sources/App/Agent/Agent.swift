@@ -270,6 +270,7 @@ final class Agent {
         metrics.counter("evpnd_evpn_events_total", "Events of the control plane", ["event": name]).increment()
         log.write(level, "evpn.\(name)", fields)
         publish("evpn.\(name)", fields.map { ($0.key, $0.value) })
+        if case .addressConflict(let key, _, _, _) = event { dataplane.ask(key) }
     }
     /// One line for every `evpnctl watch`.
     func publish(_ event: String, _ fields: [(key: String, value: String)]) {

@@ -15,6 +15,8 @@ protocol Dataplane: AnyObject {
     func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?)
     /// Rows to set or remove; those whose place is not there are remembered.
     func apply(_ changes: [ForwardingChange])
+    /// Finds out whether the host that has an address here is still there; if it does not answer, that is reported as a local fact.
+    func ask(_ key: NeighborKey)
     /// What was found at start and is not wanted may be removed from now on.
     func allowPruning()
     /// Stops observing; forwarding stays.
@@ -39,6 +41,7 @@ protocol Dataplane: AnyObject {
 }
 
 extension Dataplane {
+    func ask(_ key: NeighborKey) {}
     func resolution(of key: NeighborKey) -> NeighborResolution? { nil }
 }
 

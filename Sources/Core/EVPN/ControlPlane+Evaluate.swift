@@ -166,6 +166,8 @@ extension ControlPlane {
 
         let hasChanged = entry.owner != owner
         macs[slot].owner = owner
+        // What others say about the addresses of a MAC that is here, or was, counts for nothing, or counts again.
+        if hasChanged || owner == .local { touchBindings(of: entry) }
         let isHeld = vrfs[index]?.mobility[mac]?.frozenSince != nil
         if owner == .remote, let remote {
             // A frozen MAC is protected too, so that the bridge does not move it behind our back.
@@ -176,6 +178,21 @@ extension ControlPlane {
         refreshExport(vrf: entry.vrf, mac: mac, claim: owner == .local ? claim : nil)
         if hasChanged || owner == .local, let list = vrfs[index]?.addresses[mac] {
             for ip in list { touch(address: addressSlot(entry.vrf, ip)) }
+        }
+    }
+
+    private mutating func touchBindings(of entry: MACEntry) {
+        var link = entry.imports
+        while link.exists {
+            let item = imports[link]
+            link = item.next
+            guard item.address.exists else { continue }
+            touch(address: item.address)
+            var routed = routes[item.route].routed
+            while routed.exists {
+                touch(prefix: routedImports[routed].entry)
+                routed = routedImports[routed].sibling
+            }
         }
     }
 
@@ -245,26 +262,49 @@ extension ControlPlane {
         return x.isRouter && !y.isRouter
     }
 
+    /// Whether an import of a MAC/IP route tells of a host that is here by now: its MAC is, so whoever announced the address with it has
+    /// not heard of the move yet, or is dead. Gateways have one MAC everywhere.
+    private func isStaleBinding(_ link: Slot) -> Bool {
+        let entry = macs[imports[link].entry]
+        return entry.owner == .local && vrfs[Int(entry.vrf)]?.locals[entry.mac]?.isGateway != true
+    }
+    /// The same of a route that may be imported by several MAC-VRFs.
+    func isStaleBinding(route slot: Slot) -> Bool {
+        guard routes[slot].isMACIP else { return false }
+        var link = routes[slot].imports
+        while link.exists {
+            if isStaleBinding(link) { return true }
+            link = imports[link].sibling
+        }
+        return false
+    }
+    func bestBinding(of entry: AddressEntry) -> Slot {
+        var best = Slot.none
+        var link = entry.imports
+        while link.exists {
+            if !isStaleBinding(link), !best.exists || isBetterBinding(link, than: best) { best = link }
+            link = imports[link].addressNext
+        }
+        return best
+    }
+
     private mutating func evaluate(address slot: Slot) {
         addresses[slot].isDirty = false
         let entry = addresses[slot]
         let index = Int(entry.vrf)
         let vni = vnis[index]
-        var best = entry.imports
-        if best.exists {
-            var link = imports[best].addressNext
-            while link.exists {
-                if isBetterBinding(link, than: best) { best = link }
-                link = imports[link].addressNext
-            }
-        }
+        let best = bestBinding(of: entry)
         var wanted: RemoteNeighbor?
         if best.exists {
             let route = routes[imports[best].route]
             wanted = RemoteNeighbor(mac: route.mac, isRouter: attributes[route.attributes].isRouter)
         }
         var isHere = false
-        if entry.isLocal { (wanted, isHere) = settle(slot, best, wanted) }
+        if entry.isLocal {
+            (wanted, isHere) = settle(slot, best, wanted)
+        } else {
+            addresses[slot].hasConflict = false
+        }
         if isHere != entry.isHere || wanted != entry.installed {
             addresses[slot].isHere = isHere
             addresses[slot].installed = wanted
@@ -283,6 +323,8 @@ extension ControlPlane {
         let entry = addresses[slot]
         let index = Int(entry.vrf)
         let ip = entry.ip
+        var hasConflict = false
+        defer { addresses[slot].hasConflict = hasConflict }
         guard let local = vrfs[index]?.neighbors[ip] else { return (remote, false) }
         // A neighbor counts only while its MAC is here.
         guard let mac = local.mac, let claim = vrfs[index]?.locals[mac],
@@ -295,8 +337,20 @@ extension ControlPlane {
         if best.exists, let remote, remote.mac != mac {
             let shared = attributes[routes[imports[best].route].attributes]
             isLocal = winner(claim, vtep: vrfs[index]?.vtep, remote: shared).owner == .local
+            let isFree = !claim.isProtected && !shared.isProtected
             let isFrozen = vrfs[index]?.mobility[mac]?.frozenSince != nil
-            if !isLocal, local.isFresh, !isFrozen, !claim.isProtected, !shared.isProtected, shared.sequence < .max {
+            if isFree, claim.sequence == shared.sequence, !local.isFresh {
+                // Neither has moved after the other: one address in two places. The host that is here is asked, and keeps the address while
+                // it answers; which VTEP has the lower address says nothing about that.
+                isLocal = true
+                hasConflict = true
+                if !entry.hasConflict {
+                    report(
+                        .addressConflict(
+                            NeighborKey(vni: vnis[index], ip: ip), here: mac, there: remote.mac,
+                            vtep: vteps[shared.vtep].address))
+                }
+            } else if isFree, local.isFresh, !isFrozen, claim.sequence <= shared.sequence, shared.sequence < .max {
                 // The address has moved to another MAC: that MAC's sequence number has to beat the old one's (RFC 9721).
                 vrfs[index]?.locals[mac]?.sequence = shared.sequence + 1
                 let vni = vnis[index]

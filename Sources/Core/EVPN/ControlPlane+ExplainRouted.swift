@@ -200,6 +200,7 @@ extension ControlPlane {
                     "what others have for \(key.prefix) is kept out: it would lead the underlay's packets to \(ip) elsewhere"
                 )
             }
+            for vrf in table.macVRFs { if let rival = rival(vrf, key.prefix) { result.problems.append(rival) } }
             for vrf in table.macVRFs {
                 guard let here = vrfs[Int(vrf)]?.domain?.vtep, let there = vrfs[Int(vrf)]?.differingTransit else {
                     continue
@@ -230,6 +231,19 @@ extension ControlPlane {
             return verdict
         }.sorted { (-Int($0.route.length), $0.route) < (-Int($1.route.length), $1.route) }
         return result
+    }
+
+    /// Another host with an address of one that is here.
+    private func rival(_ vrf: Slot, _ prefix: IPPrefix) -> String? {
+        guard prefix.length == prefix.address.bitWidth,
+            let slot = addresses.find(AddressEntry.Key(vrf: vrf, prefix.address)), addresses[slot].hasConflict,
+            let here = vrfs[Int(vrf)]?.neighbors[prefix.address]?.mac
+        else { return nil }
+        let best = bestBinding(of: addresses[slot])
+        guard best.exists else { return nil }
+        let route = routes[imports[best].route]
+        let vtep = vteps[attributes[route.attributes].vtep].address
+        return "two hosts have it: \(here) here, which keeps it while it answers, and \(route.mac) behind \(vtep)"
     }
 
     private func isExporter(_ rd: RouteDistinguisher, _ table: IPVRFTable?) -> Bool {
@@ -271,7 +285,7 @@ extension ControlPlane {
                     rank = 1
                 }
             } else {
-                rank = nexthops(of: link).isEmpty ? 3 : 2
+                rank = nexthops(of: link).isEmpty || isStaleBinding(route: item.route) ? 3 : 2
                 verdict.outcome = .notChosen(because: reason(link, entry, lostTo: chosen.first))
             }
             verdicts.append((rank, verdict))
@@ -283,6 +297,7 @@ extension ControlPlane {
     /// Why an import is not among the chosen ones.
     private func reason(_ link: Slot, _ entry: PrefixEntry, lostTo best: Slot?) -> String {
         let item = routedImports[link]
+        if isStaleBinding(route: item.route) { return "its MAC is here by now" }
         if item.isThroughGateway, gateways[item.way].nexthops.isEmpty {
             return "no way to the gateway \(gateways[item.way].key.ip)"
         }

@@ -81,7 +81,9 @@ extension ControlPlane {
             let item = routedImports[first]
             if !item.next.exists, !item.isThroughGateway {
                 // Nearly all prefixes: one route.
-                if ways[item.way].isUsable { return PrefixChoice(group: group(of: item.way)) }
+                if ways[item.way].isUsable, !isStaleBinding(route: item.route) {
+                    return PrefixChoice(group: group(of: item.way))
+                }
             } else {
                 let nexthops = nexthops(of: entry, limit: tables[index]?.vrf?.maximumPaths ?? 1)
                 if !nexthops.isEmpty { return PrefixChoice(group: retain(group: nexthops), isTransient: true) }
@@ -142,7 +144,7 @@ extension ControlPlane {
             let item = routedImports[link]
             let isUsable =
                 item.isThroughGateway ? !directOnly && !gateways[item.way].nexthops.isEmpty : ways[item.way].isUsable
-            if isUsable {
+            if isUsable, !isStaleBinding(route: item.route) {
                 usable.append(link)
                 if routes[item.route].isMACIP, !hosts.exists || mobilityOrder(link, hosts) == true { hosts = link }
             }

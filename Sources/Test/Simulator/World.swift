@@ -210,6 +210,7 @@ public final class World {
             switch event {
             case .moved: planeEvents["moved", default: 0] += 1
             case .addressMoved: planeEvents["address moved", default: 0] += 1
+            case .addressConflict: planeEvents["address conflict", default: 0] += 1
             case .duplicateDetected: planeEvents["duplicate", default: 0] += 1
             case .recovered: planeEvents["recovered", default: 0] += 1
             case .conflict: planeEvents["conflict", default: 0] += 1
