@@ -227,8 +227,8 @@ extension ForwardingChange {
 }
 
 @Suite struct PropertyTests {
-    private static let seed: UInt64 =
-        getenv("EVPND_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: 0..<1 << 32)
+    /// The same histories in every run, unless others are asked for.
+    private static let seed: UInt64 = getenv("EVPND_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
 
     @Test("random histories", arguments: [false, true]) func histories(compatible: Bool) {
         for run in 0..<20 {
