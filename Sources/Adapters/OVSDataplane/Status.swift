@@ -63,10 +63,14 @@ extension OVSDataplane {
     /// The configured domains, sorted by VNI.
     public func domains() -> [DomainStatus] {
         let obstacle = notReady
-        let vnis =
-            (overlay?.evis.map { ($0.vni, $0.domain.vtep) } ?? [])
-            + (overlay?.vrfs.compactMap { $0.vni.map { ($0, nil) } } ?? [])
-        return vnis.sorted { $0.0 < $1.0 }.map { vni, own in
+        var vnis: [(vni: VNI, vtep: IPAddress?)] = []
+        if let overlay {
+            for evi in overlay.evis { vnis.append((evi.vni, evi.domain.vtep)) }
+            for vrf in overlay.vrfs {
+                if let domain = vrf.domain { vnis.append((domain.vni, domain.vtep)) }
+            }
+        }
+        return vnis.sorted { $0.vni < $1.vni }.map { vni, own in
             DomainStatus(
                 vni: vni, device: bridgePlan?.tunnel == nil ? nil : configuration.bridge.tunnelPort,
                 bridge: bridgePlan?.isPresent == true ? bridge.name : nil, isManaged: true,
