@@ -34,8 +34,8 @@ public struct IPVRF: Equatable, Sendable {
     /// Packets to a prefix that this host has itself also go to others that have it; otherwise those are not told of.
     public var sharesLocalPrefixes = false
 
-    /// The L3 VNI.
-    public var vni: VNI? { domain?.vni }
+    /// The L3 VNI. Where this is inlined into loops of other modules, the release compiler (Swift 6.3.1) ends with an ownership error.
+    @inline(never) public var vni: VNI? { domain?.vni }
     /// The name of the network namespace that it is, if it is one.
     public var namespace: String? { if case .namespace(let name) = place { name } else { nil } }
 
