@@ -134,6 +134,10 @@ struct SmallDatabase {
         let plan = BridgePlan(wanted, vtep: vtep, database.replica)
         #expect(plan.operations.isEmpty && plan.problems.isEmpty && plan.isPresent)
         #expect(plan.tunnel == 65278)
+        #expect(plan.isBehind)
+        let root = try #require(database.replica.rows("Open_vSwitch").first)
+        database.change("Open_vSwitch", root.key, ["cur_cfg": root.value["next_cfg"] ?? .empty])
+        #expect(!BridgePlan(wanted, vtep: vtep, database.replica).isBehind)
         #expect(
             BridgePlan.cleanup(wanted, database.replica).map(\.description) == [
                 "ovs-vsctl del-port br0 vxlan_out", "ovs-vsctl del-br br0",

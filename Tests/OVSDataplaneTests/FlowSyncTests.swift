@@ -37,6 +37,7 @@ import Testing
         // One change is one message.
         let moved = flow(1, 1, to: 9)
         #expect(sync.update(groups: [], flows: [.set(moved)], removedGroups: []) == [.send([.flow(.set(moved))])])
+        _ = sync.answered([], now: now)
         sync.disconnected()
         #expect(!sync.isLive)
         #expect(sync.answered([], now: now).isEmpty)

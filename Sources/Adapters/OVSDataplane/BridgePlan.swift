@@ -35,8 +35,8 @@ struct BridgePlan: Equatable {
     var operations: [BridgeOperation] = []
     /// What cannot be put right because it is somebody else's, or is wrong although it is ours.
     var problems: [String] = []
-    /// ovs-vswitchd has not done yet what was asked of it last. A port that is removed and made again before it looks is not seen
-    /// to have changed, and Open vSwitch 3.1 then loses the tunnel's place in the datapath.
+    /// ovs-vswitchd has not done yet what was asked of it last: a port that is removed and made again before it looks is not seen to
+    /// have changed.
     var isBehind = false
     /// The bridge is there.
     var isPresent = false

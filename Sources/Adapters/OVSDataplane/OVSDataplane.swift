@@ -163,11 +163,7 @@ public final class OVSDataplane {
             behindSince = since
             let left = Self.patience - (loop.now - since)
             if left > .zero {
-                retryTimer = loop.schedule(after: min(left, .milliseconds(20))) { [weak self] in
-                    self?.retryTimer = nil
-                    self?.databaseChanged()
-                }
-                return
+                return retry(after: min(left, .milliseconds(20)))
             }
         }
         behindSince = nil
@@ -194,7 +190,10 @@ public final class OVSDataplane {
             log.warning("ovsdb.refused", ["command": operation.description, "reason": reason])
         }
         transactionProblem = problem
-        retryTimer = loop.schedule(after: Self.transactionRetry) { [weak self] in
+        retry(after: Self.transactionRetry)
+    }
+    private func retry(after delay: Duration) {
+        retryTimer = loop.schedule(after: delay) { [weak self] in
             self?.retryTimer = nil
             self?.databaseChanged()
         }
