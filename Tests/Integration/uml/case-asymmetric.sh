@@ -87,5 +87,5 @@ pings g1 10.20.2.12 || fail 'no ping after the question'
 ip -n "$P-g1" neigh show 10.20.2.12 | grep -q 02:20:00:00:02:02 || fail 'no answer'
 await 3 'the ping itself' sniffed v1 '102 02:20:00:00:02:01 > 02:20:00:00:02:02 10.20.2.11 > 10.20.2.12 ttl 64'
 grep 'arp 10.20.2.11 asks for 10.20.2.12' "$T/v1.sniffed" && fail 'the question went to the other VTEP'
-[ -n "$(ip -n "$P-v1" route show vrf ten proto 211)" ] && fail "$(ip -n "$P-v1" route show vrf ten proto 211): routes without an L3 VNI"
+[ -n "$(ip -n "$P-v1" route show vrf ten proto 211 type unicast)" ] && fail "$(ip -n "$P-v1" route show vrf ten proto 211): routes without an L3 VNI"
 await 10 'the plan is empty' settled v1

@@ -68,7 +68,9 @@ beyond6() { ip -n "$P-v1" -6 route show vrf ten proto 211 | grep "^fd98::/64 .*$
 await 10 'the underlay in the VRF' beyond 'via 10.99.0.9 dev eth0'
 await 10 'IPv6 too' beyond6 'via fd99::9 dev eth0'
 await 10 'packets of the underlay are forwarded' pings ha1 198.51.100.1
-await 10 'the host of the tenant is reached' pings u 10.20.1.10
+# From an address that the VRF has a route back to.
+back() { on u ping -c 1 -W 1 -q -I 198.51.100.1 10.20.1.10; }
+await 10 'the host of the tenant is reached' back
 await 10 'IPv6 to the underlay' pings ha1 fd98::1
 await 10 'IPv6 from the underlay' pings u fd20:0:0:1::10
 [ "$(on v1 cat /proc/sys/net/ipv4/conf/eth0/forwarding)" = 1 ] || fail 'eth0 does not forward'
