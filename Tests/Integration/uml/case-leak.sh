@@ -72,7 +72,8 @@ await 10 'packets of the underlay are forwarded' pings ha1 198.51.100.1
 back() { on u ping -c 1 -W 1 -q -I 198.51.100.1 10.20.1.10; }
 await 10 'the host of the tenant is reached' back
 await 10 'IPv6 to the underlay' pings ha1 fd98::1
-await 10 'IPv6 from the underlay' pings u fd20:0:0:1::10
+back6() { on u ping -c 1 -W 1 -q -I fd98::1 fd20:0:0:1::10; }
+await 10 'IPv6 from the underlay' back6
 [ "$(on v1 cat /proc/sys/net/ipv4/conf/eth0/forwarding)" = 1 ] || fail 'eth0 does not forward'
 underlay_routes 10.99.0.8 fd99::9
 await 5 'another next hop' beyond 'via 10.99.0.8 dev eth0'
