@@ -67,10 +67,12 @@ start_evpnd() { # NODE, configuration in $T/NODE.yaml
     echo $! >"$T/$1.pid"
     await 10 "control socket of $1" test -S "$T/$1.sock"
 }
-# With an IPv6 address, `router_id` is to be set.
+# With an IPv6 address, `router_id` is to be set. `strangers`: a prefix that anybody may connect from.
 configure_vtep() { # NODE ADDRESS NEIGHBOR…, the rest of the file on standard input : a VTEP of AS 65000 with these internal neighbors
     {
-        printf 'node: {vtep: %s}\nbgp:\n  global: {asn: 65000%s}\n  neighbors:\n' "$2" "${router_id:+, routerID: $router_id}"
+        printf 'node: {vtep: %s}\nbgp:\n  global: {asn: 65000%s}\n' "$2" "${router_id:+, routerID: $router_id}"
+        [ -z "${strangers:-}" ] || printf '  peerGroups: [{config: {peerGroupName: strangers, peerAsn: 65000}}]\n  dynamicNeighbors: [{prefix: %s, peerGroup: strangers}]\n' "$strangers"
+        [ $# -lt 3 ] || echo '  neighbors:'
         for neighbor in "${@:3}"; do
             printf '    - config: {neighborAddress: %s, peerAsn: 65000}\n      timers: {config: {connectRetry: 1}}\n' "$neighbor"
         done

@@ -6,15 +6,7 @@ core
 node bad 10.98.0.9/24
 for i in 1 2; do
     vtep $i
-    cat >"$T/v$i.yaml" <<C
-node: {vtep: 10.98.0.$i}
-bgp:
-  global: {asn: 65000}
-  peerGroups: [{config: {peerGroupName: strangers, peerAsn: 65000}}]
-  dynamicNeighbors: [{prefix: 10.98.0.9/32, peerGroup: strangers}]
-  neighbors:
-    - config: {neighborAddress: 10.98.0.$((3 - i)), peerAsn: 65000}
-      timers: {config: {connectRetry: 1}}
+    strangers=10.98.0.9/32 configure_vtep v$i 10.98.0.$i 10.98.0.$((3 - i)) <<C
 vrfs:
   - {name: ten, vni: 500, managed: true, namespace: $P-t$i, routerMAC: "02:98:00:00:00:0$i", announce: {connected: true}}
 vnis:

@@ -6,15 +6,7 @@ node v3 10.99.0.3/24
 node bad 10.99.0.9/24
 for i in 2 3; do
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
-    cat >"$T/v$i.yaml" <<C
-node: {vtep: 10.99.0.$i}
-bgp:
-  global: {asn: 65000}
-  peerGroups: [{config: {peerGroupName: strangers, peerAsn: 65000}}]
-  dynamicNeighbors: [{prefix: 10.99.0.9/32, peerGroup: strangers}]
-  neighbors:
-    - config: {neighborAddress: 10.99.0.$((5 - i)), peerAsn: 65000}
-      timers: {config: {connectRetry: 1}}
+    strangers=10.99.0.9/32 configure_vtep v$i 10.99.0.$i 10.99.0.$((5 - i)) <<C
 vnis: [{vni: 100, managed: true, members: [p$i]}]
 C
     start_evpnd v$i
