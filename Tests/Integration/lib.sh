@@ -93,6 +93,13 @@ C
 established() { ctl "$1" show neighbors --json | jq -e "map(select(.state == \"established\")) | length >= ${2:-1}"; }
 settled() { ctl "$1" plan | grep '^nothing'; }
 pings() { on "$1" ping -c 1 -W 1 -q "$2"; }
+sniff() { # NODE [INTERFACE] : from now on; without an interface what comes in on all that are named to-…
+    ip netns exec "$P-$1" python3 "$here/sniff.py" "${@:2}" >"$T/$1.sniffed" 2>"$T/$1.sniff.log" &
+    echo $! >"$T/$1.sniff.pid"
+    await 10 'the sniffer listens' grep -q ready "$T/$1.sniffed"
+}
+# Exactly this packet was on the wire.
+sniffed() { grep -qxF -- "$2" "$T/$1.sniffed"; } # NODE LINE
 vxlan() { # NODE VNI LOCAL : what an operator makes: bridge and VXLAN device
     ip -n "$P-$1" link add "br$2" type bridge
     ip -n "$P-$1" link set "br$2" addrgenmode none up

@@ -61,14 +61,59 @@ ovs_host() { # NAME NODE PORT ADDRESS/LENGTH MAC : not in a bridge yet
     on "$1" ethtool -K eth0 tx off >/dev/null
     on "$2" ethtool -K "$3" tx off >/dev/null
 }
+answers_to_all() { for host in "$@"; do on "$host" sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=0; done; } # HOST…
+answers() { # HOST ADDRESS : who answers to the first of two echo requests to all, each as often as it does
+    on "$1" ping -b -c 2 -i 0.3 -W 1 "$2" 2>&1 | sed -n 's/.* from \([0-9.]*\): icmp_seq=1 .*/\1/p' | sort | tr '\n' ' '
+}
+# `switch_keys`: more of `openvswitch`.
 configure_switch() { # NODE ADDRESS NEIGHBOR…, the rest of the file on standard input
     local directory=$T/$1.ovs database
     database="database: \"unix:$directory/db.sock\""
     [ -e "$directory/client.pem" ] &&
         database="database: \"ssl:127.0.0.1:6640\", runDirectory: $directory, tls: {ca: $T/ca.pem, certificate: $directory/client.pem, key: $directory/client.key}"
     {
-        printf 'dataplane: openvswitch\nopenvswitch: {bridge: br-int, %s, datapathType: netdev}\n' "$database"
+        printf 'dataplane: openvswitch\nopenvswitch: {bridge: br-int, %s, datapathType: netdev%s}\n' "$database" "${switch_keys:+, $switch_keys}"
         cat
     } | configure_vtep "$@"
 }
 flows() { ofctl "$1" dump-flows --no-stats | sed 's/^ *//' | grep -v '^NXST\|^OFPST' | sort; } # NODE
+# For hosts in the bridge that evpnd makes.
+ports() { # NODE PORT…
+    bridged() { vsctl "$1" br-exists br-int; }
+    await 10 "the bridge of $1 is made" bridged "$1"
+    local port command=()
+    for port in "${@:2}"; do command+=(-- --may-exist add-port br-int "$port"); done
+    vsctl "$1" "${command[@]}"
+}
+routed_host() { # NAME NODE PORT MAC PREFIX… : it has every address of them, and whatever it asks for is at the router
+    local prefix
+    ovs_host "$1" "$2" "$3" "${5%/*}/32" "$4"
+    ip -n "$P-$1" link set lo up
+    ip -n "$P-$1" route add default dev eth0
+    ip -n "$P-$1" -6 route add default via fe80::1 dev eth0
+    for prefix in "${@:5}"; do ip -n "$P-$1" route add local "$prefix" dev lo; done
+}
+# With tenant.sh: a VTEP that forwards in Open vSwitch. The subnet without a VNI is behind a routed client, r<I>. On standard input more of
+# the file: under `clients`, and whatever else.
+ovs_vtep() { # I PEER…
+    local i=$1 router_id=10.98.0.$1
+    ovs_node "v$i" "$(vtep_address "$i")/$([ $underlay = 4 ] && echo 24 || echo 64)"
+    ovs_host "h$i" "v$i" "p$i" "10.20.$i.10/24" "02:00:00:00:20:0$i"
+    ip -n "$P-h$i" address add "2001:db8:20:$i::10/64" dev eth0 nodad
+    routes_of_host "$i"
+    routed_host "r$i" "v$i" "q$i" "02:00:00:00:30:0$i" "10.30.$i.0/24" "2001:db8:30:$i::/64"
+    {
+        cat <<C
+vrfs: [{name: ten, vni: 500, routerMAC: "02:98:00:00:00:0$i", announce: {connected: true}}]
+vnis:
+  - {vni: 10$i, vrf: ten, gateway: [10.20.$i.1/24, "2001:db8:20:$i::1/64"]}
+  - {vni: 100, vrf: ten, gateway: [10.50.0.1/24, "2001:db8:50::1/64"], gatewayMAC: "02:00:5e:00:01:01"}
+clients:
+  - {vni: 10$i, port: p$i, mac: "02:00:00:00:20:0$i", addresses: [10.20.$i.10, "2001:db8:20:$i::10"]}
+  - {cfg_type: l3, vni: 500, port: q$i, mac: "02:00:00:00:30:0$i", routes: [10.30.$i.0/24, "2001:db8:30:$i::/64"]}
+C
+        cat
+    } | configure_switch "v$i" "$(vtep_address "$i")" $(vtep_addresses "${@:2}")
+    start_evpnd "v$i"
+    ports "v$i" "p$i" "q$i"
+}

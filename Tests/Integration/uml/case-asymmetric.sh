@@ -75,7 +75,7 @@ await 20 'back' pings h2 10.20.1.11
 await 20 'from subnet to subnet, IPv6' pings h1 fd20:0:0:2::12
 await 20 'within the subnet' pings g1 10.20.2.12
 
-sniff v1
+sniff v1 eth0
 pings h1 10.20.2.12 || fail 'no ping'
 # Routed at the entry (one hop less, from the gateway's MAC), bridged in the VNI of the destination's subnet; the answer likewise.
 await 3 'the request in VNI 102' sniffed v1 "102 $gateway_mac > 02:20:00:00:02:02 10.20.1.11 > 10.20.2.12 ttl 63"

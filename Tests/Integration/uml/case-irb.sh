@@ -31,7 +31,7 @@ for i in 1 2; do
 done
 
 # What is on the wire: the L3 VNI between the routers, one hop less; the L2 VNI between hosts of one subnet.
-sniff v1
+sniff v1 eth0
 wire() { # FROM TO LINE… : a ping, and every line was on the wire
     on "$1" ping -c 2 -W 2 -i 0.2 -q "$2" >/dev/null || fail "no ping from $1 to $2"
     for line in "${@:3}"; do await 3 "on the wire: $line" sniffed v1 "$line"; done

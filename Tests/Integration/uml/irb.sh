@@ -118,15 +118,6 @@ C
     start_frr v$i
 }
 
-sniff() { # NODE : from now on
-    ip netns exec "$P-$1" python3 "$(dirname "${BASH_SOURCE[0]}")/sniff.py" eth0 >"$T/$1.sniffed" 2>&1 &
-    echo $! >"$T/$1.sniff.pid"
-    await 10 'the sniffer listens' grep -q ready "$T/$1.sniffed"
-}
-sniffed() { # NODE LINE : exactly this packet was on the wire
-    grep -qxF -- "$2" "$T/$1.sniffed"
-}
-
 stream() { # HOST ADDRESS COUNT : in the background, a packet each 10 ms
     ip netns exec "$P-$1" ping -i 0.01 -c "$3" "$2" >"$T/stream.$2" 2>&1 &
     echo $! >"$T/stream.$2.pid"
