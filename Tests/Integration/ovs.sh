@@ -77,6 +77,11 @@ configure_switch() { # NODE ADDRESS NEIGHBOR…, the rest of the file on standar
     } | configure_vtep "$@"
 }
 flows() { ofctl "$1" dump-flows --no-stats | sed 's/^ *//' | grep -v '^NXST\|^OFPST' | sort; } # NODE
+# Every flow of evpnd's has been there since then.
+older() { # NODE MICROSECONDS-OF-EPOCH
+    local since=$((${EPOCHREALTIME/./} - $2))
+    ofctl "$1" dump-flows | sed -n 's/.*cookie=0x6576706e.*duration=\([0-9.]*\)s.*/\1/p' | awk -v least=$since 'BEGIN {bad = 1} {bad = 0} $1 * 1000000 < least {exit 1} END {exit bad}'
+}
 # For hosts in the bridge that evpnd makes.
 ports() { # NODE PORT…
     bridged() { vsctl "$1" br-exists br-int; }
@@ -91,7 +96,7 @@ routed_host() { # NAME NODE PORT MAC PREFIX… : it has every address of them, a
     ip -n "$P-$1" link set lo up
     ip -n "$P-$1" route add default dev eth0
     ip -n "$P-$1" -6 route add default via fe80::1 dev eth0
-    for prefix in "${@:5}"; do ip -n "$P-$1" route add local "$prefix" dev lo; done
+    for prefix in "${@:5}"; do ip -n "$P-$1" route replace local "$prefix" dev lo; done
 }
 # With tenant.sh: a VTEP that forwards in Open vSwitch. The subnet without a VNI is behind a routed client, r<I>. On standard input more of
 # the file: under `clients`, and whatever else.

@@ -1,0 +1,88 @@
+# Who dies behind routed packets in Open vSwitch: while only evpnd does, not one is lost, in a subnet or between subnets, to declared hosts or
+# to learned ones; after ovs-vswitchd or ovsdb-server everything is there again, in whatever order they come back.
+. "$(dirname "$0")/lib.sh"
+. "$here/tenant.sh"
+. "$here/ovs.sh"
+at_end() {
+    [ "$status" = 0 ] || for i in 1 2; do
+        echo "-- v$i"
+        flows v$i
+        ctl v$i show prefixes
+        ctl v$i show macs
+        ctl v$i plan
+    done
+}
+core
+switch_keys='learningSeconds: 60s'
+ovs_vtep 1 2 <<<'  - {vni: 110, port: gp, mac: "02:00:00:00:40:01", addresses: [10.40.0.1]}'
+ovs_vtep 2 1 <<<'  - {vni: 110, port: gp}'
+for i in 1 2; do
+    ovs_host g$i v$i gp 10.40.0.$i/24 02:00:00:00:40:0$i
+    ports v$i gp
+done
+for i in 1 2; do await 20 "sessions of v$i" established v$i; done
+# From HOST to ADDRESS: hosts of two subnets, a routed client, a learned host.
+ways='h1=10.20.2.10 h1=2001:db8:20:2::10 r1=10.30.2.1 g1=10.40.0.2'
+reached() { for way in $ways; do pings "${way%%=*}" "${way#*=}" || return 1; done; } # all of them at once
+await 20 'everything is reached' reached
+
+stream() { # COUNT : a packet each 10 ms on every way
+    streams=()
+    for way in $ways; do
+        ip netns exec "$P-${way%%=*}" ping -i 0.01 -c "$1" -q "${way#*=}" >"$T/stream.$way" 2>&1 &
+        streams+=($!)
+    done
+}
+none_lost() { # WHAT
+    local way pid count
+    for pid in "${streams[@]}"; do wait "$pid" || true; done
+    for way in $ways; do
+        count=$(awk '/transmitted/ {print $1 - $4; found = 1} END {exit !found}' "$T/stream.$way") || fail "no stream on $way"
+        [ "$count" = 0 ] || fail "$1: $count packets are lost on $way"
+    done
+}
+dead() { ! kill -0 "$1" 2>/dev/null; }
+end() { # NODE SIGNAL
+    local pid
+    pid=$(cat "$T/$1.pid")
+    kill "-$2" "$pid"
+    await 10 "evpnd of $1 ends" dead "$pid"
+    rm -f "$T/$1.sock"
+}
+ready() { established v1 && established v2 && settled v1 && settled v2; }
+
+# evpnd dies, on either side.
+for death in 'v1 TERM' 'v2 KILL'; do
+    stream 300
+    end $death
+    start_evpnd ${death% *}
+    await 15 "everything is settled after $death" ready
+    none_lost "evpnd, $death"
+done
+
+# ovsdb-server dies. Open vSwitch's datapath in user space stands still until it is back; no flow is taken away or made anew.
+start=${EPOCHREALTIME/./}
+stop "$T/v1.ovsdb.pid"
+start_ovsdb v1
+await 10 'everything is reached without a new flow' reached
+await 15 'everything is settled after ovsdb-server' ready
+older v1 $start || fail 'flows were made anew'
+
+# ovs-vswitchd dies: its flows come back, also when all three die and evpnd is the first to come back.
+back() { # NODE
+    underlay "$1" "10.98.0.${1#v}/24"
+    await 20 'everything is reached again' reached
+    await 15 'everything is settled again' ready
+}
+stop "$T/v2.vswitchd.pid"
+start_vswitchd v2
+back v2
+stop "$T/v2.vswitchd.pid"
+stop "$T/v2.ovsdb.pid"
+end v2 KILL
+start_evpnd v2
+without() { ctl v2 show status | grep -F "$1"; }
+await 5 'it says that there is no database' without 'db.sock'
+start_ovsdb v2
+start_vswitchd v2
+back v2
