@@ -112,6 +112,28 @@ import Testing
         #expect(lab.flows.filter { $0.hasSuffix(" output:1") && $0.contains("dl_dst") }.count == 2)
         // The routed client waits for its port.
         #expect(!lab.flows.contains { $0.contains("nw_dst=10.1.0.5") })
+        #expect(lab.tables.displaced == ["the client of port 1 is left out: p1 is that of another client"])
+    }
+
+    @Test("who names a port has it, whoever else has its number") func portByName() {
+        var lab = Lab()
+        lab.evi(10)
+        lab.evi(30)
+        lab.host(1, 30, "02:00:00:00:10:01")
+        lab.configure()
+        lab.ports(1)
+        #expect(lab.flows.contains { $0.hasPrefix("t0 p10 in_port=1 ") && $0.contains("0x1e->reg0") })
+        lab.bridged.append(
+            BridgedClient(
+                attachment: EVPN.Attachment(port: .name("p1")), vni: vni(10), mac: mac("02:00:00:00:10:02")))
+        lab.configure()
+        #expect(lab.flows.contains { $0.hasPrefix("t0 p10 in_port=1 ") && $0.contains("0xa->reg0") })
+        #expect(!lab.flows.contains { $0.contains("dl_dst=02:00:00:00:10:01") })
+        #expect(lab.tables.displaced == ["the client of port 1 is left out: p1 is that of another client"])
+        lab.bridged.removeLast()
+        lab.configure()
+        #expect(lab.flows.contains { $0.hasPrefix("t0 p10 in_port=1 ") && $0.contains("0x1e->reg0") })
+        #expect(lab.tables.displaced.isEmpty)
     }
 
     @Test("next hops through neighbor and MAC rows, in any order") func resolution() {

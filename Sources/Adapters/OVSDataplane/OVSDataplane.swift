@@ -135,9 +135,9 @@ public final class OVSDataplane {
         guard database.isLive, !isClosed, !isCleaning, overlay != nil else { return }
         let plan = BridgePlan(configuration.bridge, vtep: vtep, database.replica)
         bridgePlan = plan
-        report(plan.problems)
         if plan.isPresent { link.open() }
         tellPorts(plan)
+        report(plan.problems + tables.displaced)
         transact(plan)
     }
 

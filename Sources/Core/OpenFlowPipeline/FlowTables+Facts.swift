@@ -73,9 +73,10 @@ extension FlowTables {
     }
     /// As the configuration would name a port.
     private func name(of place: Place) -> String {
-        let name = names[place.number]?.min() ?? "\(place.number)"
+        let name = name(of: place.number)
         return place.tag == 0 ? name : "\(name) vlan \(place.tag)"
     }
+    func name(of number: UInt32) -> String { names[number]?.min() ?? "\(number)" }
 
     func facts(of domain: DomainModel) -> [FactKey] {
         guard let gateway = domain.gateway else { return [.domain(domain.vni)] }

@@ -65,10 +65,11 @@ extension FlowTables {
         }
         attached[number] = nil
         guard let names = names[number], !isReserved(number) else { return }
-        var clients = model.clientsOfPort[.number(number)] ?? []
-        for name in names { clients += model.clientsOfPort[.name(name)] ?? [] }
+        // Who names a port means it; a number may have been that of another one.
+        let clients =
+            names.flatMap { model.clientsOfPort[.name($0)] ?? [] }.sorted()
+            + (model.clientsOfPort[.number(number)] ?? [])
         guard !clients.isEmpty else { return }
-        clients.sort()
         attached[number] = clients
         for client in clients {
             let tag = model.attachment(of: client).tag ?? 0
@@ -89,6 +90,15 @@ extension FlowTables {
             model.bridged[first].vni == model.bridged[index].vni
         else { return nil }
         return place
+    }
+
+    /// Clients whose port is there, and is that of another one.
+    public var displaced: [String] {
+        attached.sorted { $0.key < $1.key }.flatMap { number, clients in
+            clients.filter { place(of: $0) == nil }.map {
+                "the client of port \(model.attachment(of: $0)) is left out: \(name(of: number)) is that of another client"
+            }
+        }
     }
 
     // MARK: What changes with a client
