@@ -24,7 +24,7 @@ func parseLocalPrefix(_ words: inout Words, isRemoval: Bool) throws -> LocalChan
 
 extension ScenarioRunner {
     /// `vrf NAME [vni N] [rd RD] [import LIST|auto] [export LIST] [connected GLOBS] [protocols LIST] [announce PREFIXES]
-    /// [gateway] [paths N] [underlay] [leak SOURCE[,PREFIX:MIN:MAX…]]…`; what is not named stays.
+    /// [gateway] [paths N] [underlay] [into none|tables|host] [takes COMMUNITIES] [leak SOURCE[,PREFIX:MIN:MAX…]]…`; what is not named stays.
     mutating func vrf(_ words: inout Words, isRemoval: Bool) throws {
         let name = try words.next()
         let old = overlay.vrfs.first { $0.name == name }
@@ -53,6 +53,12 @@ extension ScenarioRunner {
         vrf.announced.usesGateway = words.flag("gateway") || (vrf.announced.usesGateway && !words.flag("nogateway"))
         if let paths = words.option("paths").flatMap({ Int($0) }) { vrf.maximumPaths = paths }
         if words.flag("underlay") { vrf.place = .underlay }
+        if let word = words.option("into") {
+            vrf.export = word == "none" ? nil : IPVRF.Export(proto: 186, reachesHost: word == "host")
+        }
+        if let marks = list("takes") {
+            vrf.selection = marks.isEmpty ? nil : CommunitySelection(marks.compactMap { UInt32($0) })
+        }
         if words.rest.contains("leak") { vrf.leaks = [] }
         while let text = words.option("leak") {
             guard text != "none" else { continue }
@@ -100,5 +106,15 @@ extension ScenarioRunner {
             isGiven = true
         }
         if isGiven { domain.routed = routed }
+    }
+}
+
+extension ExportChange {
+    var text: String {
+        guard let prefix else { return "export \(key) gone" }
+        let marks = prefix.communities.map { " \($0)" } + prefix.largeCommunities.map { " \($0)" }
+        return "export \(key) via \(prefix.vteps.map(\.description).joined(separator: ","))"
+            + (marks.isEmpty ? "" : " communities" + marks.joined())
+            + (prefix.hijacked.map { " has VTEP \($0) in it" } ?? "")
     }
 }

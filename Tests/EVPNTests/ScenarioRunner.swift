@@ -69,6 +69,9 @@ func parseRoute(_ words: inout Words, kind: String, isRemoval: Bool) throws -> R
     if let mac = words.option("rmac").flatMap({ MACAddress($0) }) {
         attributes.extendedCommunities.append(.routerMAC(mac))
     }
+    if let list = words.option("comm") {
+        attributes.communities = list.split(separator: ",").compactMap { UInt32($0) }
+    }
     if let number = words.option("pref").flatMap({ UInt32($0) }) { attributes.localPreference = number }
     if let number = words.option("med").flatMap({ UInt32($0) }) { attributes.med = number }
     if let number = words.option("origin").flatMap({ UInt8($0) }), let origin = Origin(rawValue: number) {
@@ -343,7 +346,7 @@ struct ScenarioRunner {
     private mutating func handle(_ input: ControlPlane.Input) -> [String] {
         let output = plane.handle(input, now: now)
         mirror.apply(output)
-        return output.advertisements.map(\.text) + output.forwarding.map(\.text)
+        return output.advertisements.map(\.text) + output.forwarding.map(\.text) + output.exports.map(\.text)
             + output.events.map { "event: \($0.text)" }
             + (output.suppressedEvents > 0 ? ["\(output.suppressedEvents) events suppressed"] : [])
     }

@@ -41,6 +41,25 @@ struct TestKernel {
             interface: interface, alternatives: alternatives)
         table.receive([RouteChange(key: key, path: nexthop == nil ? nil : path)], now: now)
     }
+    /// A best route of an IP-VRF, over VTEPs; nil: it is gone.
+    mutating func tell(
+        vrf: String, _ prefix: String, via vteps: String? = TestKernel.nexthop, communities: [UInt32] = [],
+        largeCommunities: [LargeCommunity] = [], hijacked: String? = nil
+    ) throws {
+        let key = PrefixKey(vrf: vrf, prefix: try #require(IPPrefix(prefix)))
+        let exported = vteps.map { text in
+            ExportedPrefix(
+                vteps: text.split(separator: ",").compactMap { IPAddress(String($0)) }, communities: communities,
+                largeCommunities: largeCommunities, hijacked: hijacked.flatMap { IPAddress($0) })
+        }
+        table.receive([ExportChange(key: key, prefix: exported)], now: now)
+    }
+    /// VRF devices with their tables; the number of the interface is the table's less 1000.
+    mutating func setDevices(_ tables: [String: UInt32]) {
+        let devices = tables.mapValues { VRFDevice(interface: Int32($0) - 1000, table: $0) }
+        table.setVRFs(devices)
+        table.setInterfaces(devices.mapValues(\.interface))
+    }
     private func answer(_ query: NexthopQuery) -> NexthopAnswer {
         // Routes of the test's own first, as a kernel would find them by the longest match.
         let ours = routes.keys.filter { $0.table == 254 && $0.prefix.contains(query.address) }

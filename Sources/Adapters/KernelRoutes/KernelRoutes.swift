@@ -13,7 +13,7 @@ public import UnicastRoutes
 public final class KernelRoutes {
     /// Called on the loop with networks to announce or to withdraw.
     public var onAdvertisements: (([AdvertisementChange]) -> Void)?
-    /// Called on the loop when routes that were announced before are wanted: export has begun.
+    /// Called on the loop when routes that were announced before are wanted: export of unicast routes, or of a VRF, has begun.
     public var onRoutesNeeded: (() -> Void)?
     /// Why nothing can be imported or exported at all.
     public private(set) var problem: String?
@@ -82,16 +82,22 @@ public final class KernelRoutes {
     public func configure(importing: NetlinkImport?, exporting: NetlinkExport?) {
         guard !isClosed else { return }
         if kernel == nil, importing != nil || exporting != nil, !open() { return }
-        let beginsExport = table.settings == nil && exporting != nil
+        let sources = table.sources
         table.configure(exporting)
         advertise(imported.configure(importing))
         if tickTimer == nil, importing != nil { tick() }
-        if beginsExport { onRoutesNeeded?() }
+        if !table.sources.isSubset(of: sources) { onRoutesNeeded?() }
         schedulePump()
     }
     /// Best paths that others announce, as they change.
     public func receive(_ changes: [RouteChange]) {
         guard table.settings != nil, !isClosed else { return }
+        table.receive(changes, now: loop.now)
+        schedulePump()
+    }
+    /// Best routes of IP-VRFs, as they change.
+    public func receive(_ changes: [ExportChange]) {
+        guard !changes.isEmpty, table.settings != nil, !isClosed else { return }
         table.receive(changes, now: loop.now)
         schedulePump()
     }

@@ -28,8 +28,8 @@ extension Agent {
         let entries = exportEntries(prefix, address)
         func exports(of name: String) -> [ExportTable.Entry] {
             let view = views.first { $0.row.name == name }
-            guard view?.row.namespace == nil, let table = view?.status?.table else { return [] }
-            return entries.filter { $0.key.table == table }
+            let table = view?.row.namespace == nil ? view?.status?.table : nil
+            return entries.filter { $0.key.table == table || $0.source == name }
         }
         func isKnown(_ one: PrefixExplanation) -> Bool {
             one.row != nil || !one.candidates.isEmpty || !exports(of: one.key.vrf).isEmpty
@@ -41,7 +41,7 @@ extension Agent {
         }
         // Tables that belong to no VRF of the configuration, with plain routes of BGP.
         let tables = Set(views.filter { $0.row.namespace == nil }.compactMap { $0.status?.table })
-        for entry in entries where vrf == nil && !tables.contains(entry.key.table) {
+        for entry in entries where vrf == nil && entry.source == nil && !tables.contains(entry.key.table) {
             list.append(explanation("\(entry.key.prefix) in table \(entry.key.table)", exportLinks(entry)))
         }
         // Nobody has it: routes that no VRF imports are the same for all of them.
@@ -291,7 +291,8 @@ extension Agent {
             entry.rule.map { "rule \($0) of netlinkExport" } ?? "netlinkExport, which nobody asks for it any more"
         let kernel = entry.route.map { [kernelRoutes.text($0)] } ?? []
         guard entry.status != .done else {
-            return Link(name: "export", state: .good, text: "put there by \(rule)", details: kernel)
+            let place = entry.source == nil ? "there" : "into table \(entry.key.table)"
+            return Link(name: "export", state: .good, text: "put \(place) by \(rule)", details: kernel)
         }
         return Link(
             name: "export", state: .missing, text: "\(rule): \(entry.status.text)", details: kernel,

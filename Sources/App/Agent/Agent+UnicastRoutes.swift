@@ -1,4 +1,4 @@
-// Plain unicast routes between the speaker and the kernel: who announces a prefix when several want to, and `show netlink`.
+// Routes between the speaker and the kernel's tables: who announces a prefix when several want to, and `show netlink`.
 
 import BGP
 import BGPEngine
@@ -16,12 +16,13 @@ extension Agent {
             // A route that carries the communities of VNIs is more than a network of an interface.
             speaker.advertise(changes.filter { !self.memberKeys.contains($0.key) })
         }
-        kernelRoutes.onRoutesNeeded = { [weak self] in self?.offerUnicastRoutes() }
+        kernelRoutes.onRoutesNeeded = { [weak self] in self?.offerRoutes() }
         kernelRoutes.configure(importing: configuration.netlinkImport, exporting: configuration.netlinkExport)
     }
 
     /// All best paths of others that are known by now.
-    private func offerUnicastRoutes() {
+    private func offerRoutes() {
+        kernelRoutes.receive(controlPlane.exports)
         for family in [Family.ipv4Unicast, .ipv6Unicast] {
             var query = RouteQuery(.best, family: family, limit: RouteQuery.maximumLimit)
             while true {
@@ -102,15 +103,14 @@ extension Agent {
         for case let (rule?, .done) in entries.map({ ($0.rule, $0.status) }) { installed[rule, default: 0] += 1 }
         for rule in table.settings?.rules ?? [] {
             let number = table.table(of: rule)
-            let marks =
-                rule.communities.map { "\($0 >> 16):\($0 & 0xffff)" }
-                + rule.largeCommunities.map { "\($0.global):\($0.local1):\($0.local2)" }
+            let marks = CommunitySelection(rule.communities, rule.largeCommunities).words
             let problem = problems[rule.name]
             let count = installed[rule.name] ?? 0
             let proto = table.settings?.routeProtocol ?? 0
             rows.append {
                 let members: [JSONValue.Member] = [
                     .init("kind", "rule"), .init("name", JSONValue(rule.name)),
+                    .init("source", rule.source.map { JSONValue($0) } ?? .null),
                     .init("vrf", rule.vrf.map { JSONValue($0) } ?? .null),
                     .init("table", number.map { JSONValue($0) } ?? .null), .init("metric", JSONValue(rule.metric)),
                     .init("communities", .array(marks.map { JSONValue($0) })),
@@ -126,6 +126,7 @@ extension Agent {
                     .init("kind", "route"), .init("prefix", JSONValue(entry.key.prefix.description)),
                     .init("table", JSONValue(entry.key.table)), .init("metric", JSONValue(entry.key.metric)),
                     .init("rule", entry.rule.map { JSONValue($0) } ?? .null),
+                    .init("source", entry.source.map { JSONValue($0) } ?? .null),
                     .init("next_hops", .array(entry.nexthops.map { JSONValue($0.description) })),
                     .init("kernel", entry.route.map { JSONValue(kernelRoutes.text($0)) } ?? .null),
                     .init("installed", JSONValue(entry.status == .done)),

@@ -214,6 +214,7 @@ final class Agent {
                 dataplane.apply(output.forwarding)
                 publish(output.forwarding)
             }
+            kernelRoutes.receive(output.exports)
             if !output.advertisements.isEmpty {
                 statsd?.counts.count(output.advertisements)
                 speaker.advertise(withImported(withHandMade(output.advertisements)))

@@ -195,6 +195,12 @@ extension ControlPlane {
             if table.vrf?.vni != nil, transit(of: slot) == nil {
                 result.problems.append("the L3 VNI has no device that is up with a VTEP address and a router MAC")
             }
+            let host = ip ?? (key.prefix.length == key.prefix.address.bitWidth ? key.prefix.address : nil)
+            if let host, let subnet = table.subnetEnds[host] {
+                result.problems.append(
+                    "\(host) is the network or broadcast address of \(subnet), a subnet of this host: whoever announces such a host, there is none"
+                )
+            }
             if let ip = table.refused[key.prefix] {
                 result.problems.append(
                     "what others have for \(key.prefix) is kept out: it would lead the underlay's packets to \(ip) elsewhere"
@@ -227,6 +233,9 @@ extension ControlPlane {
             // Another IP-VRF may have imported it.
             if case .chosen = verdict.outcome {
                 verdict.outcome = .ignored(slot.flatMap { reasonNotToRoute(route, in: $0) } ?? .noMatchingTarget)
+                if ip.map({ table?.subnetEnds[$0] != nil && routes[route].prefix?.length == $0.bitWidth }) == true {
+                    verdict.outcome = .notChosen(because: ControlPlane.endOfSubnet)
+                }
             }
             return verdict
         }.sorted { (-Int($0.route.length), $0.route) < (-Int($1.route.length), $1.route) }
@@ -245,6 +254,8 @@ extension ControlPlane {
         let vtep = vteps[attributes[route.attributes].vtep].address
         return "two hosts have it: \(here) here, which keeps it while it answers, and \(route.mac) behind \(vtep)"
     }
+
+    private static let endOfSubnet = "the network or broadcast address of a subnet of this host"
 
     private func isExporter(_ rd: RouteDistinguisher, _ table: IPVRFTable?) -> Bool {
         table?.macVRFs.contains { vrfs[Int($0)]?.evi?.rd == rd } ?? false
@@ -276,7 +287,12 @@ extension ControlPlane {
             if !item.isThroughGateway { verdict.through = VNI(ways[item.way].through) }
             var rank = 0
             if chosen.contains(link) {
-                verdict.outcome = isInForce ? .chosen : .notChosen(because: "this host has the prefix itself")
+                let isEnd = subnetWithEnd(entry) != nil
+                verdict.outcome =
+                    isInForce
+                    ? .chosen
+                    : .notChosen(
+                        because: isEnd ? ControlPlane.endOfSubnet : "this host has the prefix itself")
                 if case .leaked(let vrf)? = row?.source {
                     verdict.outcome = .notChosen(because: "\(vrf), also of this host, has it itself")
                 }

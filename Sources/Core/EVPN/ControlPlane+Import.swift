@@ -282,8 +282,11 @@ extension ControlPlane {
         let destination = record.floodVTEP.exists ? vteps[record.floodVTEP].address : attributes.nextHop
         record.vrfs = destination.map { address in wanted.filter { reaches($0, address) } } ?? wanted
         record.isOfOtherFamily = record.vrfs.isEmpty && !wanted.isEmpty
-        record.tables = importingVRFs(
-            attributes.extendedCommunities, tableImporters, automaticTableImporters)
+        let targeted = importingVRFs(attributes.extendedCommunities, tableImporters, automaticTableImporters)
+        record.tables = targeted.filter { table in
+            tables[Int(table)]?.vrf?.selection?.takes(attributes.communities, attributes.largeCommunities) ?? true
+        }
+        record.isUnselected = record.tables.count < targeted.count
         record.ways = []
         record.reason = reason(against: attributes)
         record.floodReason = nil

@@ -30,7 +30,7 @@ extension ControlPlane {
             for source in Set(sources.map(\.table)).sorted() { tables[Int(source)]?.takers.append(slot) }
         }
         for index in tables.indices { tables[index]?.refused = [:] }
-        hasUnderlay = tables.contains { $0?.isUnderlay == true }
+        hasUnderlay = tables.contains { $0?.facesUnderlay == true }
     }
 
     /// The first of its sources that has a prefix of its own, as far as it gives it away.

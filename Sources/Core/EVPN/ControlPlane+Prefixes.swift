@@ -49,6 +49,7 @@ extension ControlPlane {
             prefixes[slot].isLeaked = choice.isLeaked
             if tables[index]?.takers.isEmpty == false { touchTakers(of: entry) }
         }
+        if let change = exportChange(prefixes[slot]) { output.exports.append(change) }
         if entry.isHost, !gatewaySlots.isEmpty,
             let gateway = gatewaySlots[Gateway.Key(table: entry.table, ip: entry.address)]
         {
@@ -69,6 +70,7 @@ extension ControlPlane {
         let index = Int(entry.table)
         guard tables[index]?.vrf != nil else { return PrefixChoice(group: .none) }
         if isHere(entry), tables[index]?.vrf?.sharesLocalPrefixes != true { return PrefixChoice(group: .none) }
+        if subnetWithEnd(entry) != nil { return PrefixChoice(group: .none) }
         if hasUnderlay, let prefix = entry.prefix, tables[index]?.refused[prefix] != nil {
             return PrefixChoice(group: .none)
         }
@@ -100,6 +102,12 @@ extension ControlPlane {
         guard let table = tables[Int(entry.table)] else { return false }
         if !table.locals.isEmpty, let prefix = entry.prefix, table.locals[prefix] != nil { return true }
         return entry.isHost && !table.hosts.isEmpty && table.hosts[entry.address] != nil
+    }
+
+    /// The subnet of this host whose network or broadcast address it is.
+    func subnetWithEnd(_ entry: PrefixEntry) -> IPPrefix? {
+        guard entry.isHost, let table = tables[Int(entry.table)], !table.subnetEnds.isEmpty else { return nil }
+        return table.subnetEnds[entry.address]
     }
 
     // MARK: Preference

@@ -74,7 +74,9 @@ extension ControlPlane {
     private func reasonNotToRoute(_ slot: Slot, _ route: RemoteRoute) -> IgnoredReason? {
         if route.isMACIP, route.label2 == 0 { return nil }
         if let reason = attributes[route.attributes].reason { return reason }
-        if attributes[route.attributes].tables.isEmpty { return .noMatchingTarget }
+        if attributes[route.attributes].tables.isEmpty {
+            return attributes[route.attributes].isUnselected ? .noListedCommunity : .noMatchingTarget
+        }
         let overlay = overlays.isEmpty ? nil : overlays[slot]
         if route.isMACIP {
             if route.mac.isZero { return .zeroMAC }

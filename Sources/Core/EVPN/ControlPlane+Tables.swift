@@ -133,7 +133,8 @@ extension ControlPlane {
 
     // MARK: Local routes
 
-    mutating func setLocal(_ key: PrefixKey, _ local: LocalPrefix?) {
+    mutating func setLocal(_ key: PrefixKey, _ fact: LocalPrefix?) {
+        let local = fact.flatMap { isExported($0, in: key.vrf) ? nil : $0 }
         guard let slot = tableSlot(key.vrf, creating: local != nil) else { return }
         guard tables[Int(slot)]?.locals[key.prefix] != local else { return }
         let old = tables[Int(slot)]?.locals[key.prefix]
@@ -150,6 +151,12 @@ extension ControlPlane {
         }
         // It may lead to what something leaked would have led elsewhere.
         if hasUnderlay, tables[Int(slot)]?.mayTake(key.prefix) == true { mustCheckUnderlay = true }
+        if wasConnected != (local?.isConnected == true) {
+            for end in key.prefix.subnetEnds {
+                tables[Int(slot)]?.subnetEnds[end] = wasConnected ? nil : key.prefix
+                touch(prefix: PrefixEntry.Key(slot, host: end))
+            }
+        }
         if wasConnected || local?.isConnected == true {
             touchGateways(of: slot)
             // Gateways of other prefixes may be in this subnet.

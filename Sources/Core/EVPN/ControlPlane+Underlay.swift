@@ -47,7 +47,7 @@ extension ControlPlane {
     mutating func checkUnderlay() {
         guard mustCheckUnderlay else { return }
         mustCheckUnderlay = false
-        for index in tables.indices where tables[index]?.isUnderlay == true {
+        for index in tables.indices where tables[index]?.facesUnderlay == true {
             for prefix in (tables[index]?.refused ?? [:]).keys.sorted() {
                 let key = PrefixEntry.Key(Slot(index), prefix)
                 touch(prefix: prefixes.find(key) ?? prefixes.insert(PrefixEntry(key: key)))
@@ -55,13 +55,52 @@ extension ControlPlane {
             for slot in prefixes.slots where prefixes[slot].table == Slot(index) { touch(prefix: slot) }
         }
     }
+
+    // MARK: Prefixes of IP-VRFs in tables that are not their own
+
+    /// All that IP-VRFs have for other tables.
+    public var exports: [ExportChange] {
+        prefixes.slots.compactMap { exportChange(prefixes[$0]) }.sorted { $0.key < $1.key }
+    }
+
+    /// Whether a route of a VRF's table is one that another VRF was exported with: not a fact of this host, just as what is leaked is not
+    /// leaked on. Else two VRFs could each give way to the other.
+    func isExported(_ local: LocalPrefix, in name: String) -> Bool {
+        guard name != local.interface, let source = tableByName[local.interface] else { return false }
+        return tables[Int(source)]?.vrf?.export?.proto == local.proto
+    }
+    /// What is in force by routes of others, leaks not among them; nil: nobody asks for it.
+    func exportChange(_ entry: PrefixEntry) -> ExportChange? {
+        guard let table = tables[Int(entry.table)], let export = table.vrf?.export,
+            let prefix = entry.prefix
+        else { return nil }
+        let key = PrefixKey(vrf: table.name, prefix: prefix)
+        guard entry.group.exists, !entry.isLeaked else { return ExportChange(key: key, prefix: nil) }
+        var found = ExportedPrefix(vteps: [])
+        for case .router(let vtep, _) in groups[entry.group].nexthops { found.vteps.append(vtep) }
+        var (communities, largeCommunities): (Set<UInt32>, Set<LargeCommunity>) = ([], [])
+        for link in chosenImports(of: entry) {
+            guard let set = attributes[routes[routedImports[link].route].attributes].set else { continue }
+            communities.formUnion(set.attributes.communities)
+            largeCommunities.formUnion(set.attributes.largeCommunities)
+        }
+        found.communities = communities.sorted()
+        found.largeCommunities = largeCommunities.sorted()
+        if export.reachesHost {
+            found.hijacked = (Array(vtepSlots.keys) + ownVTEPs.keys).filter { prefix.contains($0) }.min()
+        }
+        return ExportChange(key: key, prefix: found)
+    }
 }
 
 extension IPVRFTable {
     /// It is the host's own table, and takes routes of others.
     var isUnderlay: Bool { vrf?.place == .underlay && (!sources.isEmpty || vrf?.importTargets != .explicit([])) }
+    /// Its routes, or others', may come into the host's own table.
+    var facesUnderlay: Bool { isUnderlay || vrf?.export?.reachesHost == true }
     /// It takes routes about addresses of a prefix.
     func mayTake(_ prefix: IPPrefix) -> Bool {
+        if vrf?.export?.reachesHost == true { return true }
         guard isUnderlay else { return false }
         if vrf?.importTargets != .explicit([]) { return true }
         return sources.contains { source in

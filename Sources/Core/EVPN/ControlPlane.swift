@@ -31,13 +31,15 @@ public struct ControlPlane {
         public var advertisements: [AdvertisementChange] = []
         /// For the dataplane.
         public var forwarding: [ForwardingChange] = []
+        /// For tables of the kernel that are no VRF's own: prefixes of IP-VRFs whose `export` asks for it, changed or not.
+        public var exports: [ExportChange] = []
         /// For the log and the counters.
         public var events: [ControlPlaneEvent] = []
         /// Events left out because a single input may not flood the log; see `ControlPlane.maximumEvents`.
         public var suppressedEvents = 0
         public init() {}
         public var isEmpty: Bool {
-            advertisements.isEmpty && forwarding.isEmpty && events.isEmpty && suppressedEvents == 0
+            advertisements.isEmpty && forwarding.isEmpty && exports.isEmpty && events.isEmpty && suppressedEvents == 0
         }
     }
 

@@ -51,9 +51,13 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
     case nextHopFamily
     /// The label is no L3 VNI of this host, and the IP-VRF has none of its own whose devices could be used. Normal with asymmetric IRB.
     case unknownL3VNI
+    /// The IP-VRF takes routes with certain communities only, and it has none of them. Normal.
+    case noListedCommunity
 
     /// Whether it happens on a healthy fabric: such routes are kept for `explain` but are not worth an event.
-    public var isExpected: Bool { self == .noMatchingTarget || self == .ownNextHop || self == .unknownL3VNI }
+    public var isExpected: Bool {
+        self == .noMatchingTarget || self == .ownNextHop || self == .unknownL3VNI || self == .noListedCommunity
+    }
 
     public var description: String {
         switch self {
@@ -74,6 +78,7 @@ public enum IgnoredReason: UInt8, Hashable, Sendable, CaseIterable, CustomString
         case .unusablePrefix: "multicast, loopback or link-local prefix"
         case .layer2VNI: "its L3 VNI is a layer 2 VNI here"
         case .nextHopFamily: "next hop of another address family than this host's VTEP"
+        case .noListedCommunity: "none of the communities that the IP-VRF takes"
         case .unknownL3VNI: "its L3 VNI is unknown here, and the IP-VRF has none of its own"
         }
     }

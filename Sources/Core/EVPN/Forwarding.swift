@@ -1,5 +1,6 @@
 // The dataplane-neutral tables that the control plane computes, and the local facts that dataplanes report.
 
+public import BGP
 public import NetTypes
 
 /// A MAC address in a broadcast domain.
@@ -99,6 +100,36 @@ public enum RoutedNexthop: Hashable, Comparable, Sendable {
 public struct RemotePrefix: Hashable, Sendable {
     public var nexthops: [RoutedNexthop]
     @inlinable public init(nexthops: [RoutedNexthop]) { self.nexthops = nexthops }
+}
+
+/// What the best routes of others say about a prefix of an IP-VRF, for tables that are not the VRF's own.
+public struct ExportedPrefix: Hashable, Sendable {
+    /// Sorted; empty when packets go to a host of this one's subnets.
+    public var vteps: [IPAddress]
+    /// Of all of these routes, sorted.
+    public var communities: [UInt32]
+    public var largeCommunities: [LargeCommunity]
+    /// A VTEP that the prefix has in it, if the VRF is exported into the host's own table, where packets to that VTEP would follow.
+    public var hijacked: IPAddress?
+    public init(
+        vteps: [IPAddress], communities: [UInt32] = [], largeCommunities: [LargeCommunity] = [],
+        hijacked: IPAddress? = nil
+    ) {
+        self.vteps = vteps
+        self.communities = communities
+        self.largeCommunities = largeCommunities
+        self.hijacked = hijacked
+    }
+}
+
+/// Nil: there is no such prefix any more.
+public struct ExportChange: Hashable, Sendable {
+    public var key: PrefixKey
+    public var prefix: ExportedPrefix?
+    public init(key: PrefixKey, prefix: ExportedPrefix?) {
+        self.key = key
+        self.prefix = prefix
+    }
 }
 
 /// How a router is known in the neighbor table of its L3 VNI.

@@ -29,8 +29,22 @@ public struct IPVRF: Equatable, Sendable {
     public var announced: AnnouncedPrefixes
     /// Routes of other tables that are visible here.
     public var leaks: [RouteLeak]
+    /// Of the routes of others only these are taken; nil: all that are imported.
+    public var selection: CommunitySelection?
     /// How many next hops of the same preference a route has at most (ECMP), 1…256.
     public var maximumPaths: Int
+    /// Routes of others are put into tables that are not the VRF's own; nil: they are not.
+    public var export: Export?
+    public struct Export: Equatable, Sendable {
+        /// `rt_protos`.
+        public var proto: UInt8
+        /// The host's own main table is one of them.
+        public var reachesHost: Bool
+        public init(proto: UInt8, reachesHost: Bool = false) {
+            self.proto = proto
+            self.reachesHost = reachesHost
+        }
+    }
     /// Packets to a prefix that this host has itself also go to others that have it; otherwise those are not told of.
     public var sharesLocalPrefixes = false
 

@@ -9,6 +9,9 @@ struct IPVRFTable {
     var vrf: IPVRF?
     /// Routes of its table that are not evpnd's.
     var locals: [IPPrefix: LocalPrefix] = [:]
+    /// Network and broadcast addresses of the subnets among them. There are no hosts with these, so nobody's route to one is taken. (The
+    /// first address of an IPv6 subnet is every router's, and the kernel has its own route to it before any of ours.)
+    var subnetEnds: [IPAddress: IPPrefix] = [:]
     /// The next hops of those, each of so many.
     var gateways: [IPAddress: Int] = [:]
     /// What others have and what would lead a VTEP or a next hop of this table elsewhere (the value).

@@ -27,6 +27,8 @@ struct ImportedAttributes {
     var vrfs: [Slot] = []
     /// The IP-VRFs that import them, ascending.
     var tables: [Slot] = []
+    /// An IP-VRF imports one of their targets, and takes none of their communities.
+    var isUnselected = false
     var routerMAC: MACAddress?
     var preference = PrefixPreference()
     /// Where labels of these routes lead, as found so far; a few.

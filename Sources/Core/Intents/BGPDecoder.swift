@@ -21,7 +21,7 @@ final class BGPDecoder {
     private(set) var policies: PolicyDecoder?
     /// Unicast routes between BGP and the kernel.
     private(set) var netlinkImport: NetlinkImportIntent?
-    private(set) var netlinkExport: NetlinkExport?
+    private(set) var netlinkExport = (settings: NetlinkExport(), isEnabled: false)
     /// A gobgpd that evpnd does not configure: ASN and router ID are only needed where something is derived from them.
     private var leavesBGPToOthers: Bool { gobgp.map { !$0.manages } ?? false }
 
@@ -76,7 +76,8 @@ final class BGPDecoder {
         }
         netlinkImport = NetlinkDecoder.importing(section)
         netlinkExport = NetlinkDecoder.exporting(section)
-        NetlinkDecoder.check(section, configuration, importing: netlinkImport != nil, exporting: netlinkExport != nil)
+        NetlinkDecoder.check(
+            section, configuration, importing: netlinkImport != nil, exporting: netlinkExport.isEnabled)
         if section.has("spec") {
             section["spec"]?.fail("unknown key", hint: "put what is inside spec directly under bgp")
         }

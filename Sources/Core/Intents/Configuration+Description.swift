@@ -52,11 +52,10 @@ extension NetlinkExport {
 }
 extension NetlinkExport.Rule {
     fileprivate var line: String {
-        let marks =
-            communities.map { "\($0 >> 16):\($0 & 0xffff)" }
-            + largeCommunities.map { "\($0.global):\($0.local1):\($0.local2)" }
+        let marks = CommunitySelection(communities, largeCommunities).words
         let place = [vrf.map { "vrf \($0)" }, table.map { "table \($0)" }].compactMap { $0 }.joined(separator: " ")
-        return "rule \(name): \(marks.isEmpty ? "every route" : marks.joined(separator: " or "))"
+        let routes = source == nil ? "every route" : "every route of others"
+        return "rule \(name): \(marks.isEmpty ? routes : marks.joined(separator: " or "))"
             + " to \(place.isEmpty ? "the main table" : place) metric \(metric)"
             + (validatesNexthop ? "" : ", next hops not validated")
     }
@@ -192,6 +191,7 @@ extension IPVRF {
         if let mac = domain?.routed?.mac { words.append("router mac \(mac)") }
         if maximumPaths != 64 { words.append("paths \(maximumPaths)") }
         var lines = [words.joined(separator: ", ")]
+        if let selection { lines.append("vrf \(name) takes only \(selection)") }
         if let words = announced.words { lines.append("vrf \(name) announces \(words)") }
         for leak in leaks {
             let prefixes = leak.prefixes.map { " \($0.prefix) \($0.minimumLength)..\($0.maximumLength)" }

@@ -38,7 +38,7 @@ extension Configuration {
         var bgp = BGPConfiguration(asn: 0, routerID: .any)
         var gobgp: GoBGPSettings?
         var netlinkImport: NetlinkImportIntent?
-        var netlinkExport: NetlinkExport?
+        var netlinkExport = (settings: NetlinkExport(), isEnabled: false)
         if file.has("bgp") {
             let decoder = BGPDecoder(problems: problems, readSecret: readSecret)
             bgp = decoder.decode(
@@ -85,7 +85,8 @@ extension Configuration {
         }
         configuration.gobgp = gobgp
         configuration.netlinkImport = netlinkImport?.resolved(into: &configuration.overlay.vrfs)
-        configuration.netlinkExport = netlinkExport
+        configuration.netlinkExport = NetlinkDecoder.join(
+            netlinkExport, overlayDecoder.exports, into: &configuration.overlay.vrfs)
         configuration.forwarding = forwarding
         configuration.telemetry = decodeTelemetry(file.section("telemetry"))
         configuration.control = decodeControl(file.section("control"))

@@ -28,6 +28,16 @@ struct NetlinkImportIntent {
     }
 }
 
+/// `vrfs[].netlinkExport` as written.
+struct VRFExportIntent {
+    var rule: NetlinkExport.Rule
+    /// Into the VRF's own table, where evpnd puts every route with the metric and the next hops of an EVPN route.
+    var isOwn: Bool
+    /// The VRF that it leads into, as far as it is named.
+    var vrf: Located<String>?
+    var source: Value
+}
+
 /// The keys that both places of each share, and what is wrong with them.
 enum NetlinkDecoder {
     /// Protocol numbers that mean something else (`rt_protos`): redirect, kernel, boot, static.
@@ -73,8 +83,8 @@ enum NetlinkDecoder {
 
     // MARK: Export
 
-    /// `bgp.netlinkExport`; nil when it is not there or not enabled.
-    static func exporting(_ parent: Section) -> NetlinkExport? {
+    /// `bgp.netlinkExport`. Protocol and dampening are also those of VRFs.
+    static func exporting(_ parent: Section) -> (settings: NetlinkExport, isEnabled: Bool) {
         let section = parent.section("netlinkExport")
         let isEnabled = section["enabled"]?.bool() ?? false
         var export = NetlinkExport()
@@ -108,7 +118,8 @@ enum NetlinkDecoder {
                 hint: "rules: [{name: all}] puts every route into the main table")
         }
         section.finish()
-        return isEnabled ? export : nil
+        if !isEnabled { export.rules = [] }
+        return (export, isEnabled)
     }
     private static func rule(_ section: Section) -> Located<NetlinkExport.Rule>? {
         let name = section["name"].flatMap { value in value.located(value.nonEmptyText()) }
@@ -126,34 +137,54 @@ enum NetlinkDecoder {
         return Located(rule, name.source)
     }
 
-    /// `vrfs[].netlinkExport` for the VRF `name`. Into its own table evpnd puts every route anyway, with the metric and the next
-    /// hops of an EVPN route; anything else is refused.
-    static func exportingVRF(_ parent: Section, name: String) {
+    /// `vrfs[].netlinkExport` of the VRF `name`; nil when it is not there or not enabled. `table`: its own.
+    static func exportingVRF(_ parent: Section, name: String, table own: UInt32?) -> VRFExportIntent? {
         let section = parent.section("netlinkExport")
         let isEnabled = section["enabled"]?.bool() ?? false
-        var rule = NetlinkExport.Rule(name: name)
+        var rule = NetlinkExport.Rule(name: "vrf \(name)", source: name)
         communities(section, into: &rule)
-        let target = section["linuxVrf"].flatMap { $0.document.isInert ? nil : $0.located($0.deviceName()) }
+        let vrf = section["linuxVrf"].flatMap { $0.document.isInert ? nil : $0.located($0.deviceName()) }
         let number = section["linuxTableId"].located { table($0) }
         let metric = section["metric"].located { $0.integer(0...4_294_967_295) }
-        let validates = section["validateNexthop"].located { $0.bool() }
+        rule.validatesNexthop = section["validateNexthop"]?.bool() ?? true
+        rule.metric = Self.metric(section["metric"])
+        rule.table = number?.value
+        rule.vrf = number == nil ? vrf?.value ?? name : nil
         section.finish()
-        guard isEnabled else { return }
-        if let target, target.value != name {
-            target.source.fail(
-                "routes of a VRF are put into its own table",
-                hint: "take them from there: leak: \(name) in VRF \(target.value)")
+        guard isEnabled else { return nil }
+        let isOwn = rule.vrf == name || rule.table != nil && rule.table == own
+        if isOwn, let metric, metric.value != 0, metric.value != Int(NetlinkExport.defaultMetric) {
+            metric.source.fail(
+                "the metric of a VRF's routes in its own table cannot be chosen",
+                hint: "linuxVrf or linuxTableId: another table")
         }
-        number?.source.fail("routes of a VRF are put into its own table", hint: "a managed VRF takes table")
-        if !rule.communities.isEmpty || !rule.largeCommunities.isEmpty {
-            section.source.fail("routes of a VRF are chosen by its route targets, not by communities")
+        return VRFExportIntent(rule: rule, isOwn: isOwn, vrf: vrf, source: section.source)
+    }
+
+    /// Puts what is asked of each VRF into force: what comes into its own table, and the rules for other tables.
+    static func join(
+        _ export: (settings: NetlinkExport, isEnabled: Bool), _ intents: [VRFExportIntent], into vrfs: inout [IPVRF]
+    ) -> NetlinkExport? {
+        var settings = export.settings
+        for intent in intents {
+            guard let index = vrfs.firstIndex(where: { $0.name == intent.rule.source }) else { continue }
+            if intent.isOwn {
+                let selection = CommunitySelection(intent.rule.communities, intent.rule.largeCommunities)
+                vrfs[index].selection = selection.isEmpty ? nil : selection
+                continue
+            }
+            let target = vrfs.first { $0.name == intent.vrf?.value }
+            guard vrfs[index].namespace == nil, target?.namespace == nil else {
+                (intent.vrf?.source ?? intent.source).fail(
+                    "packets cannot be routed from one network namespace to another",
+                    hint: "use VRF devices, or connect the namespaces yourself")
+                continue
+            }
+            vrfs[index].export = IPVRF.Export(
+                proto: settings.routeProtocol, reachesHost: intent.rule.table == NetlinkExport.mainTable)
+            settings.rules.append(intent.rule)
         }
-        if let metric, metric.value != 0, metric.value != Int(NetlinkExport.defaultMetric) {
-            metric.source.fail("the metric of a VRF's routes cannot be chosen")
-        }
-        if let validates, !validates.value {
-            validates.source.fail("next hops of a VRF's routes are VTEPs, which are always on the link")
-        }
+        return export.isEnabled || !settings.rules.isEmpty ? settings : nil
     }
 
     // MARK: Values

@@ -45,6 +45,8 @@ final class OverlayDecoder {
     private let sharedBridge: SharedBridge
     private let nodeAddress: IPAddress?
     private let vrfs: VRFDecoder
+    /// What is asked of the routes of VRFs.
+    var exports: [VRFExportIntent] { vrfs.entries.compactMap(\.export) }
     private let isSwitched: Bool
 
     /// `nodeAddress`: that of `node`, where it is known when the file is read; `shared`: `vlanBridge`; `isSwitched`: Open vSwitch

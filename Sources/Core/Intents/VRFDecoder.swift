@@ -22,6 +22,7 @@ final class VRFDecoder {
         var targets = RouteTargetLists()
         var announced = AnnouncedPrefixes()
         var leaks: [Located<RouteLeak>] = []
+        var export: VRFExportIntent?
         var maximumPaths = 64
         var claim: Claim
     }
@@ -109,14 +110,15 @@ final class VRFDecoder {
         entry.leaks = leaks(section["leak"])
         entry.announced = announced(section)
         entry.announced.connected = Set(entry.announced.connected + NetlinkDecoder.importingVRF(section)).sorted()
-        NetlinkDecoder.exportingVRF(section, name: entry.name.value)
+        entry.export = NetlinkDecoder.exportingVRF(
+            section, name: entry.name.value, table: entry.isManaged ? entry.table?.value : nil)
         if isUnderlay {
             for key in ["vni", "managed", "namespace", "table", "announce", "netlinkImport", "netlinkExport"]
                 + VRFDecoder.deviceKeys
             {
                 section.unsupported(key, "default is the host's own table, which has no L3 VNI and no devices to make")
             }
-            entry.vni = nil
+            (entry.vni, entry.export) = (nil, nil)
             entry.place = .underlay
         } else {
             decodePlace(section, &entry)

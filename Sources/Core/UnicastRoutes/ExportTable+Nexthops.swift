@@ -45,7 +45,7 @@ extension ExportTable {
         case nil: return .undecided
         case .unreachable?: return .unreachable("next hop \(address) is not reachable")
         case .reachable(let ways, let match, let isOurs)?:
-            if isOurs, let path = paths[match] {
+            if isOurs, let path = paths[ExportTable.unicast(match)] {
                 // Through a route that is here because of this one it would only reach itself.
                 guard !prefixes.contains(match), prefixes.count < ExportTable.maximumDepth else {
                     return .unreachable("next hop \(address) is reached only through routes that lead to it")
@@ -62,7 +62,7 @@ extension ExportTable {
     /// The next hops as if they were neighbors: on the interface towards them, or that towards who told the route.
     func assume(_ path: Path, _ vrf: String?) -> Resolution {
         collect(path.nexthops, isOnlink: true) { address in
-            for candidate in [address, path.neighbor] {
+            for candidate in [address, path.neighbor ?? address] {
                 switch answers[NexthopQuery(candidate, vrf: vrf)] {
                 case nil: return .undecided
                 case .unreachable?: continue
@@ -73,5 +73,23 @@ extension ExportTable {
             }
             return .unreachable("no interface leads towards next hop \(address)")
         }
+    }
+
+    /// A route of an IP-VRF sends its packets into the VRF, whose own table knows where they go.
+    func handOver(_ path: Path, to device: String, in table: UInt32, isValidated: Bool) -> Resolution {
+        guard let interface = vrfs[device]?.interface, interfaces[device] == interface else {
+            return .unreachable("VRF device \(device) is not up")
+        }
+        if table == NetlinkExport.mainTable, let vtep = path.hijacked {
+            return .unreachable("packets to VTEP \(vtep) would go into VRF \(device)")
+        }
+        if isValidated, !path.nexthops.isEmpty {
+            let known = path.nexthops.map { self.answers[NexthopQuery($0.address)] }
+            if known.allSatisfy({ $0 == .unreachable }) {
+                return .unreachable("next hop \(path.nexthops[0]) is not reachable")
+            }
+            guard known.contains(where: { $0 != nil && $0 != .unreachable }) else { return .undecided }
+        }
+        return .ways([KernelNexthop(gateway: nil, interface: interface)])
     }
 }

@@ -7,20 +7,25 @@ import NetTypes
 extension ExportTable {
     /// A route that some rule may want.
     struct Path: Equatable, Sendable {
-        var attributes: AttributeSet
-        /// Of the best path and those as good as it; sorted, at least one.
+        var communities: [UInt32]
+        var largeCommunities: [LargeCommunity]
+        /// Of the best path and those as good as it, sorted. A unicast route has at least one; those of a VRF's are VTEPs.
         var nexthops: [ScopedAddress]
-        /// Who told the best path.
-        var neighbor: IPAddress
+        /// Who told the best path; nil: it is a VRF's.
+        var neighbor: IPAddress?
+        /// The VRF device that packets are handed to; nil: they go to the next hops.
+        var device: String?
+        /// A VTEP that the prefix would lead packets away from in the host's own table.
+        var hijacked: IPAddress?
 
         /// Addresses that the kernel is asked for; those with an interface need no answer.
         func queried(withNeighbor: Bool) -> Set<IPAddress> {
             var addresses = Set(nexthops.lazy.filter { !$0.needsInterface }.map(\.address))
-            if withNeighbor, !addresses.isEmpty { addresses.insert(neighbor) }
+            if withNeighbor, !addresses.isEmpty, let neighbor { addresses.insert(neighbor) }
             return addresses
         }
-        /// Interfaces that link-local next hops are on.
-        var interfaces: Set<String> { Set(nexthops.compactMap(\.interface)) }
+        /// Interfaces that packets go to whatever the kernel's routes say.
+        var interfaces: Set<String> { Set(nexthops.compactMap(\.interface) + [device].compactMap { $0 }) }
     }
     /// A kernel table, and a metric in it.
     struct Place: Hashable, Comparable, Sendable {
@@ -65,10 +70,16 @@ extension ExportTable {
 extension ExportTable.Path {
     /// Nil without a next hop.
     init?(_ path: RemotePath) {
-        guard let nexthop = path.attributes.attributes.nextHop else { return nil }
+        let attributes = path.attributes.attributes
+        guard let nexthop = attributes.nextHop else { return nil }
         self.init(
-            attributes: path.attributes,
+            communities: attributes.communities, largeCommunities: attributes.largeCommunities,
             nexthops: Set([ScopedAddress(nexthop, on: path.interface)] + path.alternatives).sorted(),
             neighbor: path.neighbor)
+    }
+    init(_ prefix: ExportedPrefix, of vrf: String) {
+        self.init(
+            communities: prefix.communities, largeCommunities: prefix.largeCommunities,
+            nexthops: prefix.vteps.map { ScopedAddress($0) }, device: vrf, hijacked: prefix.hijacked)
     }
 }

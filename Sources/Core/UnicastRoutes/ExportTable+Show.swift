@@ -9,6 +9,8 @@ extension ExportTable {
         public var key: KernelRouteKey
         /// The name of the rule; nil: nobody asks for the route any more.
         public var rule: String?
+        /// The IP-VRF whose route it is; nil: it is a plain unicast route, or nobody asks for it any more.
+        public var source: String?
         /// As announced.
         public var nexthops: [ScopedAddress]
         /// As the kernel has it or is to have it.
@@ -47,10 +49,11 @@ extension ExportTable {
         guard !row.isUnused else { return nil }
         let isAsked = row.want != nil || row.reason != nil || row.isUndecided
         let rules = settings?.rules ?? []
+        let rule = isAsked && rules.indices.contains(row.rule) ? rules[row.rule] : nil
+        let path = paths[PrefixKey(vrf: rule?.source ?? "", prefix: prefix)]
         return Entry(
-            key: KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric),
-            rule: isAsked && rules.indices.contains(row.rule) ? rules[row.rule].name : nil,
-            nexthops: paths[prefix]?.nexthops ?? [], route: row.want ?? row.have, status: status(row))
+            key: KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric), rule: rule?.name,
+            source: rule?.source, nexthops: path?.nexthops ?? [], route: row.want ?? row.have, status: status(row))
     }
     public var counts: Counts {
         var counts = Counts()
@@ -75,8 +78,42 @@ extension ExportTable {
     public var ruleProblems: [String: String] {
         var problems: [String: String] = [:]
         for rule in settings?.rules ?? [] where table(of: rule) == nil {
-            problems[rule.name] = "there is no VRF device \(rule.vrf ?? "")"
+            let isItself = rule.source.map { rule.table != nil || vrfs[$0] != nil && $0 == rule.vrf } == true
+            problems[rule.name] =
+                isItself
+                ? "that is the table of VRF \(rule.source ?? "") itself, where its routes are in any case"
+                : "there is no VRF device \(rule.vrf ?? "")"
         }
         return problems
+    }
+
+    // MARK: Plans
+
+    /// Everything that is still to be done, sorted, without doing it.
+    public var pendingOperations: [KernelRouteOperation] {
+        places.flatMap { place in
+            (tables[place] ?? [:]).compactMap { prefix, row -> KernelRouteOperation? in
+                // Where somebody else's route is nothing would be done.
+                guard row.failure?.reason != ExportTable.occupied else { return nil }
+                var row = row
+                row.inFlight = nil
+                row.failure = nil
+                return next(row, place.table).map {
+                    KernelRouteOperation($0, KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
+                }
+            }.sorted { $0.key < $1.key }
+        }
+    }
+    /// What removes everything of ours, sorted.
+    public var removals: [KernelRouteOperation] {
+        places.flatMap { place in
+            (tables[place] ?? [:]).compactMap { prefix, row in
+                (row.have ?? row.want).map {
+                    KernelRouteOperation(
+                        .remove(proto: $0.proto),
+                        KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
+                }
+            }.sorted { $0.key < $1.key }
+        }
     }
 }

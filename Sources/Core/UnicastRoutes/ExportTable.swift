@@ -1,4 +1,4 @@
-// Best unicast routes on their way into kernel tables: what the rules make of them, what the kernel has, and what to ask it next.
+// Best unicast routes, and those of IP-VRFs, on their way into kernel tables: what the rules make of them, what the kernel has, and what to ask it next.
 // Pure: routes, answers and observations go in, questions and operations come out.
 //
 //     route changes -> dampening -> rules -> next hops -> rows: wanted, in the kernel -> operations
@@ -26,10 +26,13 @@ public struct ExportTable: Sendable {
     /// Whether routes that nobody asks for may be removed.
     public private(set) var mayPrune = false
 
-    var paths: [IPPrefix: Path] = [:]
+    /// By the VRF whose they are, which is "" for unicast routes.
+    var paths: [PrefixKey: Path] = [:]
+    /// The IP-VRFs that rules take routes of; "": unicast routes.
+    public private(set) var sources: Set<String> = []
     /// Announced by this host, and therefore never exported.
     private var excluded: Set<IPPrefix> = []
-    private var vrfs: [String: VRFDevice] = [:]
+    private(set) var vrfs: [String: VRFDevice] = [:]
     /// Interfaces that are up, by name.
     private(set) var interfaces: [String: Int32] = [:]
     /// Rules by place, in the order of the configuration.
@@ -47,15 +50,15 @@ public struct ExportTable: Sendable {
     private var touched: Set<KernelRouteKey> = []
 
     /// Routes whose changes are being collected, the oldest first.
-    private var dampened: [(due: Instant, prefix: IPPrefix)] = []
+    private var dampened: [(due: Instant, key: PrefixKey)] = []
     private var dampenedHead = 0
-    private var isDampened: Set<IPPrefix> = []
+    private var isDampened: Set<PrefixKey> = []
 
     var answers: [NexthopQuery: NexthopAnswer] = [:]
     /// Prefixes by address that has to be resolved for them.
-    private var dependents: [IPAddress: Set<IPPrefix>] = [:]
-    /// Prefixes by interface that a link-local next hop of theirs is on.
-    private var linked: [String: Set<IPPrefix>] = [:]
+    private var dependents: [IPAddress: Set<PrefixKey>] = [:]
+    /// Prefixes by interface that a link-local next hop of theirs is on, or that they are handed to.
+    private var linked: [String: Set<PrefixKey>] = [:]
     private var questions: Set<NexthopQuery> = []
     /// Where rules look for next hops: nil, and names of VRF devices.
     private var contexts: Set<String?> = []
@@ -97,7 +100,7 @@ public struct ExportTable: Sendable {
         let old = interfaces
         guard new != old else { return }
         interfaces = new
-        var affected: Set<IPPrefix> = []
+        var affected: Set<PrefixKey> = []
         for (name, prefixes) in linked where old[name] != new[name] { affected.formUnion(prefixes) }
         if !affected.isEmpty { evaluateWithDependents(affected) }
     }
@@ -105,17 +108,24 @@ public struct ExportTable: Sendable {
     public mutating func exclude(_ prefixes: Set<IPPrefix>) {
         let changed = prefixes.symmetricDifference(excluded)
         excluded = prefixes
-        for prefix in changed.sorted() where paths[prefix] != nil { evaluate(prefix) }
+        for prefix in changed.sorted() where paths[ExportTable.unicast(prefix)] != nil { evaluate(prefix) }
     }
+    static func unicast(_ prefix: IPPrefix) -> PrefixKey { PrefixKey(vrf: "", prefix: prefix) }
 
     /// Finds the table of each rule, and looks at every route again.
     private mutating func place() {
+        sources = Set((settings?.rules ?? []).map { $0.source ?? "" })
+        for (key, path) in paths where !sources.contains(key.vrf) {
+            paths[key] = nil
+            depend(key, old: path)
+        }
         rules = [:]
         contexts = []
         needsNeighbors = false
         for (index, rule) in (settings?.rules ?? []).enumerated() {
-            contexts.insert(rule.vrf)
-            if !rule.validatesNexthop { needsNeighbors = true }
+            // VTEPs are reached by the host's own table.
+            contexts.insert(rule.source == nil ? rule.vrf : nil)
+            if !rule.validatesNexthop, rule.source == nil { needsNeighbors = true }
             guard let table = table(of: rule) else { continue }
             rules[Place(table: table, metric: rule.metric), default: []].append(index)
         }
@@ -126,35 +136,45 @@ public struct ExportTable: Sendable {
         places = tables.keys.sorted()
         observedTables.formIntersection(places.map(\.table))
         for place in places where !observedTables.contains(place.table) { observe(place.table) }
-        for prefix in paths.keys { depend(prefix, old: nil) }
+        for key in paths.keys { depend(key, old: nil) }
         for place in places {
-            for prefix in Set((tables[place] ?? [:]).keys).union(paths.keys).sorted() { evaluate(prefix, at: place) }
+            for prefix in Set((tables[place] ?? [:]).keys).union(paths.keys.map(\.prefix)).sorted() {
+                evaluate(prefix, at: place)
+            }
         }
     }
-    /// Where the routes of a rule go; nil while its VRF device is missing.
+    /// Where the routes of a rule go; nil while its VRF device is missing, and for a VRF's own table, where they are anyway.
     public func table(of rule: NetlinkExport.Rule) -> UInt32? {
-        if let table = rule.table { return table }
-        guard let vrf = rule.vrf else { return NetlinkExport.mainTable }
-        return vrfs[vrf]?.table
+        let table = rule.table ?? rule.vrf.map { vrfs[$0]?.table } ?? NetlinkExport.mainTable
+        if let source = rule.source, vrfs[source]?.table == table { return nil }
+        return table
     }
 
     func hasRules(_ place: Place) -> Bool { rules[place] != nil }
 
     /// Changes of best paths; those of other families are ignored.
     public mutating func receive(_ changes: [RouteChange], now: Instant) {
-        guard let settings else { return }
+        guard sources.contains("") else { return }
         for change in changes where change.key.family != .l2vpnEVPN {
             guard let prefix = change.key.prefix else { continue }
-            let old = paths[prefix]
-            let new = change.path.flatMap { Path($0) }
-            guard old != new else { continue }
-            paths[prefix] = new
-            depend(prefix, old: old)
-            if isDampened.insert(prefix).inserted {
-                dampened.append((now + settings.dampening, prefix))
-            } else {
-                statistics.dampened += 1
-            }
+            set(ExportTable.unicast(prefix), change.path.flatMap { Path($0) }, now: now)
+        }
+    }
+    /// Changes of the best routes of IP-VRFs.
+    public mutating func receive(_ changes: [ExportChange], now: Instant) {
+        for change in changes where sources.contains(change.key.vrf) {
+            set(change.key, change.prefix.map { Path($0, of: change.key.vrf) }, now: now)
+        }
+    }
+    private mutating func set(_ key: PrefixKey, _ new: Path?, now: Instant) {
+        let old = paths[key]
+        guard let settings, old != new else { return }
+        paths[key] = new
+        depend(key, old: old)
+        if isDampened.insert(key).inserted {
+            dampened.append((now + settings.dampening, key))
+        } else {
+            statistics.dampened += 1
         }
     }
     public var nextDeadline: Instant? { dampenedHead < dampened.count ? dampened[dampenedHead].due : nil }
@@ -162,10 +182,10 @@ public struct ExportTable: Sendable {
     public mutating func handleDeadlines(now: Instant) { release { $0 <= now } }
     private mutating func release(_ isDue: (Instant) -> Bool) {
         while dampenedHead < dampened.count, isDue(dampened[dampenedHead].due) {
-            let prefix = dampened[dampenedHead].prefix
+            let key = dampened[dampenedHead].key
             dampenedHead += 1
-            isDampened.remove(prefix)
-            evaluate(prefix)
+            isDampened.remove(key)
+            evaluate(key.prefix)
         }
         if dampenedHead == dampened.count {
             dampened.removeAll(keepingCapacity: dampened.count < 1 << 14)
@@ -182,13 +202,13 @@ public struct ExportTable: Sendable {
 
     // MARK: Next hops
 
-    private mutating func depend(_ prefix: IPPrefix, old: Path?) {
-        let path = paths[prefix]
+    private mutating func depend(_ key: PrefixKey, old: Path?) {
+        let path = paths[key]
         let wanted = path?.queried(withNeighbor: needsNeighbors) ?? []
         let interfaces = path?.interfaces ?? []
-        for name in interfaces { linked[name, default: []].insert(prefix) }
+        for name in interfaces { linked[name, default: []].insert(key) }
         for address in wanted {
-            dependents[address, default: []].insert(prefix)
+            dependents[address, default: []].insert(key)
             for context in contexts {
                 let query = NexthopQuery(address, vrf: context)
                 if answers[query] == nil { questions.insert(query) }
@@ -196,11 +216,11 @@ public struct ExportTable: Sendable {
         }
         guard let old else { return }
         for name in old.interfaces.subtracting(interfaces) {
-            linked[name]?.remove(prefix)
+            linked[name]?.remove(key)
             if linked[name]?.isEmpty == true { linked[name] = nil }
         }
         for address in old.queried(withNeighbor: true).subtracting(wanted) {
-            guard dependents[address]?.remove(prefix) != nil, dependents[address]?.isEmpty == true else { continue }
+            guard dependents[address]?.remove(key) != nil, dependents[address]?.isEmpty == true else { continue }
             dependents[address] = nil
             for context in contexts {
                 answers[NexthopQuery(address, vrf: context)] = nil
@@ -220,7 +240,7 @@ public struct ExportTable: Sendable {
         dependents.keys.flatMap { address in contexts.map { NexthopQuery(address, vrf: $0) } }.sorted()
     }
     public mutating func answer(_ new: [(query: NexthopQuery, answer: NexthopAnswer)]) {
-        var affected: Set<IPPrefix> = []
+        var affected: Set<PrefixKey> = []
         var hasChanged = false
         for (query, answer) in new where dependents[query.address] != nil {
             statistics.validations += 1
@@ -233,12 +253,12 @@ public struct ExportTable: Sendable {
         evaluateWithDependents(affected)
     }
     /// Routes that lie behind exported ones follow these.
-    private mutating func evaluateWithDependents(_ prefixes: Set<IPPrefix>) {
+    private mutating func evaluateWithDependents(_ prefixes: Set<PrefixKey>) {
         var affected = prefixes
         for (query, answer) in answers {
             if case .reachable(_, _, true) = answer { affected.formUnion(dependents[query.address] ?? []) }
         }
-        for prefix in affected.sorted() where !isDampened.contains(prefix) { evaluate(prefix) }
+        for key in affected.sorted() where !isDampened.contains(key) { evaluate(key.prefix) }
     }
 
     // MARK: The kernel
@@ -343,7 +363,7 @@ public struct ExportTable: Sendable {
 
     private mutating func evaluate(_ prefix: IPPrefix) { for place in places { evaluate(prefix, at: place) } }
     private mutating func evaluate(_ prefix: IPPrefix, at place: Place) {
-        let (rule, decision) = decide(prefix, rules[place] ?? [])
+        let (rule, decision) = decide(prefix, place)
         var row = tables[place]?[prefix] ?? Row()
         row.reason = nil
         row.isUndecided = false
@@ -375,12 +395,26 @@ public struct ExportTable: Sendable {
         case route(KernelRoute)
     }
     /// What the first rule that matches makes of a route.
-    private func decide(_ prefix: IPPrefix, _ candidates: [Int]) -> (rule: Int, Decision) {
-        guard let settings, let path = paths[prefix], !excluded.contains(prefix),
-            let index = candidates.first(where: { settings.rules[$0].matches(path.attributes.attributes) })
-        else { return (0, .nothing) }
+    private func decide(_ prefix: IPPrefix, _ place: Place) -> (rule: Int, Decision) {
+        guard let settings else { return (0, .nothing) }
+        var found: (index: Int, path: Path)?
+        for index in rules[place] ?? [] {
+            let rule = settings.rules[index]
+            guard rule.source != nil || !excluded.contains(prefix),
+                let path = paths[PrefixKey(vrf: rule.source ?? "", prefix: prefix)], rule.matches(path)
+            else { continue }
+            found = (index, path)
+            break
+        }
+        guard let (index, path) = found else { return (0, .nothing) }
         let rule = settings.rules[index]
-        switch rule.validatesNexthop ? reach(prefix, path, rule.vrf) : assume(path, rule.vrf) {
+        let resolution =
+            if let device = path.device {
+                handOver(path, to: device, in: place.table, isValidated: rule.validatesNexthop)
+            } else {
+                rule.validatesNexthop ? reach(prefix, path, rule.vrf) : assume(path, rule.vrf)
+            }
+        switch resolution {
         case .undecided: return (index, .undecided)
         case .unreachable(let reason): return (index, .waiting(reason))
         case .ways(let ways):
@@ -413,34 +447,7 @@ public struct ExportTable: Sendable {
         }
         return operations
     }
-    /// Everything that is still to be done, sorted, without doing it.
-    public var pendingOperations: [KernelRouteOperation] {
-        places.flatMap { place in
-            (tables[place] ?? [:]).compactMap { prefix, row -> KernelRouteOperation? in
-                // Where somebody else's route is nothing would be done.
-                guard row.failure?.reason != ExportTable.occupied else { return nil }
-                var row = row
-                row.inFlight = nil
-                row.failure = nil
-                return next(row, place.table).map {
-                    KernelRouteOperation($0, KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
-                }
-            }.sorted { $0.key < $1.key }
-        }
-    }
-    /// What removes everything of ours, sorted.
-    public var removals: [KernelRouteOperation] {
-        places.flatMap { place in
-            (tables[place] ?? [:]).compactMap { prefix, row in
-                (row.have ?? row.want).map {
-                    KernelRouteOperation(
-                        .remove(proto: $0.proto),
-                        KernelRouteKey(table: place.table, prefix: prefix, metric: place.metric))
-                }
-            }.sorted { $0.key < $1.key }
-        }
-    }
-    private func next(_ row: Row, _ table: UInt32) -> KernelRouteOperation.Action? {
+    func next(_ row: Row, _ table: UInt32) -> KernelRouteOperation.Action? {
         guard observedTables.contains(table), row.inFlight == nil, row.failure == nil,
             !row.isUndecided, row.want != row.have
         else { return nil }

@@ -1,6 +1,7 @@
-// What `bgp.netlinkImport` and `bgp.netlinkExport` ask for, in the words of the gobgp-netlink daemon that k8gobgp configures.
+// What `netlinkImport` and `netlinkExport` ask for, in the words of the gobgp-netlink daemon that k8gobgp configures.
 
 public import BGP
+import EVPN
 
 /// Connected networks of interfaces that are announced as plain unicast routes.
 public struct NetlinkImport: Equatable, Sendable {
@@ -9,7 +10,7 @@ public struct NetlinkImport: Equatable, Sendable {
     public init(interfaces: [String] = []) { self.interfaces = interfaces }
 }
 
-/// Best unicast routes that are put into kernel tables.
+/// Best unicast routes, and best routes of IP-VRFs, that are put into kernel tables.
 public struct NetlinkExport: Equatable, Sendable {
     /// How long changes of a route are collected before the kernel hears of them, in milliseconds; at most `maximumDampening`.
     public var dampeningMilliseconds: Int
@@ -29,6 +30,8 @@ public struct NetlinkExport: Equatable, Sendable {
     public struct Rule: Equatable, Sendable {
         /// Unique.
         public var name: String
+        /// The IP-VRF whose EVPN routes it is for; nil: it is for plain unicast routes.
+        public var source: String?
         /// A route matches when it carries one of these or of `largeCommunities`; when both are empty every route does.
         public var communities: [UInt32]
         public var largeCommunities: [LargeCommunity]
@@ -39,13 +42,15 @@ public struct NetlinkExport: Equatable, Sendable {
         /// The kernel's route metric, at least 1. Smaller is better.
         public var metric: UInt32
         /// Only next hops that the kernel has a route to are used; otherwise they count as neighbors on the interface towards
-        /// them (`onlink`).
+        /// them (`onlink`). Next hops of EVPN routes are VTEPs: with it, one of them must be reached.
         public var validatesNexthop: Bool
         public init(
-            name: String, communities: [UInt32] = [], largeCommunities: [LargeCommunity] = [], vrf: String? = nil,
-            table: UInt32? = nil, metric: UInt32 = NetlinkExport.defaultMetric, validatesNexthop: Bool = true
+            name: String, source: String? = nil, communities: [UInt32] = [], largeCommunities: [LargeCommunity] = [],
+            vrf: String? = nil, table: UInt32? = nil, metric: UInt32 = NetlinkExport.defaultMetric,
+            validatesNexthop: Bool = true
         ) {
             self.name = name
+            self.source = source
             self.communities = communities
             self.largeCommunities = largeCommunities
             self.vrf = vrf
@@ -54,10 +59,8 @@ public struct NetlinkExport: Equatable, Sendable {
             self.validatesNexthop = validatesNexthop
         }
 
-        func matches(_ attributes: PathAttributes) -> Bool {
-            if communities.isEmpty, largeCommunities.isEmpty { return true }
-            return attributes.communities.contains { communities.contains($0) }
-                || attributes.largeCommunities.contains { largeCommunities.contains($0) }
+        func matches(_ path: ExportTable.Path) -> Bool {
+            CommunitySelection(communities, largeCommunities).takes(path.communities, path.largeCommunities)
         }
     }
 

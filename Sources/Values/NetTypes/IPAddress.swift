@@ -211,6 +211,12 @@ public struct IPPrefix: Hashable, Comparable, Sendable {
         length = 0
     }
 
+    /// The network and the broadcast address of an IPv4 subnet, which no host has (RFC 1122 §3.2.1.3); those of /31 are hosts' (RFC 3021).
+    public var subnetEnds: [IPAddress] {
+        guard case .v4(let first) = address, length < 31 else { return [] }
+        return [address, .v4(IPv4Address(rawValue: first.rawValue | UInt32.max >> UInt32(length)))]
+    }
+
     public static func < (a: Self, b: Self) -> Bool { (a.address, a.length) < (b.address, b.length) }
     public func contains(_ other: IPAddress) -> Bool {
         other.isV6 == address.isV6 && other.masked(length) == address
