@@ -19,6 +19,8 @@ public enum RouteType {
 public enum RouteScope {
     public static let universe: UInt8 = 0
     public static let link: UInt8 = 253
+    /// In a request: any (RT_SCOPE_NOWHERE).
+    public static let nowhere: UInt8 = 255
 }
 
 /// Who made a route (RTPROT_…, `rt_protos`).

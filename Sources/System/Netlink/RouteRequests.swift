@@ -66,8 +66,11 @@ extension NetlinkBatch {
         }
         pad()
     }
-    /// `ip route del PREFIX table T proto P metric M`: the protocol, the type and the metric must be those of the route, unless 0.
+    /// `ip route del PREFIX table T proto P metric M`: the protocol, the type and the metric must be those of the route, unless 0. Its
+    /// scope may be any.
     public mutating func deleteRoute(sequence: UInt32, _ route: Route) {
+        var route = route
+        route.scope = RouteScope.nowhere
         message(MessageType.deleteRoute, [], sequence: sequence)
         identify(route, 0)
     }
