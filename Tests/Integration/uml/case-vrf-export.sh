@@ -40,6 +40,7 @@ start_evpnd v1
 frr_vtep 2
 mark() { # COMMUNITIES : of what v2 announces
     frr v2 "configure
+bgp route-map delay-timer 1
 ip prefix-list marked permit 172.16.2.0/24
 ip prefix-list marked permit 10.20.2.0/24
 ip prefix-list marked permit 10.99.0.0/28
@@ -110,3 +111,30 @@ mark 65000:9
 await 20 'routes with it are' has_route 1 '^172.16.2.0/24 '
 await 10 'packets' pings ha1 172.16.2.1
 await 10 'v1 is settled at last' settled v1
+
+# The same with gobgpd as the speaker.
+kill "$(cat "$T/v1.pid")"
+wait "$(cat "$T/v1.pid")" || true
+cat >"$T/v1.toml" <<'C'
+[global.config]
+as = 65000
+router-id = "10.99.0.1"
+[[neighbors]]
+[neighbors.config]
+neighbor-address = "10.99.0.2"
+peer-as = 65000
+[neighbors.timers.config]
+connect-retry = 1
+[[neighbors.afi-safis]]
+[neighbors.afi-safis.config]
+afi-safi-name = "l2vpn-evpn"
+C
+start_gobgpd v1
+rules 'linuxVrf: services, communityList: ["65000:9"]'
+sed -i -e '/^  neighbors:/,/^vrfs:/{/^vrfs:/!d}' \
+    -e 's/^  global:.*/  global: {asn: 65000, routerID: 10.99.0.1}\n  speaker: gobgp\n  gobgp: {address: "127.0.0.1:50051"}/' "$T/v1.yaml"
+start_evpnd v1
+await 40 'with gobgpd, the prefix in the VRF' has 777 '^172.16.2.0/24 dev ten +metric 20'
+await 10 'with gobgpd, IPv6' has 777 '^fd16:2::/64 dev ten .*metric 20' -6
+await 20 'with gobgpd, packets' pings hs1 172.16.2.1
+lacks 777 '^172.16.3.0/24' || fail 'with gobgpd, a route without the community is exported'
