@@ -64,7 +64,7 @@ let package = Package(
             providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/System/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        target("System", "Streams", ["COpenSSL", "AsyncIO"]),
+        target("System", "Streams", ["COpenSSL", "AsyncIO", "NetTypes"]),
         target("System", "GRPC", ["CNghttp2", "Streams", "AsyncIO", "NetTypes"]),
         target("System", "HTTP", ["CMicroHTTPD", "AsyncIO"]),
         // Adapters

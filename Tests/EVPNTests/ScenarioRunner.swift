@@ -268,7 +268,8 @@ struct ScenarioRunner {
         case "compatibility":
             overlay.compatibility = RouteCompatibility(
                 readsTunnelsOfMACs: words.flag("macs"), readsPrefixesAsVTEPs: words.flag("prefixes"),
-                importsWithoutTarget: words.flag("targets"))
+                importsWithoutTarget: words.flag("targets"),
+                routerMAC: words.flag("router") ? MACAddress(rawValue: 0x1234_5678_90ab) : nil)
             try words.end()
             return handle(.overlay(overlay))
         case "mac", "imet", "prefix":

@@ -439,6 +439,35 @@ import Testing
         harness.fake.server.stop()
     }
 
+    @Test func whatEVPNConnectorHasLeftGoesAfterOursIsKnown() {
+        let vtep = IPAddress("10.99.0.1")!
+        let harness = Harness(.v3) { $0.predecessor = Predecessor(asn: 65000, vtep: vtep) }
+        defer { harness.stop() }
+        func path(_ rd: String, _ number: UInt64, _ address: IPAddress, neighbor: IPAddress? = nil) -> APIPath {
+            let route = EVPNRoute.macIP(
+                MACIPRoute(
+                    rd: RouteDistinguisher(rd)!, mac: MACAddress(rawValue: 0x0200_0000_0000 | number), label1: 100))
+            var path = APIPath(key: RouteKey(route), payload: RoutePayload(route))
+            path.attributes.nextHop = address
+            path.neighbor = neighbor
+            return path
+        }
+        let left = path("65000:100", 1, vtep)
+        let others = [
+            path("65000:100", 2, IPAddress("10.99.0.2")!), path("65000:101", 3, vtep), path("65001:100", 4, vtep),
+            path("10.99.0.1:100", 5, vtep), path("65000:100", 6, vtep, neighbor: IPAddress("10.99.0.9")!),
+        ]
+        harness.fake.table = others + [left]
+        harness.fake.peers = [FakeGoBGP.peer(established: true)]
+        #expect(harness.fake.server.start())
+        harness.speaker.advertise([Self.change(1)])
+        #expect(harness.run { harness.isSynchronized && harness.fake.added.count == 1 })
+        #expect(harness.fake.deleted.isEmpty)
+        #expect(harness.run(20) { !harness.fake.deleted.isEmpty })
+        harness.pass(200)
+        #expect(harness.fake.deleted == [left.key])
+    }
+
     @Test func bgpThatIsNotStartedIsWaitedFor() {
         let harness = Harness(.v3)
         defer { harness.stop() }

@@ -158,6 +158,9 @@ extension GoBGPSpeaker {
         if phase == .live { scheduleDelivery() }
     }
     private func take(_ path: APIPath) {
+        if !path.isWithdraw, settings.predecessor?.left(path) == true {
+            own.recall(path.key, Advertisement(payload: path.payload, attributes: AttributeSet(path.attributes)))
+        }
         let isOurs = own.isOurs(path.key)
         if path.isWithdraw {
             rib.replaceRemote(path.key, nil, from: daemon.id)

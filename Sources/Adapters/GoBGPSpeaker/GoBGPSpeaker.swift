@@ -137,6 +137,8 @@ public final class GoBGPSpeaker {
         let hasMoved =
             settings.endpoint != self.settings.endpoint || settings.tls != self.settings.tls
             || settings.generation != self.settings.generation || settings.messageLimit != self.settings.messageLimit
+            // Its routes are told apart as the table is read.
+            || settings.predecessor != nil && settings.predecessor != self.settings.predecessor
         self.configuration = configuration
         self.settings = settings
         if isFirst {
@@ -221,16 +223,7 @@ public final class GoBGPSpeaker {
     private func connect() {
         retryTimer = nil
         phase = .connecting
-        let endpoint: StreamEndpoint =
-            switch settings.endpoint {
-            case .tcp(let host, let port): .tcp(host: host, port: port)
-            case .unix(let path): .unix(path: path)
-            }
-        let tls = settings.tls.map {
-            TLSSettings(
-                authorities: $0.authorities, certificate: $0.certificate, key: $0.key, serverName: $0.serverName)
-        }
-        let connection = GRPCConnection(loop: loop, endpoint: endpoint, tls: tls)
+        let connection = GRPCConnection(loop: loop, endpoint: settings.endpoint, tls: settings.tls)
         self.connection = connection
         connection.onOpen = { [weak self] in
             guard let self else { return }

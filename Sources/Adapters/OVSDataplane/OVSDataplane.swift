@@ -70,13 +70,9 @@ public final class OVSDataplane {
         guard let (endpoint, isTLS) = StreamEndpoint.database(bridge.database) else {
             throw DataplaneError("\(bridge.database) is not unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT")
         }
-        var tls: TLSSettings?
-        if isTLS {
-            tls = TLSSettings(
-                authorities: bridge.tls?.authorities, certificate: bridge.tls?.certificate, key: bridge.tls?.key)
-            // The certificates of ovs-pki carry no addresses; with authorities of one's own their word is enough.
-            tls?.verifiesName = bridge.tls?.authorities == nil
-        }
+        var tls = isTLS ? bridge.tls ?? TLSSettings() : nil
+        // The certificates of ovs-pki carry no addresses; with authorities of one's own their word is enough.
+        tls?.verifiesName = bridge.tls?.authorities == nil
         let resolver = Worker()
         self.resolver = resolver
         database = Database(loop: loop, resolver: resolver, endpoint: endpoint, tls: tls, request: monitored)

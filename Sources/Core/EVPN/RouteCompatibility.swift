@@ -2,7 +2,7 @@
 // nothing behind it knows.
 
 import BGP
-import NetTypes
+public import NetTypes
 
 /// Which unusual forms are understood. All are off unless asked for.
 public struct RouteCompatibility: Hashable, Sendable {
@@ -14,10 +14,14 @@ public struct RouteCompatibility: Hashable, Sendable {
     public var readsPrefixesAsVTEPs: Bool
     /// A route without any route target counts as one with the target `0:VNI`, which automatic import accepts.
     public var importsWithoutTarget: Bool
+    /// The router of type 5 routes that name neither a router nor a gateway (evpn-connector and its peers); nil: they lead nowhere.
+    public var routerMAC: MACAddress?
 
     public init(
-        readsTunnelsOfMACs: Bool = false, readsPrefixesAsVTEPs: Bool = false, importsWithoutTarget: Bool = false
+        readsTunnelsOfMACs: Bool = false, readsPrefixesAsVTEPs: Bool = false, importsWithoutTarget: Bool = false,
+        routerMAC: MACAddress? = nil
     ) {
+        self.routerMAC = routerMAC
         self.readsTunnelsOfMACs = readsTunnelsOfMACs
         self.readsPrefixesAsVTEPs = readsPrefixesAsVTEPs
         self.importsWithoutTarget = importsWithoutTarget
@@ -51,7 +55,15 @@ public struct RouteCompatibility: Hashable, Sendable {
             guard importsWithoutTarget else { return change }
             vni = path.attributes.attributes.pmsiTunnel?.label ?? 0
         case .ipPrefix:
-            guard readsAsVTEP(change), let prefix = change.key.prefix else { return change }
+            guard readsAsVTEP(change), let prefix = change.key.prefix else {
+                if let routerMAC, path.payload.overlay == nil, path.attributes.attributes.routerMAC == nil {
+                    var attributes = path.attributes.attributes
+                    attributes.extendedCommunities.append(.routerMAC(routerMAC))
+                    path.attributes = AttributeSet(attributes)
+                    change.path = path
+                }
+                return change
+            }
             vni = path.payload.label1 == 0 ? change.key.rd.number : path.payload.label1
             var attributes = path.attributes.attributes
             attributes.pmsiTunnel = .ingressReplication(label: vni, endpoint: prefix.address)

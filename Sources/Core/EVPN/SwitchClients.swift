@@ -26,8 +26,9 @@ public struct SwitchConfiguration: Equatable, Sendable {
 public struct SwitchBridge: Equatable, Sendable {
     /// `unix:PATH`, `ssl:HOST:PORT` or `tcp:HOST:PORT` of ovsdb-server, as `ovs-vsctl --db` takes it.
     public var database: String
-    /// For `ssl:`.
-    public var tls: SwitchTLS?
+    /// For `ssl:`. Whoever its authorities vouch for is the server, whatever its certificate is named, as for `ovs-vsctl`; without
+    /// authorities of its own those of the system count, and the name.
+    public var tls: TLSSettings?
     /// Where ovs-vswitchd has its sockets, `NAME.mgmt` among them; nil: where the database's socket is, or `/run/openvswitch`.
     public var runDirectory: String?
     public var name: String
@@ -63,19 +64,6 @@ public struct SwitchBridge: Equatable, Sendable {
         self.routerMAC = routerMAC
         self.learningSeconds = learningSeconds
         self.anycastCheck = anycastCheck
-    }
-}
-
-/// PEM files, as `ovs-vsctl` takes them by `--ca-cert`, `--certificate` and `--private-key`.
-public struct SwitchTLS: Hashable, Sendable {
-    /// Whoever these vouch for is the server, whatever its certificate is named; nil: the system's authorities, and the name counts.
-    public var authorities: String?
-    public var certificate: String?
-    public var key: String?
-    public init(authorities: String? = nil, certificate: String? = nil, key: String? = nil) {
-        self.authorities = authorities
-        self.certificate = certificate
-        self.key = key
     }
 }
 

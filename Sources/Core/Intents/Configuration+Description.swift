@@ -160,6 +160,7 @@ extension Overlay {
             compatibility.readsTunnelsOfMACs ? "tunnels of MACs" : nil,
             compatibility.readsPrefixesAsVTEPs ? "prefixes as VTEPs" : nil,
             compatibility.importsWithoutTarget ? "routes without target" : nil,
+            compatibility.routerMAC.map { "router \($0) of prefixes without one" },
         ].compactMap { $0 }
         if !readers.isEmpty { lines.append("compatibility \(readers.joined(separator: ", "))") }
         let detection = duplicateDetection

@@ -148,7 +148,8 @@ extension Configuration {
         let compatibility = RouteCompatibility(
             readsTunnelsOfMACs: section["macTunnels"]?.bool() ?? false,
             readsPrefixesAsVTEPs: section["prefixVTEPs"]?.bool() ?? false,
-            importsWithoutTarget: section["importWithoutTarget"]?.bool() ?? false)
+            importsWithoutTarget: section["importWithoutTarget"]?.bool() ?? false,
+            routerMAC: section["routerMAC"]?.mac())
         section.finish()
         return compatibility
     }

@@ -2,6 +2,7 @@
 
 import Documents
 import GoBGPAPI
+import NetTypes
 
 enum SpeakerKind: String, CaseIterable {
     case embedded
@@ -31,9 +32,9 @@ extension GoBGPSettings {
     }
 
     /// `host:port`, `[address]:port`, or `unix:///path`.
-    private static func endpoint(_ value: Value) -> Endpoint? {
+    private static func endpoint(_ value: Value) -> StreamEndpoint? {
         guard let text = value.text() else { return nil }
-        func fail(_ reason: String) -> Endpoint? {
+        func fail(_ reason: String) -> StreamEndpoint? {
             value.fail(reason, hint: "127.0.0.1:50051, [2001:db8::1]:50051 or unix:///run/gobgpd.sock")
             return nil
         }
@@ -49,24 +50,25 @@ extension GoBGPSettings {
         return value.hostAndPort(or: " or unix:///path").map { .tcp(host: $0.host, port: $0.port) }
     }
 
-    private static func tls(_ section: Section, _ endpoint: Endpoint) -> TLS? {
+    private static func tls(_ section: Section, _ endpoint: StreamEndpoint) -> TLSSettings? {
         defer { section.finish() }
         if section["enabled"]?.bool() == false { return nil }
-        var tls = TLS()
-        func file(_ key: String) -> String? {
-            guard let value = section[key], let path = value.nonEmptyText() else { return nil }
-            if !path.hasPrefix("/") { value.fail("must be an absolute path, found \(value.kind)") }
-            return path
-        }
-        tls.authorities = file("ca")
-        tls.certificate = file("certificate")
-        tls.key = file("key")
+        var tls = TLSSettings(section)
         tls.serverName = section["serverName"]?.nonEmptyText()
-        if (tls.certificate == nil) != (tls.key == nil) {
-            section.source.fail("certificate and key belong together", hint: "give both, or neither")
-        }
         if case .unix = endpoint { section.source.fail("TLS is for host:port; a unix socket is protected by its mode") }
         return tls
+    }
+}
+
+extension TLSSettings {
+    /// `ca`, `certificate` and `key`: PEM files.
+    init(_ section: Section) {
+        self.init(
+            authorities: section["ca"]?.absolutePath(), certificate: section["certificate"]?.absolutePath(),
+            key: section["key"]?.absolutePath())
+        if section.has("certificate") != section.has("key") {
+            section.source.fail("certificate and key belong together", hint: "give both, or neither")
+        }
     }
 }
 

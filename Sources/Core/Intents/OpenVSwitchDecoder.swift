@@ -77,7 +77,12 @@ struct OpenVSwitchDecoder {
             routerMAC: isCompatible ? connectorRouterMAC : .zero)
         if let value = section["routerMAC"].flatMap({ $0.unlessAuto { $0.mac() } }) { bridge.routerMAC = value }
         if let value = section["database"], let text = database(value) { bridge.database = text }
-        if section.has("tls") { bridge.tls = tls(section.section("tls"), bridge.database) }
+        if section.has("tls") {
+            let tls = section.section("tls")
+            if !bridge.database.hasPrefix("ssl:") { tls.source.fail("TLS is for a database at ssl:HOST:PORT") }
+            bridge.tls = TLSSettings(tls)
+            tls.finish()
+        }
         bridge.runDirectory = section["runDirectory"]?.absolutePath()
         if let value = section["tunnelPort"]?.deviceName() { bridge.tunnelPort = value }
         if let value = section["tunnelNumber"]?.integer(ClientDecoder.ports) { bridge.tunnelNumber = UInt32(value) }
@@ -116,18 +121,6 @@ struct OpenVSwitchDecoder {
         }
         value.fail("expected unix:/path, ssl:host:port or tcp:host:port, found \(value.kind)")
         return nil
-    }
-
-    private static func tls(_ section: Section, _ database: String) -> SwitchTLS {
-        defer { section.finish() }
-        let tls = SwitchTLS(
-            authorities: section["ca"]?.absolutePath(), certificate: section["certificate"]?.absolutePath(),
-            key: section["key"]?.absolutePath())
-        if (tls.certificate == nil) != (tls.key == nil) {
-            section.source.fail("certificate and key belong together", hint: "give both, or neither")
-        }
-        if !database.hasPrefix("ssl:") { section.source.fail("TLS is for a database at ssl:HOST:PORT") }
-        return tls
     }
 
     private static func anycastCheck(_ section: Section, into settings: inout OpenVSwitchSettings) {
@@ -169,17 +162,5 @@ extension OpenVSwitchSettings {
             source?.fail("asnDistinguishers needs an AS number up to 65535: a larger one leaves no room for the VNI")
         }
         return result
-    }
-}
-
-extension Value {
-    /// A path from the root.
-    fileprivate func absolutePath() -> String? {
-        guard let text = nonEmptyText() else { return nil }
-        guard text.hasPrefix("/"), text.utf8.count < 4096, !text.utf8.contains(0) else {
-            fail("expected an absolute path, found \(kind)")
-            return nil
-        }
-        return text
     }
 }

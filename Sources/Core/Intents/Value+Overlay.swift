@@ -126,3 +126,15 @@ extension Value {
         return prefix
     }
 }
+
+extension Value {
+    /// A path from the root.
+    func absolutePath() -> String? {
+        guard let text = nonEmptyText() else { return nil }
+        guard text.hasPrefix("/"), text.utf8.count < 4096, !text.utf8.contains(0) else {
+            fail("expected an absolute path, found \(kind)")
+            return nil
+        }
+        return text
+    }
+}

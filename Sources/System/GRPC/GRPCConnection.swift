@@ -1,8 +1,8 @@
 // One connection to a gRPC server, from the look-up of its name to the reason why it ended. Trying again is up to who made it.
 
 public import AsyncIO
-import NetTypes
-public import Streams
+public import NetTypes
+import Streams
 
 /// A connection that is tried once. Confined to the loop's thread.
 ///

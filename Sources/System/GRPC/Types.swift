@@ -1,6 +1,6 @@
 // What a gRPC client answers: how a call ended.
 
-import Streams
+import NetTypes
 
 extension StreamEndpoint {
     /// The `:authority` of requests; a socket has none, and servers expect a placeholder.

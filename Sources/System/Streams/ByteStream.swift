@@ -2,6 +2,7 @@
 
 import COpenSSL
 import Glibc
+import NetTypes
 
 enum IOResult {
     case done(Int)

@@ -2,6 +2,7 @@
 
 public import AsyncIO
 import Glibc
+public import NetTypes
 
 /// A connection that is tried once, plain or TLS. Confined to the loop's thread.
 ///

@@ -49,6 +49,12 @@ extension Configuration {
             let patterns = result.importPatterns
             result.gobgp?.policies = .connector(patterns)
         }
+        // Without a client nothing of ours takes the place of what evpn-connector has left: then it stays.
+        if base.settings.bridge.isConnectorCompatible, let vtep = base.vtep,
+            let asn = UInt16(exactly: overlay.asn), !plan.isEmpty
+        {
+            result.gobgp?.predecessor = Predecessor(asn: asn, vtep: vtep)
+        }
         return (result, plan.problems)
     }
 
@@ -126,6 +132,8 @@ struct ClientPlan {
             declared[vni] = (vrf.importTargets, Set(vrf.exportTargets))
         }
     }
+
+    var isEmpty: Bool { bridged.isEmpty && routed.isEmpty }
 
     // MARK: One client
 

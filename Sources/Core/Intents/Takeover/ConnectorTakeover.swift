@@ -21,6 +21,16 @@ struct ConnectorTakeover {
                 ("dataplane", .plain("openvswitch", at: position)),
                 ("openvswitch", ConnectorTakeover.bridge(ovs, gobgp, anycast)),
                 ("clientDirectory", .map([("path", daemon["configs_dir"]?.document)], at: daemon.source.position)),
+                (
+                    "compatibility",
+                    .map(
+                        [
+                            (
+                                "routerMAC",
+                                gobgp["router_mac_type5"]?.document ?? .plain("12:34:56:78:90:ab", at: position)
+                            )
+                        ], at: position)
+                ),
                 ("telemetry", ConnectorTakeover.metrics(metrics)),
             ], at: position)
         ConnectorTakeover.noteRest(file, daemon, gobgp, ovs)

@@ -37,9 +37,3 @@ public struct TLSSettings: Hashable, Sendable {
         self.serverName = serverName
     }
 }
-
-/// Why a connection could not be made.
-struct StreamFailure: Error {
-    let reason: String
-    init(_ reason: String) { self.reason = reason }
-}
