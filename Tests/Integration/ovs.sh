@@ -82,13 +82,13 @@ older() { # NODE MICROSECONDS-OF-EPOCH
     local since=$((${EPOCHREALTIME/./} - $2))
     ofctl "$1" dump-flows | sed -n 's/.*cookie=0x6576706e.*duration=\([0-9.]*\)s.*/\1/p' | awk -v least=$since 'BEGIN {bad = 1} {bad = 0} $1 * 1000000 < least {exit 1} END {exit bad}'
 }
-# For hosts in the bridge that evpnd makes.
+# The bridge that evpnd makes is there, and these are ports of it.
 ports() { # NODE PORT…
     bridged() { vsctl "$1" br-exists br-int; }
     await 10 "the bridge of $1 is made" bridged "$1"
     local port command=()
     for port in "${@:2}"; do command+=(-- --may-exist add-port br-int "$port"); done
-    vsctl "$1" "${command[@]}"
+    [ ${#command[@]} = 0 ] || vsctl "$1" "${command[@]}"
 }
 routed_host() { # NAME NODE PORT MAC PREFIX… : it has every address of them, and whatever it asks for is at the router
     local prefix

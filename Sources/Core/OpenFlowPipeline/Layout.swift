@@ -35,10 +35,12 @@ public enum Layout {
         static let normal: UInt16 = 10
         /// Before `normal` of the same port.
         static let special: UInt16 = 11
-        /// Questions of routed clients, before `special`.
-        static let proxy: UInt16 = 12
+        /// A client's answers to probes, before its connections.
+        static let probe: UInt16 = 12
+        /// Questions of routed clients, before everything else of theirs.
+        static let proxy: UInt16 = 13
         /// Those of them that are not answered.
-        static let exception: UInt16 = 13
+        static let exception: UInt16 = 14
         static let question: UInt16 = 20
         /// Echo requests to a gateway, before every prefix.
         static let echo: UInt16 = 200

@@ -51,9 +51,11 @@ extension FlowTables {
                 ]
             }
             if let port = model.bridge.anycastCheck, checks.insert(anycast.check).inserted {
+                // Those come from its own address too. evpn-connector leaves it to Open vSwitch which flow takes them.
+                let priority = model.isCompatible ? Priority.special : Priority.probe
                 flows.append(
                     Flow(
-                        .check, Table.classify, Priority.special, match + [ip, .destination(anycast.check)],
+                        .check, Table.classify, priority, match + [ip, .destination(anycast.check)],
                         (place.tag == 0 ? [] : [.popVLAN])
                             + [
                                 .setField(.source(anycast.internalTarget)),
