@@ -13,7 +13,7 @@ final class RouterSocket {
     private var buffer = [UInt8](repeating: 0, count: 2048)
 
     init() throws(SystemError) {
-        descriptor = evpnd_open_router_socket()
+        descriptor = evpnd_open_discovery_socket(Int32(RouterMessage.Kind.solicitation.rawValue))
         guard descriptor >= 0 else { throw SystemError("open a raw ICMPv6 socket", code: 0 &- descriptor) }
     }
     deinit { close(descriptor) }
@@ -30,7 +30,7 @@ final class RouterSocket {
             var interface: UInt32 = 0
             var hopLimit: Int32 = -1
             let count = buffer.withUnsafeMutableBytes {
-                evpnd_receive_router(descriptor, $0.baseAddress, $0.count, &source, &interface, &hopLimit)
+                evpnd_receive_discovery(descriptor, $0.baseAddress, $0.count, &source, &interface, &hopLimit)
             }
             if count == -EMSGSIZE { continue }
             guard count >= 0, case .v6(let address)? = IPAddress(octets: source[...]) else { return }

@@ -36,13 +36,7 @@ public struct RouterMessage: Hashable, Sendable {
         self.kind = kind
         guard try reader.u8() == 0 else { throw ByteError("code", at: reader.offset - 1) }
         try reader.skip(kind == .solicitation ? 6 : 14)
-        while !reader.isEmpty {
-            let type = try reader.u8()
-            let length = try reader.u8()
-            guard length > 0 else { throw ByteError("option length", at: reader.offset - 1) }
-            var value = try reader.take(Int(length) * 8 - 2)
-            if type == 1, length == 1 { linkLayerAddress = try value.mac() }
-        }
+        linkLayerAddress = try reader.linkLayerAddress(option: 1)
     }
 
     public func encoded() -> [UInt8] {

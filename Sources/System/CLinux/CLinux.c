@@ -7,6 +7,10 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <arpa/inet.h>
 #include <unistd.h>
 
 int evpnd_setns(int descriptor, int type) { return setns(descriptor, type); }
@@ -41,13 +45,13 @@ int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigne
 }
 int evpnd_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 
-int evpnd_open_router_socket(void) {
+int evpnd_open_discovery_socket(int type) {
     int descriptor = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6);
     if (descriptor < 0) return -errno;
     struct icmp6_filter filter;
     ICMP6_FILTER_SETBLOCKALL(&filter);
-    ICMP6_FILTER_SETPASS(ND_ROUTER_SOLICIT, &filter);
-    ICMP6_FILTER_SETPASS(ND_ROUTER_ADVERT, &filter);
+    ICMP6_FILTER_SETPASS(type, &filter);
+    ICMP6_FILTER_SETPASS(type + 1, &filter);
     int on = 1, off = 0, hops = 255;
     if (setsockopt(descriptor, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter) < 0 ||
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) < 0 ||
@@ -69,7 +73,7 @@ int evpnd_join_routers(int descriptor, unsigned interface) {
     if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof request) == 0) return 0;
     return errno == EADDRINUSE ? 0 : -errno;
 }
-int evpnd_receive_router(int descriptor, void *buffer, size_t size, unsigned char source[16], unsigned *interface, int *hop_limit) {
+int evpnd_receive_discovery(int descriptor, void *buffer, size_t size, unsigned char source[16], unsigned *interface, int *hop_limit) {
     struct sockaddr_in6 from = {0};
     char control[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
     struct iovec vector = {.iov_base = buffer, .iov_len = size};
@@ -109,4 +113,45 @@ int evpnd_send_router(int descriptor, const void *bytes, size_t size, const unsi
     memcpy(&info.ipi6_addr, source, 16);
     memcpy(CMSG_DATA(part), &info, sizeof info);
     return sendmsg(descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int evpnd_open_arp_socket(void) {
+    // Bound to no protocol: nothing comes before the filter is there.
+    int descriptor = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2), // protocol
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 5),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4), // lengths of the addresses
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x0604, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 14), // address of the sender
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 64),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP)};
+    if (setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ||
+        bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0) {
+        int error = errno;
+        close(descriptor);
+        return -error;
+    }
+    return descriptor;
+}
+int evpnd_receive_arp(int descriptor, void *buffer, size_t size, unsigned char source[6], unsigned *interface) {
+    struct sockaddr_ll from = {0};
+    socklen_t length = sizeof from;
+    ssize_t count = recvfrom(descriptor, buffer, size, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+    if (count < 0) return -errno;
+    // What this host sends itself is not heard, nor what has no Ethernet address.
+    if (from.sll_halen != 6 || from.sll_pkttype == PACKET_OUTGOING) return 0;
+    memcpy(source, from.sll_addr, 6);
+    *interface = from.sll_ifindex;
+    return (int)count;
+}
+int evpnd_send_frame(int descriptor, unsigned interface, const unsigned char destination[6], unsigned short protocol, const void *bytes, size_t size) {
+    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = interface, .sll_halen = 6};
+    memcpy(to.sll_addr, destination, 6);
+    return sendto(descriptor, bytes, size, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) < 0 ? -errno : 0;
 }

@@ -38,6 +38,7 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
     case "probe": body = { fuzzProbe(octets($0, $1)) }
     case "configuration": body = { fuzzConfiguration(octets($0, $1)) }
     case "router": body = { fuzzRouter(octets($0, $1)) }
+    case "claim": body = { fuzzClaim(octets($0, $1)) }
     case "netlink": body = { fuzzNetlink(octets($0, $1)) }
     case "openflow": body = { fuzzOpenFlow(octets($0, $1)) }
     case "ovsdb": body = { fuzzOVSDB(octets($0, $1)) }
@@ -77,6 +78,25 @@ private func fuzzRouter(_ octets: [UInt8]) -> CInt {
         }
     }
     if let message = decode(octets) { precondition(decode(message.encoded()) == message, "another router message") }
+    return 0
+}
+
+/// What hosts say of their addresses: the first octet chooses ARP or discovery. A claim that was read is announced and read again.
+private func fuzzClaim(_ octets: [UInt8]) -> CInt {
+    func decode(_ octets: [UInt8], isARP: Bool) -> AddressClaim? {
+        octets.withByteReader { reader -> AddressClaim? in
+            do throws(ByteError) {
+                if isARP { return try AddressClaim(decodingARP: &reader) }
+                let source = IPv6Address(high: 0x2001_0db8 << 32, low: UInt64(octets.count))
+                return try AddressClaim(decodingDiscovery: &reader, from: source)
+            } catch { return nil }
+        }
+    }
+    let isARP = octets.first == 0
+    guard let claim = decode(Array(octets.dropFirst()), isARP: isARP) else { return 0 }
+    let payload = claim.announcement.payload
+    let again = decode(Array(payload.dropFirst(isARP ? 0 : 40)), isARP: isARP)
+    precondition(again == claim, "another claim")
     return 0
 }
 

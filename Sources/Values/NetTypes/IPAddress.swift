@@ -5,6 +5,7 @@ public struct IPv4Address: Hashable, Comparable, Sendable {
     public let rawValue: UInt32
     @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
     public static let any = IPv4Address(rawValue: 0)
+    public static let broadcast = IPv4Address(rawValue: .max)
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     public var octets: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: rawValue >> (24 - 8 * $0)) } }
     @inlinable public var isMulticast: Bool { rawValue >> 28 == 0xe }

@@ -1,5 +1,7 @@
 // The header and metadata fields of a packet in Open vSwitch: what matches test and actions write.
 
+import NetTypes
+
 /// A field of a packet, or of what the switch knows about it.
 ///
 /// The order of the cases is the order in which `ovs-ofctl` prints a match. It also meets the prerequisites of every field (a field

@@ -21,14 +21,6 @@ public struct MatchField: Hashable, Sendable {
     public var isWildcard: Bool { mask == 0 }
 }
 
-/// EtherTypes of the IEEE registry.
-public enum EtherType {
-    public static let ipv4: UInt16 = 0x0800
-    public static let arp: UInt16 = 0x0806
-    public static let vlan: UInt16 = 0x8100
-    public static let ipv6: UInt16 = 0x86dd
-}
-
 /// Protocol numbers of the IANA registry.
 public enum IPProtocol {
     public static let icmp: UInt8 = 1

@@ -25,13 +25,21 @@ int evpnd_receive_many(int descriptor, void *buffer, unsigned slot_size, unsigne
 // accept4(2) with SOCK_NONBLOCK and SOCK_CLOEXEC, without the peer's address.
 int evpnd_accept(int listener);
 
-// A raw socket for the router messages of IPv6 neighbor discovery (RFC 4861): hears types 133 and 134 on every interface, sends with
-// hop limit 255. Returns the descriptor or -errno (-EPERM without CAP_NET_RAW).
-int evpnd_open_router_socket(void);
+// A raw socket for two messages of IPv6 neighbor discovery (RFC 4861), ICMPv6 types `type` and `type` + 1: hears them on every
+// interface, sends with hop limit 255. Returns the descriptor or -errno (-EPERM without CAP_NET_RAW).
+int evpnd_open_discovery_socket(int type);
 // Hears what is sent to all routers (ff02::2) of a link; 0 or -errno.
 int evpnd_join_routers(int descriptor, unsigned interface);
-// One router message, its checksum verified by the kernel; returns its length or -errno (-EAGAIN: there is none, -EMSGSIZE: too long).
+// One such message, its checksum verified by the kernel; returns its length or -errno (-EAGAIN: there is none, -EMSGSIZE: too long).
 // `hop_limit` is -1 when it is not known.
-int evpnd_receive_router(int descriptor, void *buffer, size_t size, unsigned char source[16], unsigned *interface, int *hop_limit);
-// Sends to all nodes (ff02::1) or all routers (ff02::2) of a link; the kernel fills in the checksum. 0 or -errno.
+int evpnd_receive_discovery(int descriptor, void *buffer, size_t size, unsigned char source[16], unsigned *interface, int *hop_limit);
+// Sends a router message to all nodes (ff02::1) or all routers (ff02::2) of a link; the kernel fills in the checksum. 0 or -errno.
 int evpnd_send_router(int descriptor, const void *bytes, size_t size, const unsigned char source[16], unsigned interface, int to_routers);
+
+// A packet socket for ARP between Ethernet and IPv4 addresses on every interface, probes left out; its packets begin with the ARP
+// header. Returns the descriptor or -errno (-EPERM without CAP_NET_RAW).
+int evpnd_open_arp_socket(void);
+// One ARP packet with the Ethernet address it came from; returns its length, 0 for one that is to be left alone, or -errno.
+int evpnd_receive_arp(int descriptor, void *buffer, size_t size, unsigned char source[6], unsigned *interface);
+// Sends the payload of an Ethernet frame over a packet socket, from the interface's own address. 0 or -errno.
+int evpnd_send_frame(int descriptor, unsigned interface, const unsigned char destination[6], unsigned short protocol, const void *bytes, size_t size);
