@@ -224,6 +224,21 @@ private let hosts = """
             subject.dataplane.configure([adopted], hosts: [vni(100): [declared]], defaultVTEP: nil)
             try lab.wait("declared") { isThere(2) && subject.dataplane.plan().isEmpty }
             #expect(show().contains("proto 211"))
+            // Asked, and without an answer, it stays what it is: `extern_valid` where the kernel has it (6.18), permanent elsewhere.
+            try lab.sh(
+                """
+                cd /proc/sys/net/ipv4/neigh/br0
+                echo 0 >delay_first_probe_time; echo 1 >ucast_solicit; echo 1 >mcast_solicit; echo 100 >retrans_time_ms
+                ping -c 8 -i 0.2 -W 0.1 -q 10.0.0.1 || true
+                """)
+            let socket = try NetlinkSocket()
+            let number = constant(Int32(try lab.sh("ip -o link show br0 | cut -d: -f1").dropLast()))
+            let entries = try Observation.dumpNeighbors(number, Family.ipv4, socket)
+            let entry = try #require(entries.first { $0.ip == ip("10.0.0.1") })
+            let isValidated = subject.dataplane.domainsByVNI[vni(100)]?.table.canValidate == true
+            #expect(entry.mac == declared.mac && entry.proto == 211 && !entry.state.contains(.failed))
+            #expect(entry.extendedFlags.contains(.externallyValidated) == isValidated)
+            #expect(entry.state.contains(.permanent) == !isValidated)
             #expect(subject.neighbors[SilentHostTests.neighbor(0)] == nil, "the control plane knows it already")
             try lab.sh("ip neigh flush dev br0 nud all; ip neigh del 10.0.0.1 dev br0 || true")
             try lab.wait("healed") { isThere(2) && subject.dataplane.plan().isEmpty }
@@ -246,6 +261,123 @@ private let hosts = """
             subject.dataplane.close()
             #expect(try LinuxDataplane.cleanup(stateDirectory: lab.directory, vnis: nil).count >= 2)
             #expect(isThere(0))
+        }
+    }
+
+    /// A host here takes an address of a remote one, whose MAC stays where it is; the control plane gives the remote neighbor up.
+    @Test func hearsOfAnAddressThatMovedHere() throws {
+        try KernelLab.run { lab in
+            try lab.sh(hosts)
+            let process = try SilentHostTests.host(0, lab)
+            defer { _ = try? lab.sh("kill -9 \(process); true") }
+            func inHost(_ command: String) throws { try lab.sh("nsenter -t \(process) -n \(command)") }
+            let subject = try lab.dataplane()
+            let moved = NeighborKey(vni: vni(100), ip: ip("10.0.0.77"))
+            var isRefused = true
+            subject.dataplane.onLocalChanges = { [weak subject] changes in
+                subject?.record(changes)
+                if !isRefused, changes.contains(.neighbor(moved, LocalNeighbor(mac: mac(SilentHostTests.macs[0])))) {
+                    subject?.dataplane.apply([.neighbor(moved, nil)])
+                }
+            }
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("domain") { subject.domains[vni(100)] != nil }
+            subject.dataplane.apply([
+                .mac(SilentHostTests.key(1), RemoteMAC(vtep: ip("192.0.2.2"), vni: vni(100))),
+                .neighbor(moved, RemoteNeighbor(mac: mac(SilentHostTests.macs[1]))),
+            ])
+            func show() -> String { (try? lab.sh("ip neigh show 10.0.0.77 dev br0")) ?? "" }
+            try lab.wait("its remote neighbor") { show().contains("extern_learn") && subject.dataplane.plan().isEmpty }
+            // A question whether somebody has it (RFC 5227) is no claim.
+            try inHost("sh -c 'arping -q -D -c 2 -w 1 -I eth0 10.0.0.77 || true'")
+            try inHost("ping -c 1 -W 2 -q 10.0.0.254")
+            try lab.wait("the host") { subject.neighbors[SilentHostTests.neighbor(0)] != nil }
+            #expect(!subject.changes.contains { if case .neighbor(moved, _) = $0 { true } else { false } })
+            // Refused: the remote one stays in force.
+            try inHost("ip address add 10.0.0.77/24 dev eth0")
+            try inHost("arping -q -U -c 1 -I eth0 10.0.0.77")
+            try lab.wait("heard, and taken back") {
+                subject.changes.suffix(1) == [.neighbor(moved, nil)] && subject.neighbors[moved] == nil
+            }
+            #expect(show().contains("lladdr \(SilentHostTests.macs[1]) extern_learn"))
+            // Taken: the kernel knows the host, which has been asked; it was never withdrawn in between.
+            isRefused = false
+            subject.changes = []
+            lab.pass(milliseconds: 1000)
+            try inHost("arping -q -U -c 1 -I eth0 10.0.0.77")
+            try lab.wait("the kernel knows it", seconds: 2) {
+                show().contains("lladdr \(SilentHostTests.macs[0]) REACHABLE")
+            }
+            #expect(subject.neighbors[moved]?.mac == mac(SilentHostTests.macs[0]))
+            #expect(!subject.changes.contains(.neighbor(moved, nil)))
+            // Somebody else says to have it: it is asked, and keeps it while it answers.
+            var answers = 0
+            subject.dataplane.ask(moved) { answers += 1 }
+            try lab.wait("asked again", seconds: 3) { subject.dataplane.disputes[moved]?.answers == 2 }
+            #expect(subject.neighbors[moved] != nil && answers == 1)
+            // Gone without a word: asked again by itself.
+            try inHost("ip address del 10.0.0.77/24 dev eth0")
+            try lab.wait("it does not answer any more", seconds: 8) { subject.neighbors[moved] == nil }
+            #expect(subject.dataplane.disputes.isEmpty)
+            subject.dataplane.close()
+        }
+    }
+    /// Hosts that have an address in their ARP or ND cache hear that it is at another MAC now, wherever that is.
+    @Test func tellsHostsOfAMove() throws {
+        try KernelLab.run { lab in
+            try lab.sh(hosts)
+            let process = try SilentHostTests.host(0, lab)
+            defer { _ = try? lab.sh("kill -9 \(process); true") }
+            func inHost(_ command: String) -> String { (try? lab.sh("nsenter -t \(process) -n \(command)")) ?? "" }
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("domain") { subject.domains[vni(100)] != nil }
+            _ = inHost("ip address add 2001:db8::1/64 dev eth0 nodad")
+            let (old, new) = (mac("02:00:00:00:00:71"), mac("02:00:00:00:00:72"))
+            for address in ["10.0.0.77", "2001:db8::77"] {
+                _ = inHost("ip neigh replace \(address) lladdr \(old) dev eth0 nud reachable")
+                let key = NeighborKey(vni: vni(100), ip: ip(address))
+                // The same address elsewhere, and another one: nothing to tell.
+                subject.dataplane.apply([.neighbor(key, RemoteNeighbor(mac: old))])
+                lab.pass(milliseconds: 50)
+                #expect(inHost("ip neigh show \(address)").contains("lladdr \(old) REACHABLE"))
+                subject.dataplane.apply([.neighbor(key, RemoteNeighbor(mac: new))])
+                try lab.wait("\(address) is told", seconds: 2) {
+                    inHost("ip neigh show \(address)").contains("lladdr \(new) ")
+                }
+            }
+            subject.dataplane.close()
+        }
+    }
+    /// A host that claims an address as fast as it can costs a message of the control plane a second, and no more is read than the limit.
+    @Test func boundsWhatIsHeard() throws {
+        try KernelLab.run { lab in
+            try lab.sh(hosts)
+            let subject = try lab.dataplane()
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("domain") { subject.domains[vni(100)] != nil }
+            try lab.sh("ip link add p0 type veth peer name p1; ip link set p0 master br0 up; ip link set p1 up")
+            let target = NeighborKey(vni: vni(100), ip: ip("10.0.0.77"))
+            subject.dataplane.apply([.neighbor(target, RemoteNeighbor(mac: mac(SilentHostTests.macs[1])))])
+            let sender = try AddressSocket()
+            let number = constant(Int32(try lab.sh("ip -o link show p1 | cut -d: -f1").dropLast()))
+            let text = try lab.sh("ip -o link show p1 | sed 's/.*ether \\([0-9a-f:]*\\).*/\\1/'")
+            let own = constant(MACAddress(String(text.dropLast())))
+            let claim = AddressClaim(ip: target.ip, mac: own)
+            try lab.wait("the port") {
+                sender.announce(claim, on: number) && subject.macs[MACKey(vni: vni(100), mac: own)] != nil
+            }
+            lab.pass(milliseconds: 1100)
+            subject.changes = []
+            let start = lab.loop.now
+            for _ in 0..<100 {
+                for _ in 0..<100 { sender.announce(claim, on: number) }
+                lab.pass(milliseconds: 1)
+            }
+            let seconds = Int((lab.loop.now - start).components.seconds) + 2
+            let heard = subject.changes.filter { if case .neighbor(target, .some) = $0 { true } else { false } }.count
+            #expect((1...seconds).contains(heard), "\(heard) in \(seconds) s")
+            subject.dataplane.close()
         }
     }
 }

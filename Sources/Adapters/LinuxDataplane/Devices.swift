@@ -125,6 +125,7 @@ extension LinuxDataplane {
         if canHold != domain.table.canHoldNeighbors {
             if canHold {
                 domain.table.canHoldNeighbors = true
+                if !domain.isTransit { watchAddresses() }
                 domain.table.enqueueNeighbors()
                 due(domain)
             } else {

@@ -238,18 +238,21 @@ extension LinuxDataplane {
     private func received(_ entry: NeighborEntry, isNew: Bool) {
         guard let domain = byNeighbor[entry.interface] else { return }
         if domain.isObserving { domain.touchedNeighbors.insert(entry.ip) }
+        let isOurs = entry.proto == neighborProtocol
         let local = isNew ? localNeighbor(entry) : nil
         if domain.localNeighbors[entry.ip] != local {
-            if !isNew || !keepsNeighbor(entry, domain) { setLocal(entry.ip, local, in: domain) }
+            // That an entry for a remote host goes, or an echo of it while it is to go, says nothing about a host here that claims its address.
+            let isOld = isOurs && (!isNew || domain.table.neighbors[entry.ip]?.want == nil)
+            if !isOld, !isNew || !keepsNeighbor(entry, domain) { setLocal(entry.ip, local, in: domain) }
         } else if local != nil, !entry.state.isDisjoint(with: [.reachable, .permanent]) {
-            probes.remove(.neighbor(NeighborKey(vni: domain.vni, ip: entry.ip)))
+            let key = NeighborKey(vni: domain.vni, ip: entry.ip)
+            if probes.remove(.neighbor(key)) { answered(key) }
         }
         guard domain.table.binding != nil, domain.table.canHoldNeighbors else { return }
         guard let row = domain.table.neighbors[entry.ip] else {
             if isNew, entry.proto != neighborProtocol { domain.table.observed(neighbor: entry) }
             return
         }
-        let isOurs = entry.proto == neighborProtocol
         let now = isNew && isOurs ? entry.mac.flatMap { domain.table.binding(entry, $0) } : nil
         // An older kernel takes what it does not know for nothing: such an entry would age.
         if isNew, isOurs, now == nil, row.want?.isDeclared == true { domain.table.canValidate = false }
@@ -302,6 +305,7 @@ extension LinuxDataplane {
         let old = domain.localNeighbors[ip]
         domain.localNeighbors[ip] = neighbor
         if old?.mac != neighbor?.mac {
+            disputes[NeighborKey(vni: domain.vni, ip: ip)] = nil
             if let mac = old?.mac, neighbor == nil { domain.remembered.add(mac, ip, now: loop.now) }
             if let mac = old?.mac {
                 domain.neighborsByMAC[mac]?.remove(ip)

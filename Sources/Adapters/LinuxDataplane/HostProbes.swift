@@ -73,6 +73,13 @@ struct ProbeQuestion: Sendable {
     var mac: MACAddress
 }
 
+/// A local host whose address somebody else has too.
+struct Dispute {
+    /// To be called with its first answer.
+    var answered: () -> Void
+    var answers = 0
+}
+
 extension LinuxDataplane {
     /// Neighbors of one MAC that are asked at most.
     private static let questionsPerMAC = 4
@@ -91,11 +98,22 @@ extension LinuxDataplane {
         scheduleProbes(at: loop.now)
     }
     /// Somebody else says to have the address: whoever has it here is asked, and is gone when it does not answer. Not one that is declared.
-    func ask(_ key: NeighborKey) {
+    func ask(_ key: NeighborKey, _ answered: @escaping () -> Void) {
         guard let domain = domainsByVNI[key.vni], domain.isUp, domain.localNeighbors[key.ip] != nil,
-            domain.table.neighbors[key.ip]?.want?.isDeclared != true
-        else { return }
+            domain.table.declared[key.ip] == nil
+        else { return answered() }
+        disputes[key] = Dispute(answered: answered)
         probe(.neighbor(key))
+    }
+    /// One that two hosts had for a moment (a router that hands its address over): asked again after 1, 2, 4… seconds, for a minute.
+    func answered(_ key: NeighborKey) {
+        guard let dispute = disputes[key] else { return }
+        if dispute.answers == 0 { dispute.answered() }
+        disputes[key]?.answers += 1
+        loop.schedule(after: .seconds(1 << min(dispute.answers, 5))) { [weak self] in
+            guard let self, !isClosed, let now = disputes[key] else { return }
+            if now.answers > 5 { disputes[key] = nil } else { probe(.neighbor(key)) }
+        }
     }
     private func scheduleProbes(at time: Instant) {
         if let probeTimer {
@@ -145,16 +163,18 @@ extension LinuxDataplane {
             }
         }
     }
-    /// The host whose remote neighbor was just removed because its MAC is here now: who told of the address has withdrawn it, and a host
-    /// that moves need not say its addresses. Nil: any other operation. To be asked before the row knows of the answer.
+    /// The host whose remote neighbor was just removed because it is here now: it claims the address, or its MAC is here (who told of the
+    /// address has withdrawn it, and a host that moves need not say its addresses). Nil: any other operation. To be asked before the row
+    /// knows of the answer.
     func movedHere(_ operation: EntryOperation, _ domain: Domain) -> ProbeQuestion? {
         guard operation.kind == .deleteNeighbor, operation.generation == domain.table.generation,
             domain.isUp, domain.configuration != nil, domain.table.canHoldNeighbors,
             let row = domain.table.neighbors[operation.address], row.want == nil, let have = row.have,
-            !have.isDeclared, domain.localMACs[have.mac] != nil, let devices = domain.devices,
-            operation.interface == devices.neighborInterface
+            !have.isDeclared, operation.interface == domain.devices?.neighborInterface
         else { return nil }
-        return ProbeQuestion(interface: operation.interface, ip: operation.address, mac: have.mac)
+        let mac = domain.localNeighbors[operation.address]?.mac ?? have.mac
+        guard domain.localMACs[mac] != nil else { return nil }
+        return ProbeQuestion(interface: operation.interface, ip: operation.address, mac: mac)
     }
     /// A remote host is gone from where it was, and is not here either: it may be on its way. To be asked as `movedHere`.
     func remember(_ operation: EntryOperation, _ domain: Domain) {

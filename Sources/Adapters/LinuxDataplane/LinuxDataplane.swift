@@ -66,6 +66,11 @@ public final class LinuxDataplane {
     /// Local hosts that are asked whether they are still there.
     var probes = HostProbes()
     var probeTimer: (at: Instant, id: TimerID)?
+    /// Local hosts whose addresses others have too.
+    var disputes: [NeighborKey: Dispute] = [:]
+    /// What hosts say of their addresses; nil: no domain needs it, or it cannot be heard.
+    var addressWatch: AddressWatch?
+    var isDeaf = false
     /// Ports whose VLANs have to be read.
     var staleVLANs: Set<Int32> = []
     /// VXLAN devices whose filters of VNIs have to be read.
@@ -286,7 +291,9 @@ public final class LinuxDataplane {
             switch change {
             case .mac(let key, let remote): domain.table.want(key.mac, remote)
             case .flood(let key, let member): domain.table.want(flood: key.vtep, member)
-            case .neighbor(let key, let remote): domain.table.want(neighbor: key.ip, remote)
+            case .neighbor(let key, let remote):
+                announceMove(key.ip, remote, in: domain)
+                domain.table.want(neighbor: key.ip, remote)
             case .prefix: break
             }
         }
@@ -326,6 +333,7 @@ public final class LinuxDataplane {
         loop.unwatch(routing.notifications.descriptor)
         if let retryTimer { loop.cancel(retryTimer) }
         if let probeTimer { loop.cancel(probeTimer.id) }
+        stopWatchingAddresses()
         if underlay == nil { worker.stop() }
     }
 }

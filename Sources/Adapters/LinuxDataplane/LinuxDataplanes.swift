@@ -113,10 +113,11 @@ public final class LinuxDataplanes {
             if let name { tenants[name]?.apply(part) } else { host.apply(part) }
         }
     }
-    /// Asks the host that has an address here whether it is still there; one that does not answer is reported as gone.
-    public func ask(_ key: NeighborKey) {
-        guard let name = homes.namespace(of: .neighbor(key)) else { return host.ask(key) }
-        tenants[name]?.dataplane?.ask(key)
+    /// Asks the host that has an address here whether it still has it: `answered` is called when it has, or cannot be asked; one that does
+    /// not answer is reported as gone. Called once, though the host is asked several times.
+    public func ask(_ key: NeighborKey, _ answered: @escaping () -> Void) {
+        guard let name = homes.namespace(of: .neighbor(key)) else { return host.ask(key, answered) }
+        tenants[name]?.dataplane?.ask(key, answered)
     }
     /// Entries and devices of ours that were found at start and that nobody has asked for may be removed from now on.
     public func allowPruning() {

@@ -227,6 +227,7 @@ extension LinuxDataplane {
         if isFirst {
             let canHoldNeighbors = links[devices.neighborInterface]?.isUp == true
             domain.table.bind(devices, canHoldNeighbors: canHoldNeighbors)
+            if canHoldNeighbors, !domain.isTransit { watchAddresses() }
             log.info(
                 "domain.up",
                 ["vni": "\(vni)", "device": deviceText(devices), "vtep": "\(devices.vtep)"])

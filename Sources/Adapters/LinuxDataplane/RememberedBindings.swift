@@ -10,6 +10,7 @@ struct RememberedBindings {
     static let limit = 4096
 
     private var addresses: [MACAddress: [IPAddress: Instant]] = [:]
+    private var latest: [IPAddress: (mac: MACAddress, until: Instant)] = [:]
     private var order: [(until: Instant, mac: MACAddress, ip: IPAddress)] = []
     private var head = 0
 
@@ -18,10 +19,12 @@ struct RememberedBindings {
     mutating func add(_ mac: MACAddress, _ ip: IPAddress, now: Instant) {
         let until = now + RememberedBindings.memory
         addresses[mac, default: [:]][ip] = until
+        latest[ip] = (mac, until)
         order.append((until, mac, ip))
         while head < order.count, order[head].until <= now || count > RememberedBindings.limit {
             let oldest = order[head]
             head += 1
+            if let last = latest[oldest.ip], last == (oldest.mac, oldest.until) { latest[oldest.ip] = nil }
             // Withdrawn once more since then?
             guard addresses[oldest.mac]?[oldest.ip] == oldest.until else { continue }
             addresses[oldest.mac]?[oldest.ip] = nil
@@ -32,6 +35,8 @@ struct RememberedBindings {
             head = 0
         }
     }
+    /// Who had an address last.
+    func mac(of ip: IPAddress, now: Instant) -> MACAddress? { latest[ip].flatMap { $0.until > now ? $0.mac : nil } }
     /// Some that are not older than the memory, by their MACs, at most `limit` addresses; they are forgotten.
     mutating func take(limit: Int, now: Instant) -> [(mac: MACAddress, addresses: [IPAddress])] {
         var found: [(mac: MACAddress, addresses: [IPAddress])] = []

@@ -129,6 +129,7 @@ final class Agent {
                 "version": Agent.version, "pid": "\(getpid())", "config": options.configurationPath, "socket": socket,
                 "restart": "\(run.isRestart)",
             ])
+        controlPlane.asksHosts = dataplane.asksHosts
         dataplane.onLocalChanges = { [weak self] in self?.handle(.local($0)) }
         discovering?.onOperatorVNIs = { [weak self] in
             guard let self, self.configuration.discovery != nil, !self.isStopping else { return }
@@ -265,13 +266,17 @@ final class Agent {
         prune()
     }
 
-    /// One log line, one counter and, for those who watch, one event line.
     private func report(_ event: ControlPlaneEvent) {
+        // Two hosts with one address are none before the one here has answered for it.
+        guard case .addressConflict(let key, _, _, _) = event else { return tell(event) }
+        dataplane.ask(key) { [weak self] in self?.tell(event) }
+    }
+    /// One log line, one counter and, for those who watch, one event line.
+    private func tell(_ event: ControlPlaneEvent) {
         let (name, fields, level) = describe(event)
         metrics.counter("evpnd_evpn_events_total", "Events of the control plane", ["event": name]).increment()
         log.write(level, "evpn.\(name)", fields)
         publish("evpn.\(name)", fields.map { ($0.key, $0.value) })
-        if case .addressConflict(let key, _, _, _) = event { dataplane.ask(key) }
     }
     /// One line for every `evpnctl watch`.
     func publish(_ event: String, _ fields: [(key: String, value: String)]) {

@@ -15,8 +15,11 @@ protocol Dataplane: AnyObject {
     func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?)
     /// Rows to set or remove; those whose place is not there are remembered.
     func apply(_ changes: [ForwardingChange])
-    /// Finds out whether the host that has an address here is still there; if it does not answer, that is reported as a local fact.
-    func ask(_ key: NeighborKey)
+    /// Whether it can ask hosts.
+    var asksHosts: Bool { get }
+    /// Finds out whether the host that has an address here still has it: `answered` is called when it has, or cannot be asked; if it does
+    /// not answer, that is reported as a local fact.
+    func ask(_ key: NeighborKey, _ answered: @escaping () -> Void)
     /// What was found at start and is not wanted may be removed from now on.
     func allowPruning()
     /// Stops observing; forwarding stays.
@@ -41,7 +44,8 @@ protocol Dataplane: AnyObject {
 }
 
 extension Dataplane {
-    func ask(_ key: NeighborKey) {}
+    var asksHosts: Bool { false }
+    func ask(_ key: NeighborKey, _ answered: @escaping () -> Void) { answered() }
     func resolution(of key: NeighborKey) -> NeighborResolution? { nil }
 }
 
@@ -59,6 +63,7 @@ extension LinuxDataplanes: DiscoveringDataplane {
         for evi in overlay.evis where !evi.staticMACs.isEmpty { hosts[evi.vni] = evi.staticMACs }
         configure(overlay.evis.map(\.domain), vrfs: overlay.vrfs, hosts: hosts, defaultVTEP: vtep)
     }
+    var asksHosts: Bool { true }
     func cleanup(_ done: @escaping ([String]) -> Void) { done(cleanup()) }
     func plan(_ done: @escaping ([String]) -> Void) { done(plan()) }
     var notReady: String? { isReady ? nil : "the kernel's state has not been read yet" }

@@ -339,9 +339,11 @@ extension ControlPlane {
             isLocal = winner(claim, vtep: vrfs[index]?.vtep, remote: shared).owner == .local
             let isFree = !claim.isProtected && !shared.isProtected
             let isFrozen = vrfs[index]?.mobility[mac]?.frozenSince != nil
-            if isFree, claim.sequence == shared.sequence, !local.isFresh {
-                // Neither has moved after the other: one address in two places. The host that is here is asked, and keeps the address while
-                // it answers; which VTEP has the lower address says nothing about that.
+            if isFree, !local.isFresh,
+                claim.sequence == shared.sequence || asksHosts && claim.sequence < shared.sequence
+            {
+                // One address in two places: it has moved there, neither has moved after the other, or it is a duplicate. The host that is
+                // here is asked, and keeps the address while it answers; numbers and addresses of VTEPs say nothing about that.
                 isLocal = true
                 hasConflict = true
                 if !entry.hasConflict {

@@ -50,6 +50,9 @@ public struct ControlPlane {
 
     /// The last `.overlay`, without its EVIs, which are in `vrfs`.
     var routerID: IPv4Address?
+    /// Whether a host that has an address here can be asked for it (`ControlPlaneEvent.addressConflict`). Where it cannot, an address that
+    /// another VTEP announces with a higher sequence number is given up at once.
+    public var asksHosts = true
     var detection = DuplicateDetection()
     var compatibility = RouteCompatibility()
     var hasTunnelNexthops = false
@@ -167,7 +170,10 @@ public struct ControlPlane {
     }
 
     mutating func report(_ event: ControlPlaneEvent) {
-        if output.events.count < ControlPlane.maximumEvents {
+        // That a host is to be asked is more than a line in the log.
+        if case .addressConflict = event {
+            output.events.append(event)
+        } else if output.events.count < ControlPlane.maximumEvents {
             output.events.append(event)
         } else {
             output.suppressedEvents += 1

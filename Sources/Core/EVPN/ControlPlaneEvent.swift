@@ -97,8 +97,8 @@ public enum ControlPlaneEvent: Hashable, Sendable {
     case moved(MACKey, from: MACPlace, to: MACPlace, sequence: UInt32)
     /// An address went from a remote MAC to a local one, whose sequence number grew for it (RFC 9721).
     case addressMoved(NeighborKey, from: MACAddress, to: MACKey, sequence: UInt32)
-    /// A host here and another one, behind `vtep`, have one address with different MACs, and neither has moved there after the other: a
-    /// duplicate, or the host here has given it up without a word. It is to be asked, and keeps the address while it answers.
+    /// A host here and another one, behind `vtep`, have one address with different MACs: a duplicate, or the address has gone there, and
+    /// the host here has given it up without a word. It is to be asked, and keeps the address while it answers.
     case addressConflict(NeighborKey, here: MACAddress, there: MACAddress, vtep: IPAddress)
     /// RFC 7432 §15.1: so many moves within the window; the MAC stays where `at` says until it is recovered.
     case duplicateDetected(MACKey, moves: Int, at: MACPlace)

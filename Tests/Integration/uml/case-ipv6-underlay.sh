@@ -45,3 +45,21 @@ await 20 'a prefix' pings ha2 172.16.9.1
 await 20 'a prefix, IPv6' pings ha2 fd16:9::1
 ip -n "$P-v2" route show vrf ten | grep -q '^172.16.9.0/24 .*via inet6 2001:db8:99::1' || fail "$(ip -n "$P-v2" route show vrf ten)"
 for i in 1 2; do await 20 "the plan of v$i is empty" settled v$i; done
+# An address goes from one host to the other, and back, while both live: on a bridge of its own and on the VLAN device of one for all.
+knows() { # VTEP ADDRESS HOST
+    ip -n "$P-v$1" neigh show "$2" dev "$([ "$1" = 1 ] && echo br100 || echo br0.10)" | grep "lladdr 02:30:00:00:00:0$3"
+}
+for address in 10.30.0.77/24 fd30::77/64; do
+    gateway=10.30.0.1
+    [ $address = 10.30.0.77/24 ] || gateway=fd30::1
+    for step in 0/1 1/2 2/1; do
+        from=${step%/*} to=${step#*/}
+        [ "$from" = 0 ] || ip -n "$P-hb$from" address del $address dev eth0
+        ip -n "$P-hb$to" address add $address dev eth0 $([ $gateway = 10.30.0.1 ] || echo nodad)
+        # Who asks for its gateway from there claims it.
+        ip -n "$P-hb$to" neigh flush dev eth0
+        on hb$to ping -c 1 -W 1 -q -I ${address%/*} $gateway >/dev/null || true
+        for i in 1 2; do await 8 "v$i: ${address%/*} is at hb$to" knows $i ${address%/*} $to; done
+        for i in 1 2; do await 3 "ha$i to ${address%/*} at hb$to" pings ha$i ${address%/*}; done
+    done
+done
