@@ -125,4 +125,12 @@ stop_clients $address 15
 holds v1 100 $address 02:00:00:00:30:01 || fail 'v1 has taken the address from its host'
 holds v2 100 $address 02:00:00:00:30:02 || fail 'v2 has taken the address from its host'
 [ "$(events mac.duplicate .)" = 0 ] || fail 'a MAC was frozen'
+
+# Without CAP_NET_RAW only this is lost, and it is said.
+node v4 10.99.0.7/24
+configure_vtep v4 10.99.0.7 10.99.0.4 <<<"vnis: [{vni: 200, managed: true}]"
+ip netns exec "$P-v4" setpriv --bounding-set=-net_raw --inh-caps=-net_raw "$build/evpnd" --config "$T/v4.yaml" --socket "$T/v4.sock" --state-dir "$T/v4.state" >>"$T/v4.log" 2>&1 &
+echo $! >"$T/v4.pid"
+await 10 'the missing capability is told' grep -q 'event=dataplane.addresses.unheard .*CAP_NET_RAW' "$T/v4.log"
+await 5 'the VNI all the same' grep -q 'event=domain.up vni=200' "$T/v4.log"
 echo "longest times without an answer, in tenths of a second: $(tr '\n' ' ' <"$T/gaps")"

@@ -60,6 +60,30 @@ import Testing
             #expect(discovery(wrong, from: source) == nil, "octet \(index)")
         }
     }
+    /// Whatever is changed in a message, it is refused, or read as a claim that can be told.
+    @Test func survivesDamage() throws {
+        let target = try #require(IPAddress("2001:db8::7")).octets
+        let advertisement =
+            [136, 0, 0, 0, 0xa0, 0, 0, 0] + target + [2, 1, 2, 0, 0, 0, 0, 11, 14, 1, 0, 0, 0, 0, 0, 0]
+        var state: UInt64 = 1
+        func random(_ limit: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % limit
+        }
+        var read = 0
+        for round in 0..<20_000 {
+            let isARP = round % 2 == 0
+            var octets = isARP ? request : advertisement
+            for _ in 0...random(3) { octets[random(octets.count)] = UInt8(random(256)) }
+            if random(4) == 0 { octets = Array(octets.prefix(random(octets.count))) }
+            guard let claim = isARP ? arp(octets) : discovery(octets, from: "2001:db8::1") else { continue }
+            read += 1
+            #expect(claim.mac.isUsableByHost && !claim.ip.isMulticast && !claim.ip.isUnspecified)
+            let payload = claim.announcement.payload
+            #expect((isARP ? arp(payload) : discovery(Array(payload[40...]), from: "2001:db8::1")) == claim)
+        }
+        #expect(read > 1000)
+    }
     @Test func announces() throws {
         let claim = AddressClaim(ip: try #require(IPAddress("10.0.0.1")), mac: mac)
         let frame = claim.announcement

@@ -96,8 +96,8 @@ extension LinuxDataplane {
             if domain.table.neighbors[claim.ip]?.want != nil {
                 // Refused: a MAC that is frozen, or a sticky one there.
                 setLocal(claim.ip, nil, in: domain)
-            } else if let devices = domain.devices {
-                // It need not have told its neighbors: IPv6 hosts by themselves only ask their router.
+            } else if claim.ip.isV6, let devices = domain.devices {
+                // It need not have told its neighbors: by itself it only asks its router, while an ARP request is heard by all.
                 announce(claim, on: devices)
             }
         }
