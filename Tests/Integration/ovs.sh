@@ -44,6 +44,8 @@ ovs_node() { # NODE ADDRESS/LENGTH
     ip -n "$P-core" link set "to-$1" master br0 up mtu 1600
     ip -n "$P-$1" link set eth0 up
     on "$1" ethtool -K eth0 tx off >/dev/null
+    # The kernel would answer ARP for the address of br-phy there as well, with another MAC.
+    on "$1" sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv6.conf.eth0.disable_ipv6=1
     mkdir -p "$T/$1.ovs"
     ovsdb-tool create "$T/$1.ovs/conf.db" /usr/share/openvswitch/vswitch.ovsschema
     start_ovsdb "$1"
@@ -97,6 +99,15 @@ routed_host() { # NAME NODE PORT MAC PREFIX… : it has every address of them, a
     ip -n "$P-$1" route add default dev eth0
     ip -n "$P-$1" -6 route add default via fe80::1 dev eth0
     for prefix in "${@:5}"; do ip -n "$P-$1" route replace local "$prefix" dev lo; done
+}
+rest() { for node in "$@"; do await 5 "the plan of $node is empty" settled "$node"; done; } # NODE… : nothing is left to do
+state() { # NODE : what explains why a test has failed
+    echo "-- $1"
+    flows "$1"
+    ofctl "$1" dump-groups
+    local what
+    for what in tnl/neigh/show tnl/ports/show dpif/show dpctl/dump-flows dpctl/dump-conntrack; do appctl "$1" $what; done
+    vsctl "$1" --columns=name,ofport,error list Interface
 }
 # With tenant.sh: a VTEP that forwards in Open vSwitch. The subnet without a VNI is behind a routed client, r<I>. On standard input more of
 # the file: under `clients`, and whatever else.

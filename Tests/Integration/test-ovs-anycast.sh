@@ -5,8 +5,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || for i in 1 2 3; do
-        echo "-- v$i"
-        flows v$i
+        state v$i
         ctl v$i show prefixes
         ctl v$i show anycast
     done
@@ -68,6 +67,7 @@ for address in $addresses; do
 done
 grep -q '10.20.1.10\|ffff:10.20.1.10' "$T/e2.log" || fail 'the service does not see who asks'
 await 5 'the client itself goes on' pings e2 10.20.1.10
+rest v1 v2 v3
 
 # It is listed at VTEP 3 as well: both get connections.
 echo '["198.51.100.1_10.254.0.1", "2001:db8:51::1_2001:db8:254::1"]' >"$T/status"
@@ -77,6 +77,7 @@ for address in $addresses; do
     both() { for _ in {1..8}; do ask h1 $address; done | sort -u | tr '\n' ' ' | grep -x 'e2 e3 '; }
     await 10 "both serve $address" both
 done
+rest v1 v2 v3
 
 # Off by the probe, then by the status file.
 end 2
@@ -92,6 +93,7 @@ gone() { ! ctl v1 show prefixes | grep -E '198.51.100.1|2001:db8:51::1'; }
 await 5 'nobody announces it' gone
 for address in $addresses; do ! pings h1 $address >&2 || fail 'an answer from nobody'; done
 await 5 'probes go on' up
+rest v1 v2 v3
 # On again by a probe that asks for less.
 sed -i 's/type: http, port: 8080, path: .name/type: tcp, port: 8081/' "$T/v2.yaml"
 ip netns exec "$P-e2" python3 -m http.server --bind :: --directory "$T/e2.files" 8081 >"$T/e2.log" 2>&1 &
@@ -100,4 +102,4 @@ ctl v2 reload >/dev/null
 await 10 'a TCP probe enables' enabled 2 true
 await 5 'it is reached' pings h1 198.51.100.1
 ctl v2 show anycast
-for i in 1 2 3; do await 5 "the plan of v$i is empty" settled v$i; done
+rest v1 v2 v3

@@ -4,8 +4,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || for i in 1 2 3; do
-        echo "-- v$i"
-        flows v$i
+        state v$i
         ctl v$i show macs
     done
 }
@@ -72,6 +71,7 @@ await 10 'another VLAN of that port, in its own VNI' pings t8 10.20.0.12
 await 10 'untagged frames of that port, in theirs' pings u1 10.20.0.13
 ! pings t8 10.20.0.2 >&2 || fail 'two VNIs are one'
 ! pings u1 10.20.0.2 >&2 || fail 'two VNIs are one'
+rest v1 v2 v3
 
 # Who gets a frame for all, each once: those of the VNI. And unknown addresses go the same way.
 answers_to_all a1 a2 a3 t7 t8 u1 b2 b3
@@ -108,8 +108,9 @@ on m3 ip link set eth0 up
 await 10 'a learned host reaches another' pings m3 10.20.0.1
 await 5 'its VTEP knows it' here v3
 await 5 'it is announced' behind v1 3
-await 5 'the plan is empty with a learned host' settled v3
+rest v3
 await 10 'it is forgotten' none v1
+rest v1 v2 v3
 # It moves while it is known; the VTEP that has it now announces it with a higher number, and it is reached there.
 await 10 'it speaks again' pings m3 10.20.0.1
 await 5 'it is announced again' behind v1 3
@@ -124,4 +125,4 @@ on m3 ip link set eth0 up
 await 10 'it speaks where it was first' pings m3 10.20.0.1
 await 5 'it is announced from there' behind v1 3
 mac v1 '.[0].sequence >= 2' >/dev/null || fail 'without a higher number'
-for i in 1 2 3; do await 5 "the plan of v$i is empty" settled v$i; done
+rest v1 v2 v3

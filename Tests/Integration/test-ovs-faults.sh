@@ -4,7 +4,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || {
-        flows v1
+        state v1
         ctl v1 show clients
         ctl v1 show status
     }
@@ -94,7 +94,7 @@ for number in 33 44; do
     withdrawn() { ! announced; }
     await 10 'the host of a port that has gone is withdrawn' withdrawn
 done
-await 5 'the plan is empty' settled v1
+rest v1
 
 says() { ctl v1 show status | grep -F -- "$1"; }
 # A database that lacks a column: told, and when it is another one, everything goes on.
@@ -111,4 +111,4 @@ start_ovsdb v1
 start_vswitchd v1
 underlay v1 10.98.0.1/24
 await 20 'ping with a whole database' pings h1 10.20.0.2
-await 10 'the plan is empty' settled v1
+rest v1

@@ -4,8 +4,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || for i in 1 2; do
-        echo "-- v$i"
-        flows v$i
+        state v$i
         ctl v$i show vteps
     done
 }
@@ -35,4 +34,4 @@ await 10 'a frame for all' all
 ! grep '^2001:db8:98::[23] .* 10.40.0.1 > 10.40.0.255' "$T/core.sniffed" >&2 || fail 'a frame went from one VTEP to another'
 traffic 'Open vSwitch over IPv6' 2
 traffic 'Open vSwitch and the kernel over IPv6' 3
-for i in 1 2; do await 5 "the plan of v$i is empty" settled v$i; done
+rest v1 v2

@@ -5,7 +5,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || {
-        flows v1
+        state v1
         ctl v1 show prefixes
         ctl v1 show macs
         frr v3 'show bgp l2vpn evpn'
@@ -41,4 +41,4 @@ await 5 'FRR knows the host behind Open vSwitch' remote
 frr v3 'show evpn vni 110' | grep '10.98.0.1 flood: HER' >/dev/null || fail 'FRR does not flood to Open vSwitch'
 traffic 'Open vSwitch and the kernel' 2
 traffic 'Open vSwitch and FRR' 3
-for i in 1 2; do await 5 "the plan of v$i is empty" settled v$i; done
+rest v1 v2

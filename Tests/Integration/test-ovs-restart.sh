@@ -5,8 +5,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || for i in 1 2; do
-        echo "-- v$i"
-        flows v$i
+        state v$i
         ctl v$i show prefixes
         ctl v$i show macs
         ctl v$i plan

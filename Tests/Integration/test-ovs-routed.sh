@@ -5,9 +5,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || for i in 1 2 3; do
-        echo "-- v$i"
-        flows v$i
-        ofctl v$i dump-groups
+        state v$i
         ctl v$i show prefixes
     done
 }
@@ -36,6 +34,7 @@ for i in 2 3; do
 done
 for i in 1 2 3; do await 20 "sessions of v$i" established v$i 2; done
 traffic 'Open vSwitch'
+rest v1 v2 v3
 
 # Gateways: their MAC address, their answer, also to those of other subnets.
 answered() { # HOST ADDRESS TTL [OPTION…] : the echo has this TTL
@@ -68,7 +67,7 @@ done
 # Prefixes of clients, the longest first, with the routers' MAC addresses on the wire.
 sniff core
 wire() { # VTEP ADDRESS : a ping to the address goes to this VTEP
-    pings h1 "$2" || fail "no ping to $2"
+    await 5 "a ping to $2" pings h1 "$2"
     local from=10.20.1.10
     [[ $2 != *:* ]] || from=2001:db8:20:1::10
     await 3 "$2 is reached through VTEP $1" sniffed core "10.98.0.1 > 10.98.0.$1 500 02:98:00:00:00:01 > 02:98:00:00:00:0$1 $from > $2 ttl 63"
@@ -96,6 +95,7 @@ change() { # FROM TO : the prefixes of e3
 paths() { ctl v1 show prefixes --json | jq -e "[.[] | select(.prefix == \"10.60.0.0/16\" or .prefix == \"2001:db8:60::/48\") | .next_hops | length] == [$1, $1]"; }
 change '10.60.7.0/24, "2001:db8:60:7::/64"' '10.60.0.0/16, "2001:db8:60::/48"'
 await 5 'two paths' paths 2
+rest v1 v2 v3
 for family in 4 6; do
     target=$([ $family = 4 ] && echo 10.60.0.9 || echo 2001:db8:60::9)
     listens() { who $target shared && ! grep -q - "$T/shared.$family"; }
@@ -106,6 +106,7 @@ for family in 4 6; do
 done
 change '10.60.0.0/16, "2001:db8:60::/48"' '10.60.7.0/24, "2001:db8:60:7::/64"'
 await 5 'one path' paths 1
+rest v1 v2 v3
 for family in 4 6; do
     target=$([ $family = 4 ] && echo 10.60.0.9 || echo 2001:db8:60::9)
     who $target alone
@@ -119,4 +120,4 @@ for family in 4 6; do
     who $target again
     diff "$T/shared.$family" "$T/again.$family" || fail 'connections are not where they were'
 done
-for i in 1 2 3; do await 5 "the plan of v$i is empty" settled v$i; done
+rest v1 v2 v3
