@@ -4,8 +4,7 @@
 . "$here/ovs.sh"
 at_end() {
     [ "$status" = 0 ] || for i in 1 2; do
-        echo "-- v$i"
-        flows v$i
+        state v$i
     done
 }
 core
@@ -23,6 +22,8 @@ clients:
   - {vni: 10, ofport: 2, type: vlan, tag: 7, mac: "02:00:00:00:10:02"}
   - {vni: 10, ofport: 4}
   - {cfg_type: l3, vni: 20, ofport: 3, mac: "02:00:00:00:20:03", routes: [10.1.0.5/32, 10.2.0.0/16, "2001:db8:1::/48"], $(anycast 10.1.0.5)}
+  - {cfg_type: l3, vni: 21, ofport: 6, type: vlan, tag: 1, mac: "02:00:00:00:21:06", routes: [10.10.1.0/24]}
+  - {cfg_type: l3, vni: 21, ofport: 6, type: vlan, tag: 2, mac: "02:00:00:00:21:06", routes: [10.10.2.0/24]}
   - {cfg_type: l3, vni: 21, ofport: 5, mac: "02:00:00:00:21:05", routes: [10.9.0.0/16]}
 C
 switch_keys='connectorCompatible: true, anycastCheck: {number: 65277}, routerMAC: "02:00:00:00:99:02"' configure_switch v2 192.0.2.2 192.0.2.1 <<C
@@ -33,16 +34,19 @@ C
 for i in 1 2; do
     start_evpnd v$i
     ports v$i
-    for port in 1 2 3 4 5 65277; do
+    for port in 1 2 3 4 5 6 65277; do
         vsctl v$i add-port br-int p$port -- set Interface p$port type=internal ofport_request=$port
+        on v$i sysctl -qw net.ipv6.conf.p$port.disable_ipv6=1
+        ip -n "$P-v$i" link set p$port up
     done
 done
 for i in 1 2; do await 20 "sessions of v$i" established v$i; done
 complete() { flows v1 | grep 'dl_dst=02:00:00:00:10:03.*192.0.2.2' && flows v1 | grep 'nw_dst=10.3.0.0/16' && flows v2 | grep 'table=2.*reg3=0x1.*198.51.100.1'; }
 await 20 'everything of the other VTEP is there' complete
 # Somebody says something at the port whose addresses are learned.
-ip -n "$P-v1" link set p4 address 02:00:00:00:10:44 up
-learned() { flows v1 | grep 'table=6.*dl_src=02:00:00:00:10:44'; }
+ip -n "$P-v1" link set p4 address 02:00:00:00:10:44
+ip -n "$P-v1" address add 10.0.0.44/24 dev p4
+learned() { pings v1 10.0.0.45; flows v1 | grep 'table=6.*dl_src=02:00:00:00:10:44'; }
 await 10 'an address is learned' learned
 
 trace() { # FLOW TABLE:PRIORITY… : a packet meets these rows, and the rest is in $T/trace
@@ -116,6 +120,8 @@ trace "$from_1,dl_dst=02:00:5e:00:01:01,$(ip 10.0.0.1 10.3.0.1)" 0:10 1:10 1:26
 trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(ip 10.3.0.1 10.1.0.5)" 0:10 1:42
 shows 'output:3'
 trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(ip 10.3.0.1 10.0.0.1)" 0:10 1:42 1:10
+trace "in_port=6,dl_vlan=1,dl_src=02:00:00:00:21:06,$(ip 10.10.1.1 10.10.2.1)" 0:10 1:34
+does 'push_vlan(vid=2'
 # A packet that has one hop left ends here.
 trace "$from_3,udp,nw_src=10.2.0.1,nw_dst=10.3.0.1,nw_ttl=1" 0:10 1:26
 shows 'decrement TTL exception'
@@ -163,4 +169,4 @@ for flow in sys.stdin:
 for row in sorted({row for each in rows.values() for _, row in each} - met): wrong += 1; print("no such flow:", row)
 sys.exit(wrong > 0 or len(met) < 20)
 ' "$root/Documentation/OpenVSwitch.md" || fail 'document and bridges differ'
-for i in 1 2; do await 5 "the plan of v$i is empty" settled v$i; done
+rest v1 v2

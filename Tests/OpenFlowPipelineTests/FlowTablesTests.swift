@@ -115,6 +115,12 @@ import Testing
         #expect(lab.tables.displaced == ["the client of port 1 is left out: p1 is that of another client"])
     }
 
+    @Test("a routed packet may leave by the port it came from", arguments: [false, true])
+    func samePort(compatible: Bool) {
+        let flow = fullLab(compatible: compatible).flows.first { $0.contains("nw_dst=10.2.0.0/16") }
+        #expect(flow?.contains("set_field:0->in_port,push_vlan:0x8100") == !compatible, "\(flow ?? "none")")
+    }
+
     @Test("who names a port has it, whoever else has its number") func portByName() {
         var lab = Lab()
         lab.evi(10)

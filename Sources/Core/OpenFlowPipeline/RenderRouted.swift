@@ -180,17 +180,17 @@ extension FlowTables {
     /// Everything after the TTL.
     func send(_ path: Path, _ vrf: VRFModel) -> [Action] {
         let source: [Action] = model.isCompatible ? [] : [.source(vrf.routerMAC)]
+        // What came from another VTEP may go on to a third, and what came from a VLAN of a port to another one of it.
+        let leave: [Action] = model.isCompatible ? [] : [.forgetPort]
         switch path {
         case .client(let place, let mac, _):
-            return source + [.destination(mac)] + output(to: place)
+            return source + [.destination(mac)] + leave + output(to: place)
         case .host(let vni, let mac, let gateway):
             return [
                 .source(gateway), .destination(mac), .load(Register.vrf, 0), .load(Register.domain, vni.rawValue),
                 .load(Register.direction, 1), .forgetPort, .lookup(Table.forward),
             ]
         case .tunnel(let vtep, let vni, let mac):
-            // What came from another VTEP may go on to a third.
-            let leave: [Action] = model.isCompatible ? [] : [.forgetPort]
             return source + [.destination(mac)] + leave + Action.tunnel(vni, vtep, outputNumber)
         case .table(let number): return [.load(Register.vrf, number), .lookup(Table.forward)]
         }
