@@ -103,24 +103,24 @@ trace "$from_3,$(arp 10.1.0.5 10.1.0.5 | sed 's/,dl_dst.*//')" 0:14
 trace "${from_3%,*},$(nd fe80::3 fe80::1)" 0:13 4:10 5:11
 
 # Layer 3.
-ip() { echo "udp,nw_src=$1,nw_dst=$2,nw_ttl=64"; }
-trace "$from_3,$(ip 10.2.0.1 10.3.0.1)" 0:10 1:26
+udp() { echo "udp,nw_src=$1,nw_dst=$2,nw_ttl=64"; }
+trace "$from_3,$(udp 10.2.0.1 10.3.0.1)" 0:10 1:26
 shows 'set_field:02:00:00:00:99:02->eth_dst'
 does 'ttl=63'
-trace "$from_3,$(ip 10.2.0.1 10.0.0.1)" 0:10 1:42 1:10
+trace "$from_3,$(udp 10.2.0.1 10.0.0.1)" 0:10 1:42 1:10
 shows 'output:1'
-trace "$from_3,$(ip 10.2.0.1 10.0.0.88)" 0:10 1:34
-trace "$from_3,$(ip 10.2.0.1 224.0.0.5)" 0:10 1:210
-trace "$from_3,$(ip 10.2.0.1 10.9.0.1)" 0:10 1:26 1:26
+trace "$from_3,$(udp 10.2.0.1 10.0.0.88)" 0:10 1:34
+trace "$from_3,$(udp 10.2.0.1 224.0.0.5)" 0:10 1:210
+trace "$from_3,$(udp 10.2.0.1 10.9.0.1)" 0:10 1:26 1:26
 shows 'output:5'
-trace "$from_3,$(ip 10.2.0.1 10.7.0.1)" 0:10 1:0
+trace "$from_3,$(udp 10.2.0.1 10.7.0.1)" 0:10 1:0
 trace "$from_3,icmp,nw_src=10.2.0.1,nw_dst=10.0.0.254,icmp_type=8,icmp_code=0,nw_ttl=64" 0:10 1:200 1:26
 trace "$from_1,dl_dst=02:00:5e:00:01:01,icmp,nw_src=10.0.0.1,nw_dst=10.0.0.254,icmp_type=8,icmp_code=0,nw_ttl=64" 0:10 1:20 5:10 1:10
-trace "$from_1,dl_dst=02:00:5e:00:01:01,$(ip 10.0.0.1 10.3.0.1)" 0:10 1:10 1:26
-trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(ip 10.3.0.1 10.1.0.5)" 0:10 1:42
+trace "$from_1,dl_dst=02:00:5e:00:01:01,$(udp 10.0.0.1 10.3.0.1)" 0:10 1:10 1:26
+trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(udp 10.3.0.1 10.1.0.5)" 0:10 1:42
 shows 'output:3'
-trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(ip 10.3.0.1 10.0.0.1)" 0:10 1:42 1:10
-trace "in_port=6,dl_vlan=1,dl_src=02:00:00:00:21:06,$(ip 10.10.1.1 10.10.2.1)" 0:10 1:34
+trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(udp 10.3.0.1 10.0.0.1)" 0:10 1:42 1:10
+trace "in_port=6,dl_vlan=1,dl_src=02:00:00:00:21:06,$(udp 10.10.1.1 10.10.2.1)" 0:10 1:34
 does 'push_vlan(vid=2'
 # A packet that has one hop left ends here.
 trace "$from_3,udp,nw_src=10.2.0.1,nw_dst=10.3.0.1,nw_ttl=1" 0:10 1:26
