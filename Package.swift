@@ -101,6 +101,7 @@ let package = Package(
         command("evpnd", ["Agent"]),
         command("evpnctl", ["Intents", "BGP", "NetTypes", "Documents", "YAML", "AsyncIO", "Netlink", "CLinux"]),
         target("Test", "Simulator", ["EVPN", "BGPEngine", "BGP", "NetTypes"]),
+        target("Test", "TestSwitch"),
         target("Test", "FakeServers", ["CNghttp2", "AsyncIO"]),
         // Tests
         tests("GRPC", ["GRPC", "Streams", "FakeServers", "AsyncIO", "NetTypes"]),
@@ -115,8 +116,8 @@ let package = Package(
         tests("Documents", ["Documents"]),
         tests("OVSDB", ["OVSDB", "Documents"]),
         tests("NetTypes", ["NetTypes"]),
-        tests("OpenFlow", ["OpenFlow", "OpenFlowClient", "AsyncIO", "NetTypes"]),
-        tests("OpenFlowPipeline", ["OpenFlowPipeline", "OpenFlow", "EVPN", "BGP", "NetTypes"]),
+        tests("OpenFlow", ["OpenFlow", "OpenFlowClient", "TestSwitch", "AsyncIO", "NetTypes"]),
+        tests("OpenFlowPipeline", ["OpenFlowPipeline", "OpenFlow", "TestSwitch", "EVPN", "BGP", "NetTypes"]),
         tests("HTTP", ["HTTP", "AsyncIO", "NetTypes"]),
         tests("Evpnctl", ["evpnctl", "Documents", "YAML"]),
         tests("EVPN", ["EVPN", "BGP", "NetTypes"]),

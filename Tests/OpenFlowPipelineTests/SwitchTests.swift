@@ -4,6 +4,7 @@ import EVPN
 import NetTypes
 import OpenFlow
 import OpenFlowPipeline
+import TestSwitch
 import Testing
 
 let gatewayMAC = "02:00:00:00:00:fe"
@@ -56,19 +57,19 @@ extension FlowTables {
 @Suite(.serialized, .enabled(if: OpenVSwitch.isInstalled, "openvswitch-switch is not installed"))
 struct SwitchTests {
     @Test("every flow is taken", arguments: [false, true]) func accepted(compatible: Bool) throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         for vteps in [["192.0.2.2", "192.0.2.3"], ["2001:db8::2", "2001:db8::3"]] {
             for groups in [false, true] {
                 let lab = fullLab(compatible: compatible, vteps: vteps, groups: groups)
                 let complaint = try bridge.replace(lab.tables)
                 #expect(complaint == "")
-                #expect(try bridge.flowCount == lab.tables.allFlows.count)
+                #expect(try bridge.flows().count == lab.tables.allFlows.count)
             }
         }
     }
 
     @Test("layer 2") func bridged() throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         #expect(try bridge.replace(fullLab().tables) == "")
         let one = "in_port=1,dl_src=02:00:00:00:10:01"
         let wire = "in_port=65278,tun_id=10,tun_src=192.0.2.2,tun_dst=192.0.2.1,dl_src=02:00:00:00:10:03"
@@ -96,7 +97,7 @@ struct SwitchTests {
     }
 
     @Test("questions with an answer") func answers() throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         #expect(try bridge.replace(fullLab().tables) == "")
         let everywhere = ["0xa@192.0.2.2", "0x3f2@192.0.2.3", "2 vlan 7"]
         func arp(_ sender: String, _ target: String, to: String = "ff:ff:ff:ff:ff:ff") -> String {
@@ -136,7 +137,7 @@ struct SwitchTests {
     }
 
     @Test("gateways of broadcast domains") func gateways() throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         #expect(try bridge.replace(fullLab().tables) == "")
         let toGateway = "dl_src=02:00:00:00:10:01,dl_dst=\(gatewayMAC)"
         let arp = "arp,arp_op=1,arp_tpa=10.0.10.1"
@@ -193,7 +194,7 @@ struct SwitchTests {
     }
 
     @Test("layer 3", arguments: [false, true]) func routed(compatible: Bool) throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         #expect(try bridge.replace(fullLab(compatible: compatible).tables) == "")
         let client = "in_port=3,dl_src=02:00:00:00:20:03,dl_dst=12:34:56:78:90:ab"
         let source = compatible ? "dl_src=02:00:00:00:20:03" : "dl_src=12:34:56:78:90:ab"
@@ -250,7 +251,7 @@ struct SwitchTests {
     }
 
     @Test("equal paths", arguments: [false, true]) func equalPaths(groups: Bool) throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         let lab = fullLab(groups: groups)
         #expect(try bridge.replace(lab.tables) == "")
         #expect(lab.tables.allGroups.isEmpty == !groups)
@@ -269,7 +270,7 @@ struct SwitchTests {
     }
 
     @Test("anycast addresses") func anycast() throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         var lab = fullLab()
         lab.rows(prefixRow("v", "10.9.0.9/32"))
         #expect(try bridge.replace(lab.tables) == "")
@@ -319,7 +320,7 @@ struct SwitchTests {
     }
 
     @Test("addresses that are learned") func learning() throws {
-        let bridge = try OpenVSwitch()
+        let bridge = try OpenVSwitch.forFlows()
         var lab = fullLab()
         #expect(try bridge.replace(lab.tables) == "")
         let frame = "in_port=6,dl_src=02:00:00:00:12:06,dl_dst=02:00:00:00:12:02"
