@@ -32,6 +32,9 @@ struct Interpreter {
         tables[key.table] = table
     }
 
+    /// What table 0 does to a packet; nil: it has no flow there.
+    func classify(_ packet: Packet) -> [Action]? { tables[0]?.first { matches($0.fields, packet) }?.actions }
+
     /// Where a packet can leave, over any of equal paths; `drop` where one of those leads nowhere.
     func outputs(_ packet: Packet) -> Set<String> {
         var found: Set<String> = []

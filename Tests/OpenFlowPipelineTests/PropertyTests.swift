@@ -227,12 +227,15 @@ extension ForwardingChange {
 }
 
 @Suite struct PropertyTests {
-    /// The same histories in every run, unless others are asked for.
-    private static let seed: UInt64 = getenv("EVPND_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
+    /// The same histories in every run, the last of which once found a fault; or others: EVPND_SEED and the EVPND_SEEDS - 1 after it.
+    private static let seeds: [UInt64] = {
+        func number(_ name: String) -> UInt64? { getenv(name).flatMap { UInt64(String(cString: $0)) } }
+        guard let first = number("EVPND_SEED") else { return Array(1...12) + [169_758_233] }
+        return (0..<max(1, number("EVPND_SEEDS") ?? 1)).map { first &+ $0 }
+    }()
 
     @Test("random histories", arguments: [false, true]) func histories(compatible: Bool) {
-        for run in 0..<20 {
-            let seed = Self.seed &+ UInt64(run)
+        for seed in Self.seeds {
             var world = World(seed: seed, compatible: compatible)
             world.bridge.apply(world.lab.tables.handle(world.configure()))
             for step in 0..<60 {
@@ -273,9 +276,10 @@ extension ForwardingChange {
         return false
     }
 
+    /// Of packets that belong where they did before. Others may meet flows of both while a change is done one flow at a time, whatever
+    /// the order; as a bundle it is done at once.
     @Test("make before break") func order() {
-        for run in 0..<6 {
-            let seed = Self.seed &+ 1000 &+ UInt64(run)
+        for seed in Self.seeds {
             var world = World(seed: seed, compatible: false)
             var state = Interpreter()
             func apply(_ update: FlowTables.Update) {
@@ -289,9 +293,9 @@ extension ForwardingChange {
                 let before = state
                 let update = world.lab.tables.handle(input)
                 apply(update)
-                let packets = world.packets.shuffled(using: &world.random).prefix(16).filter {
-                    forwards(before, $0) && forwards(state, $0)
-                }
+                let packets = world.packets.shuffled(using: &world.random).filter {
+                    before.classify($0) == state.classify($0)
+                }.prefix(16).filter { forwards(before, $0) && forwards(state, $0) }
                 var between = before
                 for group in update.groups { between.groups[group.id] = group }
                 for change in update.flows {

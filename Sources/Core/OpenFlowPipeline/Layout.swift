@@ -53,14 +53,15 @@ public enum Layout {
     /// are in the opposite order.
     static func rank(_ flow: Flow) -> Int {
         switch flow.key.table {
-        case Table.classify: return 6
-        case Table.forward: break
+        case Table.classify: return 7
+        // A path may end in a domain, whose flows are in table 1.
+        case Table.forward, Table.paths: break
         default: return 0
         }
-        if flow.actions.isEmpty { return 5 }
+        if flow.actions.isEmpty { return 6 }
         for action in flow.actions {
             switch action {
-            case .multipath, .group: return 2
+            case .multipath, .group: return 3
             default: break
             }
         }
@@ -72,9 +73,9 @@ public enum Layout {
             if case .setField(let field) = $0 { field.field == .register2 } else { false }
         }
         // To a host of a domain; to another VRF; from a domain to a VRF.
-        return isOfDomain ? (flow.actions.contains(.load(Register.domain, 0)) ? 4 : 2) : isOfVRF ? 3 : 1
+        return isOfDomain ? (flow.actions.contains(.load(Register.domain, 0)) ? 5 : 2) : isOfVRF ? 4 : 1
     }
-    static let rankCount = 7
+    static let rankCount = 8
 
     /// What a flow is for.
     enum Kind: UInt64 {

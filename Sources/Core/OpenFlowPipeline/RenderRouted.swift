@@ -218,11 +218,18 @@ extension FlowTables {
         let address = host.map { NeighborKey(vni: $0, ip: key.prefix.address) }
         // A host that is here is not sought elsewhere.
         if paths.isEmpty, let address, neighbors[address] == nil, let path = self.path(to: address) { return [path] }
+        var leak: Path?
         for nexthop in prefixes[key]?.nexthops ?? [] {
             guard let path = path(nexthop, isV6: key.prefix.address.isV6), !paths.contains(path) else { continue }
-            // A table that looks into itself would never end.
-            if path != .table(vrf.number) { paths.append(path) }
+            if case .table(let number) = path {
+                // A table that looks into itself would never end.
+                if number != vrf.number { leak = leak ?? path }
+            } else {
+                paths.append(path)
+            }
         }
+        // Another VRF is asked where nothing else is known, never as one of several paths.
+        if paths.isEmpty, let leak { return [leak] }
         if paths.isEmpty, let address, let path = self.path(to: address) { return [path] }
         return paths
     }
