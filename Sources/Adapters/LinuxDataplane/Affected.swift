@@ -79,7 +79,7 @@ extension LinuxDataplane {
             case .managed(let device): names = [device.vxlanName, device.bridgeName] + device.members
             case .managedVLAN(let place):
                 sharedNames.formUnion([place.bridge.bridgeName, place.bridge.vxlanName] + place.members)
-            case nil: break
+            case .switched, nil: break
             }
             for name in names { namedBy[name, default: []].insert(vni) }
         }

@@ -62,6 +62,7 @@ struct DevicePlan: Equatable, Sendable {
         case .managed(let device):
             manage(domain, device, vtep: domain.vtep ?? defaultVTEP, links: links, tenant: tenant)
             route(domain, routed, links)
+        case .switched: problem = "is to be in Open vSwitch, from the next start of evpnd on"
         case .managedVLAN where tenant != nil:
             problem = "a bridge for many VNIs cannot be in a network namespace: give the VNI devices of its own"
         case .managedVLAN:

@@ -225,7 +225,7 @@ extension LinuxDataplane {
     private func isUsed(_ interface: Int32, _ vni: VNI) -> Bool {
         guard let link = links[interface], let configuration = domainsByVNI[vni]?.configuration else { return false }
         switch configuration.device {
-        case .adopted: return false
+        case .adopted, .switched: return false
         case .managed: return link.vlan == 0
         case .managedVLAN:
             return link.vlan != 0 && configuration.routed != nil && link.lower == sharedPlan?.bridge?.interface

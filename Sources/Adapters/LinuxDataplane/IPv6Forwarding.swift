@@ -33,8 +33,9 @@ extension LinuxDataplane {
     /// Sees to it that IPv6 packets are forwarded when a managed VRF has IPv6.
     func evaluateIPv6Forwarding() {
         ipv6Forwarding.isNeeded = domainsByVNI.values.contains { domain in
-            guard let routed = domain.configuration?.routed, domain.devices != nil else { return false }
-            if case .adopted = domain.configuration?.device { return false }
+            guard let configuration = domain.configuration, configuration.isManaged, let routed = configuration.routed,
+                domain.devices != nil
+            else { return false }
             return routed.addresses.contains { $0.ip.isV6 && !$0.ip.isLinkLocal }
         }
         // In a namespace of tenants `TenantNamespace` sees to it.

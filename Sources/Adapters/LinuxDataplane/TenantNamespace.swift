@@ -176,7 +176,7 @@ extension ForwardingChange {
 }
 
 extension BroadcastDomain {
-    var isManaged: Bool { if case .adopted = device { false } else { true } }
+    var isManaged: Bool { device.isManaged }
 }
 
 extension DataplaneStatistics {

@@ -70,7 +70,8 @@ extension Agent {
             "vrfs": .int(servedVRFs.count),
             "routes": .int(speaker.routeCount),
             "dataplane": [
-                "entries": .int(statistics.desired), "pending": .int(statistics.pending),
+                "place": JSONValue(dataplane.place), "entries": .int(statistics.desired),
+                "pending": .int(statistics.pending),
                 "failed": .int(statistics.failed), "waiting": .int(statistics.waiting),
                 "healed": .int(statistics.healed), "overruns": .int(statistics.overruns),
             ],

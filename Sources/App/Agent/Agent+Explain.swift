@@ -153,7 +153,7 @@ extension Agent {
         }
         links.append(
             Link(name: "forwarding", state: .good, text: "send to \(forwarding.vtep) with vni \(forwarding.vni)"))
-        links.append(kernelLink(.mac(key)))
+        links.append(forwardingLink(.mac(key)))
         return links
     }
 
@@ -222,19 +222,20 @@ extension Agent {
             details: (status?.problem.map { ["problem: \($0)"] } ?? []) + (status?.remedy.map { ["-> \($0)"] } ?? []))
     }
 
-    func kernelLink(_ key: ForwardingKey) -> Link {
+    func forwardingLink(_ key: ForwardingKey) -> Link {
         let status = dataplane.status(of: key)
         let lines = dataplane.kernelEntry(of: key)?.lines ?? []
         switch status {
         case .done where !lines.isEmpty:
-            return Link(name: "kernel", state: .good, text: "installed", details: lines)
+            return Link(name: dataplane.place, state: .good, text: "installed", details: lines)
         case .done:
             return Link(
-                name: "kernel", state: .missing, text: "acknowledged, but the kernel does not have it",
+                name: dataplane.place, state: .missing,
+                text: "acknowledged, but the \(dataplane.place) does not have it",
                 wayOut: "it is put back within 2 seconds; if not: evpnctl plan")
         default:
             return Link(
-                name: "kernel", state: .missing, text: status.text, details: lines,
+                name: dataplane.place, state: .missing, text: status.text, details: lines,
                 wayOut: remedy(of: key) ?? "evpnctl plan; evpnctl show status")
         }
     }
@@ -298,13 +299,14 @@ extension Agent {
             let status = dataplane.status(of: .flood(key))
             if status != .done {
                 links.append(
-                    Link(name: "kernel", state: .missing, text: "\(key): \(status.text)", wayOut: "evpnctl plan"))
+                    Link(name: dataplane.place, state: .missing, text: "\(key): \(status.text)", wayOut: "evpnctl plan")
+                )
             }
         }
-        if !found.flood.isEmpty, !links.contains(where: { $0.name == "kernel" }) {
+        if !found.flood.isEmpty, !links.contains(where: { $0.name == dataplane.place }) {
             links.append(
                 Link(
-                    name: "kernel", state: .good,
+                    name: dataplane.place, state: .good,
                     text: "flood list installed; \(counted(row.remoteMACs, "remote MAC")), \(row.localMACs) local"))
         }
         for problem in found.problems { links.append(Link(name: "problem", state: .note, text: problem)) }
@@ -336,7 +338,7 @@ extension Agent {
                 text: "\(counted(found.row?.macs ?? 0, "MAC")), on \(counted(found.row?.floods ?? 0, "flood list"))",
                 details: found.floods.map { "flood list of vni \($0)" }))
         for vni in found.floods {
-            links.append(kernelLink(.flood(FloodKey(vni: vni, vtep: vtep))))
+            links.append(forwardingLink(.flood(FloodKey(vni: vni, vtep: vtep))))
         }
         return links
     }

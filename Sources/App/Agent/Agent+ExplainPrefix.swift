@@ -141,7 +141,7 @@ extension Agent {
             links += subnetLinks(asked, local.interface, vrf)
         }
         for nexthop in row.nexthops { links += nexthopLinks(nexthop, row.key.prefix) }
-        if !row.nexthops.isEmpty { links.append(kernelLink(.prefix(row.key))) }
+        if !row.nexthops.isEmpty { links.append(forwardingLink(.prefix(row.key))) }
         for problem in found.problems { links.append(Link(name: "problem", state: .note, text: problem)) }
         return links
     }
@@ -257,9 +257,9 @@ extension Agent {
         }
     }
     private func neighborLinks(_ key: NeighborKey, _ mac: MACAddress, _ name: String) -> [Link] {
-        var neighbor = kernelLink(.neighbor(key))
+        var neighbor = forwardingLink(.neighbor(key))
         neighbor.name = "neighbor"
-        var entry = kernelLink(.mac(MACKey(vni: key.vni, mac: mac)))
+        var entry = forwardingLink(.mac(MACKey(vni: key.vni, mac: mac)))
         entry.name = name
         return [neighbor, entry]
     }

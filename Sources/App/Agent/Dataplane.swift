@@ -27,6 +27,8 @@ protocol Dataplane: AnyObject {
     /// Removes everything of ours and stops; `done` is called with what was done, as commands.
     func cleanup(_ done: @escaping ([String]) -> Void)
 
+    /// What forwards, in a word: `kernel`, `bridge`.
+    var place: String { get }
     /// Why it is not ready; nil when everything configured has been looked at: it is usable, or it is known why not.
     var notReady: String? { get }
     var statistics: DataplaneStatistics { get }
@@ -41,12 +43,6 @@ protocol Dataplane: AnyObject {
     /// Sorted by VNI, and by name.
     func domains() -> [DomainStatus]
     func vrfStatus() -> [VRFStatus]
-}
-
-extension Dataplane {
-    var asksHosts: Bool { false }
-    func ask(_ key: NeighborKey, _ answered: @escaping () -> Void) { answered() }
-    func resolution(of key: NeighborKey) -> NeighborResolution? { nil }
 }
 
 /// One that finds VNIs which an operator made there.
@@ -66,10 +62,17 @@ extension LinuxDataplanes: DiscoveringDataplane {
     var asksHosts: Bool { true }
     func cleanup(_ done: @escaping ([String]) -> Void) { done(cleanup()) }
     func plan(_ done: @escaping ([String]) -> Void) { done(plan()) }
+    var place: String { "kernel" }
     var notReady: String? { isReady ? nil : "the kernel's state has not been read yet" }
 }
 
 extension OVSDataplane: Dataplane {
+    var place: String { "bridge" }
+    /// Addresses of hosts behind the bridge are declared with their clients: nobody is asked whether a declared one is there.
+    var asksHosts: Bool { false }
+    func ask(_ key: NeighborKey, _ answered: @escaping () -> Void) { answered() }
+    /// Nor is anybody asked for an address that is not known.
+    func resolution(of key: NeighborKey) -> NeighborResolution? { nil }
     func configure(_ overlay: Overlay, _ configuration: Configuration, vtep: IPAddress?) {
         // Another dataplane is for the next start.
         guard let bridge = configuration.openVSwitch else { return }

@@ -89,11 +89,10 @@ func run(_ arguments: Arguments) throws(CommandError) {
         let (waiting, failed) = (
             status["dataplane"]?.integer("waiting") ?? 0, status["dataplane"]?.integer("failed") ?? 0
         )
-        var text = "nothing: the kernel is as wanted\n"
+        var text = "nothing: everything is as wanted\n"
         if waiting + failed > 0 {
             text =
-                "nothing now: \(counted(waiting, "entry", "entries")) \(waiting == 1 ? "waits" : "wait") for a device, "
-                + "\(failed) refused\n"
+                "nothing now: \(counted(waiting, "entry", "entries")) \(waiting == 1 ? "waits" : "wait"), \(failed) refused\n"
         } else if !status.list("problems").isEmpty {
             text = "nothing now\n"
         }
@@ -178,8 +177,8 @@ func run(_ arguments: Arguments) throws(CommandError) {
             throw CommandError(
                 status: 2,
                 reason:
-                    "cleanup removes every entry and device of ours from the kernel, which stops forwarding, and ends "
-                    + "the daemon; say evpnctl cleanup --yes")
+                    "cleanup removes every entry and device of ours, which stops forwarding, and ends the daemon; "
+                    + "say evpnctl cleanup --yes")
         }
         client = try connect()
         defer { client.close() }

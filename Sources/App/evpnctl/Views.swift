@@ -52,7 +52,7 @@ func statusText(_ status: JSONValue) -> String {
                 + counted(status.integer("routes"), "route")
         ),
         (
-            "kernel",
+            dataplane.cell("place"),
             "\(counted(dataplane.integer("entries"), "entry", "entries")), \(dataplane.cell("pending")) pending, \(dataplane.cell("failed")) failed, "
                 + "\(dataplane.cell("waiting")) waiting, \(dataplane.cell("healed")) healed"
         ),
@@ -210,7 +210,7 @@ private func vrfsText(_ rows: [JSONValue]) -> String {
 }
 
 private func prefixesText(_ rows: [JSONValue]) -> String {
-    var table = Table(["VRF", "PREFIX", "SOURCE", "NEXT HOP", "KERNEL"])
+    var table = Table(["VRF", "PREFIX", "SOURCE", "NEXT HOP", "STATE"])
     for row in rows {
         // A line for each next hop.
         var nexthops = row.list("next_hops").compactMap { value in

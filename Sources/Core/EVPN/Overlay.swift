@@ -111,6 +111,16 @@ public struct BroadcastDomain: Equatable, Sendable {
         case managed(ManagedDevice)
         /// A VLAN of the bridge that evpnd makes for many VNIs.
         case managedVLAN(ManagedVLAN)
+        /// None of its own: the bridge of Open vSwitch has all VNIs.
+        case switched
+
+        /// evpnd makes devices of its own for it.
+        public var isManaged: Bool {
+            switch self {
+            case .adopted, .switched: false
+            case .managed, .managedVLAN: true
+            }
+        }
     }
     public init(vni: VNI, device: Device, vtep: IPAddress? = nil, isFloodOnly: Bool = false) {
         self.vni = vni

@@ -204,6 +204,7 @@ extension IPVRF {
     private var placeWords: String {
         let managed = isManaged ? "managed" : "adopt"
         return switch place {
+        case .device where domain?.device == .switched: "routed in the bridge"
         case .device(let table?): "\(managed) device table \(table)"
         case .device(nil): "\(managed) device"
         case .namespace(let namespace): "\(managed) in namespace \(namespace)"
@@ -254,6 +255,7 @@ extension BroadcastDomain.Device {
         switch self {
         case .adopted(nil): return "adopt by vni"
         case .adopted(let name?): return "adopt \(name)"
+        case .switched: return "in the bridge"
         case .managed(let device):
             let mtu = device.mtu.map { " mtu \($0)" } ?? ""
             let members = device.members.isEmpty ? "" : " members \(device.members.joined(separator: ","))"

@@ -13,14 +13,14 @@ struct DeviceSettings {
     /// The UDP port of a managed VXLAN device.
     var port: UInt16? {
         switch device {
-        case .adopted: nil
+        case .adopted, .switched: nil
         case .managed(let device): device.port
         case .managedVLAN(let place): place.bridge.port
         }
     }
 
-    /// None of its own: the bridge of Open vSwitch has all VNIs.
-    init() {}
+    /// With Open vSwitch.
+    init() { device = .switched }
 
     /// `members`: devices to be put into the bridge.
     init(
@@ -66,7 +66,7 @@ struct DeviceSettings {
     func vtep(_ section: Section, isNodeAddressKnown: Bool) -> IPAddress? {
         let value = section["vtep"]
         switch device {
-        case .adopted: break
+        case .adopted, .switched: break
         case .managed, .managedVLAN:
             if value == nil, !isNodeAddressKnown {
                 section.source.fail(

@@ -272,7 +272,3 @@ final class OverlayDecoder {
         }
     }
 }
-
-extension BroadcastDomain.Device {
-    fileprivate var isManaged: Bool { if case .adopted = self { false } else { true } }
-}

@@ -367,7 +367,7 @@ struct ClientPlan {
             taken.insert(rd)
             let imports = service.imports.map { ImportTargets.explicit($0.sorted()) } ?? .automatic(vni)
             let exports = service.exports?.sorted() ?? [.automatic(asn: overlay.asn, vni: vni)]
-            var domain = BroadcastDomain(vni: vni, device: .adopted(name: nil), vtep: base.vtep)
+            var domain = BroadcastDomain(vni: vni, device: .switched, vtep: base.vtep)
             guard service.isRouted else {
                 overlay.evis.append(
                     EVI(vni: vni, rd: rd, importTargets: imports, exportTargets: exports, domain: domain))
