@@ -223,6 +223,21 @@ struct SmallDatabase {
         #expect(BridgePlan(wanted, vtep: vtep, Replica()).problems.count == 1)
     }
 
+    @Test func portsThatAreDownHaveNoClients() throws {
+        var database = SmallDatabase(
+            bridge: ["fail_mode": "secure", "protocols": .empty], ports: [("h1", 1), ("h2", 2)])
+        database.change("Interface", try id(database, "Interface", "h1"), ["link_state": "down"])
+        database.change("Interface", try id(database, "Interface", "h2"), ["link_state": "up"])
+        func numbers(_ wanted: SwitchBridge) -> [UInt32?] {
+            let ports = BridgePlan(wanted, vtep: vtep, database.replica).ports
+            return ["h1", "h2", "br0"].map { ports[$0]?.clientNumber }
+        }
+        #expect(numbers(wanted) == [nil, 2, 65534])
+        var compatible = wanted
+        compatible.isConnectorCompatible = true
+        #expect(numbers(compatible) == [1, 2, 65534])
+    }
+
     @Test func loosesNothingOfOthers() throws {
         var database = SmallDatabase()
         _ = settle(&database, wanted, vtep: vtep)

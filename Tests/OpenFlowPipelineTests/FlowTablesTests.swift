@@ -194,6 +194,82 @@ import Testing
         #expect(without.removedGroups.count == 1)
     }
 
+    @Test("while nothing forwards nothing is told of, and then all of it again") func away() {
+        var lab = fullLab()
+        lab.rows(macRow(10, "02:00:00:00:10:44", "192.0.2.2"))
+        let flows = lab.tables.allFlows
+        let gone = lab.tables.handle(.forwarding(false))
+        #expect(gone.flows.isEmpty && gone.facts.count > 10)
+        #expect(lab.tables.handle(.forwarding(false)).isEmpty)
+        // A port that comes meanwhile has its flows, and is told of later.
+        let here = lab.tables.handle(.ports(["p1": nil]))
+        #expect(!here.flows.isEmpty && here.facts.isEmpty)
+        #expect(lab.ports(1).facts.isEmpty)
+        #expect(lab.tables.allFlows == flows)
+        #expect(lab.tables.handle(.forwarding(true)).facts.count == gone.facts.count)
+    }
+
+    @Test("what was learned is known again by its flow") func adopted() {
+        var lab = fullLab()
+        let host = MACKey(vni: vni(12), mac: mac("02:00:00:00:12:06"))
+        _ = lab.tables.handle(.heard(.init(port: 6, tag: 0, vni: 12, mac: host.mac)))
+        let flows = lab.tables.allFlows
+        var next = fullLab()
+        for flow in flows {
+            guard let address = FlowTables.HeardAddress(flow.key) else { continue }
+            #expect(next.tables.handle(.heard(address)).facts == [.mac(host, LocalMAC(port: "p6"))])
+        }
+        #expect(next.tables.allFlows == flows)
+    }
+
+    @Test("evpn-connector's flows are recognised by their shape, and no others") func connectors() {
+        var lab = GoldenTests.anycastLab(enabled: true)
+        lab.evi(10)
+        lab.host(1, 10, "02:00:00:00:00:01")
+        lab.host(2, tag: 7, 10, "02:00:00:00:00:02")
+        lab.router(4, tag: 9, "v", "02:00:00:00:01:06", ["10.1.0.5/32"])
+        lab.configure()
+        lab.ports(1, 2, 4)
+        lab.rows(
+            macRow(10, "02:00:00:00:00:03", "192.0.2.2"), floodRow(10, "192.0.2.2"),
+            prefixRow("v", "10.9.0.9/32", tunnel("192.0.2.2", 20, "02:00:00:00:02:02")),
+            prefixRow("v", "0.0.0.0/0", tunnel("192.0.2.3", 30, "02:00:00:00:02:03")))
+        func unmarked(_ flow: Flow) -> Flow {
+            var flow = flow
+            flow.cookie = 0
+            return flow
+        }
+        let compatible = lab.tables.allFlows.map(unmarked)
+        #expect(compatible.count > 25)
+        for flow in compatible { #expect(flow.isConnectors == (flow.key.priority != 0), "\(line(flow))") }
+        #expect(!lab.tables.allFlows.contains { $0.isConnectors })
+        // Ours with other features; and what somebody might have put there.
+        let own = Set(compatible.map(\.key))
+        for flow in fullLab().tables.allFlows.map(unmarked) where !own.contains(flow.key) && flow.key.priority > 10 {
+            guard flow.key.table > 2 || flow.actions.isEmpty else { continue }
+            #expect(!flow.isConnectors, "\(line(flow))")
+        }
+        func foreign(_ table: UInt8, _ priority: UInt16, _ match: [MatchField], _ actions: [Action]) -> Flow {
+            Flow(FlowKey(table: table, priority: priority, match: Match(match)), actions: actions)
+        }
+        let port = MatchField.inPort(1)
+        let known = [MatchField.register(0, 10), .ethernetDestination(mac("02:00:00:00:00:03"))]
+        for flow in [
+            foreign(0, 10, [port], [.output(2)]),
+            foreign(0, 10, [], [.setField(.register(2, 1)), .resubmit(port: nil, table: 1)]),
+            foreign(0, 100, [port], [.setField(.register(2, 1)), .resubmit(port: nil, table: 1)]),
+            foreign(0, 10, [port], [.setField(.register(2, 1)), .resubmit(port: nil, table: 7)]),
+            foreign(1, 10, known, [.output(.normal)]), foreign(1, 11, known, [.output(2)]),
+            foreign(7, 10, known, [.output(2)]),
+            foreign(1, 10, known + [.ethernetType(EtherType.arp)], [.output(2)]), foreign(1, 10, known, []),
+            foreign(1, 42, [.ethernetType(EtherType.ipv4), .destination(ip("10.0.0.1"))], [.output(2)]),
+            foreign(
+                1, 42, [.ethernetType(EtherType.ipv4), .register(2, 1), .destination(prefix("10.0.0.0/8"))],
+                [.output(2)]),
+            foreign(0, 11, [port, .ethernetType(EtherType.arp)], [.output(.normal)]),
+        ] { #expect(!flow.isConnectors, "\(line(flow))") }
+    }
+
     @Test("learned addresses: moves, limits, and the control plane's word") func learning() {
         var lab = fullLab()
         lab.host(8, 12, nil)

@@ -16,7 +16,7 @@ let monitored = MonitorRequest([
     "Open_vSwitch": ["bridges", "cur_cfg", "next_cfg", "ovs_version"],
     "Bridge": ["name", "ports", "fail_mode", "protocols", "datapath_type", "external_ids"],
     "Port": ["name", "interfaces", "external_ids"],
-    "Interface": ["name", "type", "options", "ofport", "ofport_request", "error"],
+    "Interface": ["name", "type", "options", "ofport", "ofport_request", "link_state", "error"],
 ])
 
 /// A port of the bridge as ovs-vswitchd has it.
@@ -25,6 +25,10 @@ struct SwitchPort: Hashable {
     var number: UInt32?
     /// What ovs-vswitchd says of it.
     var error: String?
+    /// Nothing comes or goes there: it has no carrier, or is not up.
+    var isDown = false
+    /// The number by which clients are there.
+    var clientNumber: UInt32? { isDown ? nil : number }
 }
 
 struct BridgePlan: Equatable {
@@ -63,7 +67,7 @@ struct BridgePlan: Equatable {
         }
         isPresent = true
         correct(wanted, bridge, root)
-        readPorts(bridge.row, replica)
+        readPorts(wanted, bridge.row, replica)
         planTunnel(wanted, vtep, bridge, root, replica)
     }
 
@@ -159,7 +163,7 @@ struct BridgePlan: Equatable {
 
     // MARK: Ports
 
-    private mutating func readPorts(_ bridge: Row, _ replica: Replica) {
+    private mutating func readPorts(_ wanted: SwitchBridge, _ bridge: Row, _ replica: Replica) {
         var requests: [Int: [String]] = [:]
         for id in bridge["ports"]?.rows ?? [] {
             for id in replica["Port", id]?["interfaces"]?.rows ?? [] {
@@ -169,6 +173,8 @@ struct BridgePlan: Equatable {
                 if port.number == nil, port.error == nil, row["ofport"]?.integer == -1 {
                     port.error = "ovs-vswitchd could not add it"
                 }
+                // evpn-connector does not look at it.
+                port.isDown = row["link_state"]?.string == "down" && !wanted.isConnectorCompatible
                 ports[name] = port
                 if let request = row["ofport_request"]?.integer { requests[request, default: []].append(name) }
             }

@@ -45,6 +45,10 @@ public final class OVSDataplane {
     /// Facts are told only once what forwards for them is there.
     private var heldFacts: [LocalChange] = []
     private var hasSettled = false
+    private var mayPrune = false
+    /// Until the flows of evpn-connector have been looked for.
+    var takesOver: Bool
+    private var holdTimer: TimerID?
     private var reported: Set<String> = []
     var isClosed = false
     var isCleaning = false
@@ -60,12 +64,14 @@ public final class OVSDataplane {
     private static let transactionRetry = Duration.seconds(2)
 
     /// Connects at once, and again whenever it is needed. The error is a database that cannot be an address.
+    /// `takesOver`: flows that evpn-connector has left in the bridge are removed once what was found may be.
     public init(
-        loop: EventLoop, log: Log, metrics: MetricRegistry, configuration: SwitchConfiguration
+        loop: EventLoop, log: Log, metrics: MetricRegistry, configuration: SwitchConfiguration, takesOver: Bool = false
     ) throws(DataplaneError) {
         self.loop = loop
         self.log = log
         self.configuration = configuration
+        self.takesOver = takesOver
         bridge = configuration.bridge
         guard let (endpoint, isTLS) = StreamEndpoint.database(bridge.database) else {
             throw DataplaneError("\(bridge.database) is not unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT")
@@ -114,12 +120,16 @@ public final class OVSDataplane {
     /// Rows to set or remove.
     public func apply(_ changes: [ForwardingChange]) { handle(.rows(changes)) }
     /// Flows of ours that were found at start and that nobody has asked for may be removed from now on, others corrected.
-    public func allowPruning() { perform(sync.allowPruning { self.wanted }) }
+    public func allowPruning() {
+        mayPrune = true
+        perform(sync.allowPruning { self.wanted })
+        settle()
+    }
     /// Ends the connections; flows, ports and bridge stay.
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        for timer in [retryTimer, verifyTimer, failureTimer].compactMap({ $0 }) { loop.cancel(timer) }
+        for timer in [retryTimer, verifyTimer, failureTimer, holdTimer].compactMap({ $0 }) { loop.cancel(timer) }
         database.close()
         link.close()
         resolver.stop()
@@ -139,12 +149,13 @@ public final class OVSDataplane {
 
     private func tellPorts(_ plan: BridgePlan) {
         var changes: [String: UInt32?] = [:]
-        for (name, port) in plan.ports where ports[name] != .some(port.number) { changes[name] = .some(port.number) }
+        let numbers = plan.ports.mapValues(\.clientNumber)
+        for (name, number) in numbers where ports[name] != .some(number) { changes[name] = .some(number) }
         for name in ports.keys where plan.ports[name] == nil { changes[name] = .some(nil) }
         for (name, port) in plan.ports where port.error != nil && ports[name] == nil {
             log.warning("ovs.port.unusable", ["port": name, "reason": port.error ?? ""])
         }
-        ports = plan.ports.mapValues { $0.number }
+        ports = numbers
         if !changes.isEmpty { handle(.ports(changes)) }
         guard let vtep else { return handle(.tunnel(nil)) }
         handle(.tunnel(plan.tunnel.map { FlowTables.TunnelPort(number: $0, vtep: vtep) }))
@@ -221,6 +232,15 @@ public final class OVSDataplane {
         if let verifyTimer { loop.cancel(verifyTimer) }
         verifyTimer = nil
         log.warning("ovs.down", ["bridge": bridge.name, "reason": reason, "action": "retrying"])
+        guard hasSettled, holdTimer == nil else { return }
+        // A restart takes a second or two, during which nobody needs to look for another way.
+        let seconds = configuration.bridge.holdSeconds
+        holdTimer = loop.schedule(after: .seconds(Int(seconds))) { [weak self] in
+            guard let self, !self.isClosed else { return }
+            self.log.warning(
+                "ovs.away", ["bridge": self.bridge.name, "action": "clients are withdrawn until it is back"])
+            self.handle(.forwarding(false))
+        }
     }
 
     private func perform(_ effects: [FlowSync.Effect]) {
@@ -230,6 +250,7 @@ public final class OVSDataplane {
                 link.read { [weak self] contents in
                     guard let self else { return }
                     guard let contents else { return self.readFailed() }
+                    self.learn(contents)
                     let healed = self.sync.healed
                     self.perform(self.sync.read(contents, wanted: self.wanted))
                     if self.sync.healed > healed {
@@ -276,9 +297,23 @@ public final class OVSDataplane {
             self.perform(self.sync.retry())
         }
     }
+    /// Addresses that an earlier evpnd has learned are still there: their flows are.
+    private func learn(_ contents: FlowSync.Contents) {
+        guard !hasSettled else { return }
+        for flow in contents.flows {
+            if let address = FlowTables.HeardAddress(flow.key) { handle(.heard(address)) }
+        }
+    }
     /// Once the bridge has everything that was known, hosts are announced.
     private func settle() {
-        guard !hasSettled, sync.isSettled else { return }
+        guard sync.isSettled else { return }
+        if let holdTimer {
+            loop.cancel(holdTimer)
+            self.holdTimer = nil
+            handle(.forwarding(true))
+        }
+        if takesOver, mayPrune { removeConnectorFlows() }
+        guard !hasSettled else { return }
         hasSettled = true
         let facts = heldFacts
         heldFacts = []

@@ -81,6 +81,16 @@ final class SwitchLink {
             done(contents)
         }
     }
+    /// Flows without a cookie, which are somebody else's; nil: they could not be read.
+    func readUnmarked(_ done: @escaping ([Flow]?) -> Void) {
+        guard let connection else { return loop.afterRound { done(nil) } }
+        var flows: [Flow] = []
+        connection.flows(FlowFilter(cookie: 0, cookieMask: .max)) {
+            flows += $0.map(\.flow)
+        } done: {
+            if case .success = $0 { done(flows) } else { done(nil) }
+        }
+    }
     /// Does all of the changes but those that the bridge refuses; `done` is not called when the connection ends before.
     func send(_ changes: [BridgeChange], _ done: @escaping ([Refusal]) -> Void) {
         connection?.apply(changes) { result in

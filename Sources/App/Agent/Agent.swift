@@ -86,7 +86,9 @@ final class Agent {
         handMade = HandMadeRoutes(path: options.stateDirectory + "/routes")
         do throws(DataplaneError) {
             if let bridge = configuration.openVSwitch {
-                dataplane = try OVSDataplane(loop: loop, log: log, metrics: metrics, configuration: bridge)
+                dataplane = try OVSDataplane(
+                    loop: loop, log: log, metrics: metrics, configuration: bridge,
+                    takesOver: options.takeover == .evpnConnector)
             } else {
                 dataplane = try LinuxDataplanes(
                     loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory,

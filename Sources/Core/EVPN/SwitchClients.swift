@@ -47,6 +47,8 @@ public struct SwitchBridge: Equatable, Sendable {
     /// Clients without a MAC: source addresses are learned on their ports, and forgotten after so many seconds without a frame. Nil:
     /// there are no such clients.
     public var learningSeconds: UInt16?
+    /// After how many seconds without ovs-vswitchd the clients are withdrawn.
+    public var holdSeconds: UInt16 = 30
     public var anycastCheck: AnycastCheckPort?
     public init(
         database: String = "unix:/run/openvswitch/db.sock", name: String, tunnelPort: String = "vxlan_out",

@@ -95,6 +95,9 @@ struct OpenVSwitchDecoder {
         if let value = section["learningSeconds"], !value.document.isInert {
             bridge.learningSeconds = value.seconds(1...65535).map { UInt16($0) }
         }
+        if let value = section["holdSeconds"], !value.document.isInert, let seconds = value.seconds(1...3600) {
+            bridge.holdSeconds = UInt16(seconds)
+        }
         if name == bridge.tunnelPort {
             section.source.fail("bridge and tunnel port cannot both be named \(bridge.tunnelPort)")
         }

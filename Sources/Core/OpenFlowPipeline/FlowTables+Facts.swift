@@ -20,7 +20,8 @@ extension FlowTables {
     mutating func report(_ touched: Set<FactKey>) -> [LocalChange] {
         var changes: [(rank: String, change: LocalChange)] = []
         for key in touched {
-            let (now, none, rank) = fact(key)
+            let (fact, none, rank) = fact(key)
+            let now = isForwarding ? fact : nil
             let change = now ?? none
             guard told[key] != now else { continue }
             told[key] = now

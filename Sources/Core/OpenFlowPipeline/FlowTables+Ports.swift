@@ -2,7 +2,7 @@
 
 import EVPN
 import NetTypes
-import OpenFlow
+public import OpenFlow
 
 extension FlowTables {
     // MARK: Ports
@@ -227,7 +227,7 @@ extension FlowTables {
         learnedOfPort[place.number, default: []].insert(key)
     }
     mutating func forget(_ flow: FlowKey) {
-        guard flow.table == Layout.Table.sources, let key = sourceKey(flow), learned[key] != nil else { return }
+        guard let key = sourceKey(flow), learned[key] != nil else { return }
         guard renderSource(key).contains(where: { $0.key == flow }) else { return }
         drop(key)
     }
@@ -245,16 +245,24 @@ extension FlowTables {
     }
     /// The address that a flow of table 6 is about.
     private func sourceKey(_ flow: FlowKey) -> MACKey? {
-        var vni: VNI?
-        var mac: MACAddress?
-        for field in flow.match.fields {
-            switch field.field {
-            case .register0: vni = VNI(UInt32(truncatingIfNeeded: field.value))
-            case .ethernetSource: mac = MACAddress(rawValue: UInt64(truncatingIfNeeded: field.value))
-            default: break
-            }
+        guard let address = HeardAddress(flow), let vni = VNI(address.vni) else { return nil }
+        return MACKey(vni: vni, mac: address.mac)
+    }
+}
+
+extension FlowTables.HeardAddress {
+    /// What a flow of table 6 stands for, also one of an earlier evpnd; nil: it is not about one address.
+    public init?(_ flow: FlowKey) {
+        guard flow.table == Layout.Table.sources, flow.priority == Layout.Priority.normal else { return nil }
+        var values: [Field: UInt64] = [:]
+        for field in flow.match.fields where field.isExact {
+            values[field.field] = UInt64(truncatingIfNeeded: field.value)
         }
-        guard let vni, let mac else { return nil }
-        return MACKey(vni: vni, mac: mac)
+        guard let vni = values[.register0], let tag = values[.register5], let port = values[.inPort],
+            let mac = values[.ethernetSource]
+        else { return nil }
+        self.init(
+            port: UInt32(truncatingIfNeeded: port), tag: UInt16(truncatingIfNeeded: tag),
+            vni: UInt32(truncatingIfNeeded: vni), mac: MACAddress(rawValue: mac))
     }
 }

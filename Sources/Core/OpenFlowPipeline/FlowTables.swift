@@ -23,6 +23,8 @@ public struct FlowTables: Sendable {
         case rows([ForwardingChange])
         /// A frame that came from `port` with a source address that no flow of table 6 knows.
         case heard(HeardAddress)
+        /// Whether the bridge forwards: while it does not, nothing of this host is told of. True until told.
+        case forwarding(Bool)
         /// A flow of table 6 ended because no frame came any more (its idle timeout).
         case silent(FlowKey)
     }
@@ -100,6 +102,7 @@ public struct FlowTables: Sendable {
     var learnedOfPort: [UInt32: Set<MACKey>] = [:]
 
     var groups = GroupTable()
+    var isForwarding = true
     /// What the control plane has been told.
     var told: [FactKey: LocalChange] = [:]
 
@@ -120,6 +123,9 @@ public struct FlowTables: Sendable {
             }
         case .rows(let rows): for row in rows { set(row) }
         case .heard(let address): learn(address)
+        case .forwarding(let now):
+            isForwarding = now
+            for fact in allFacts() { touch(fact: fact) }
         case .silent(let key): forget(key)
         }
         return finish()

@@ -49,6 +49,7 @@ extension SwitchConfiguration {
         if let type = bridge.datapathType { words.append("datapath \(type)") }
         if bridge.isConnectorCompatible { words.append("flows of evpn-connector") }
         if let seconds = bridge.learningSeconds { words.append("learns for \(seconds)s") }
+        if bridge.holdSeconds != 30 { words.append("hold \(bridge.holdSeconds)s") }
         if let check = bridge.anycastCheck { words.append("check port \(check.number) \(check.mac)") }
         var lines = [words.joined(separator: ", ")]
         for client in bridged {
