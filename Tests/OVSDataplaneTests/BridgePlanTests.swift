@@ -233,6 +233,8 @@ struct SmallDatabase {
             return ["h1", "h2", "br0"].map { ports[$0]?.clientNumber }
         }
         #expect(numbers(wanted) == [nil, 2, 65534])
+        database.change("Interface", try id(database, "Interface", "h1"), ["type": "internal"])
+        #expect(numbers(wanted) == [1, 2, 65534])
         var compatible = wanted
         compatible.isConnectorCompatible = true
         #expect(numbers(compatible) == [1, 2, 65534])

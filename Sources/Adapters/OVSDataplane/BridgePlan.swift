@@ -173,8 +173,10 @@ struct BridgePlan: Equatable {
                 if port.number == nil, port.error == nil, row["ofport"]?.integer == -1 {
                     port.error = "ovs-vswitchd could not add it"
                 }
-                // evpn-connector does not look at it.
-                port.isDown = row["link_state"]?.string == "down" && !wanted.isConnectorCompatible
+                // Of an internal port in another network namespace Open vSwitch may not know it; evpn-connector does not look at it.
+                let type = row["type"]?.string ?? ""
+                let isTold = ["", "system"].contains(type) || type.hasPrefix("dpdk")
+                port.isDown = isTold && row["link_state"]?.string == "down" && !wanted.isConnectorCompatible
                 ports[name] = port
                 if let request = row["ofport_request"]?.integer { requests[request, default: []].append(name) }
             }
