@@ -32,10 +32,6 @@ done
 
 # What is on the wire: the L3 VNI between the routers, one hop less; the L2 VNI between hosts of one subnet.
 sniff v1 eth0
-wire() { # FROM TO LINE… : a ping, and every line was on the wire
-    on "$1" ping -c 2 -W 2 -i 0.2 -q "$2" >/dev/null || fail "no ping from $1 to $2"
-    for line in "${@:3}"; do await 3 "on the wire: $line" sniffed v1 "$line"; done
-}
 one=$(router_mac v1) two=$(router_mac v2)
 wire ha1 10.20.2.10 "500 $one > $two 10.20.1.10 > 10.20.2.10 ttl 63" "500 $two > $one 10.20.2.10 > 10.20.1.10 ttl 63"
 wire ha1 fd20:0:0:2::10 "500 $one > $two fd20:0:0:1::10 > fd20:0:0:2::10 ttl 63" "500 $two > $one fd20:0:0:2::10 > fd20:0:0:1::10 ttl 63"

@@ -118,6 +118,10 @@ C
     start_frr v$i
 }
 
+wire() { # FROM TO LINE… : a ping, and every line was on the wire of v1, which is sniffed
+    on "$1" ping -c 2 -W 2 -i 0.2 -q "$2" >/dev/null || fail "no ping from $1 to $2"
+    for line in "${@:3}"; do await 3 "on the wire: $line" sniffed v1 "$line"; done
+}
 stream() { # HOST ADDRESS COUNT : in the background, a packet each 10 ms
     ip netns exec "$P-$1" ping -i 0.01 -c "$3" "$2" >"$T/stream.$2" 2>&1 &
     echo $! >"$T/stream.$2.pid"
