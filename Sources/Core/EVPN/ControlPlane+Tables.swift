@@ -153,7 +153,8 @@ extension ControlPlane {
         if hasUnderlay, tables[Int(slot)]?.mayTake(key.prefix) == true { mustCheckUnderlay = true }
         if wasConnected != (local?.isConnected == true) {
             for end in key.prefix.subnetEnds {
-                tables[Int(slot)]?.subnetEnds[end] = wasConnected ? nil : key.prefix
+                let subnet = tables[Int(slot)]?.connectedSubnet(endingAt: end)
+                tables[Int(slot)]?.subnetEnds[end] = subnet
                 touch(prefix: PrefixEntry.Key(slot, host: end))
             }
         }

@@ -37,12 +37,19 @@ struct IPVRFTable {
     }
     var vni: VNI? { vrf?.vni }
     /// The subnet of this host here that an address lies in.
-    func subnet(with ip: IPAddress) -> IPPrefix? { route(to: ip, longerThan: -1) { $0.isConnected } }
+    func subnet(with ip: IPAddress) -> IPPrefix? { route(to: ip, longerThan: -1) { $1.isConnected } }
+    /// The longest subnet of this host here whose network or broadcast address it is.
+    func connectedSubnet(endingAt ip: IPAddress) -> IPPrefix? {
+        route(to: ip, longerThan: -1) { prefix, local in local.isConnected && prefix.subnetEnds.contains(ip) }
+    }
     /// The longest prefix of the table's own routes that an address lies in.
-    func route(to ip: IPAddress, longerThan least: Int, where isFit: (LocalPrefix) -> Bool = { _ in true }) -> IPPrefix?
+    func route(to ip: IPAddress, longerThan least: Int, where isFit: (IPPrefix, LocalPrefix) -> Bool = { _, _ in true })
+        -> IPPrefix?
     {
         for length in stride(from: ip.bitWidth, to: least, by: -1) {
-            if let prefix = IPPrefix(ip, length: length), let local = locals[prefix], isFit(local) { return prefix }
+            if let prefix = IPPrefix(ip, length: length), let local = locals[prefix], isFit(prefix, local) {
+                return prefix
+            }
         }
         return nil
     }

@@ -90,6 +90,24 @@ await 5 'and is back' pings ha1 198.51.100.1
 await 5 'v1 is settled' settled v1
 ctl v1 explain prefix 198.51.100.0/24 --vrf ten | grep 'leaked from default' || fail 'where the route comes from is not said'
 
+# By route target: what FRR exports with one that the entry of the underlay imports. u is a next hop of the underlay and stays one, although
+# the tenant has a route to it, for the answers.
+ip -n "$P-u" route add 10.20.2.0/24 via 10.99.0.1
+ip -n "$P-v2" route add 10.99.0.9/32 dev eth0 vrf ten
+sed -i 's/name: default,/&, routeTargets: {import: "65000:777"},/; s/,, /, /' "$T/v1.yaml"
+ctl v1 reload >/dev/null
+frr v2 "configure
+router bgp 65000 vrf ten
+address-family l2vpn evpn
+route-target export 65000:777
+route-target export 65000:500"
+by_target() { ip -n "$P-v1" route show proto 211 | grep '^10.20.2.0/24 .*via 10.99.0.2 dev br500'; }
+await 20 'a subnet of FRR in the underlay' by_target
+onward() { on u ping -c 1 -W 1 -q -I 10.99.0.9 10.20.2.10; }
+await 10 'packets from the underlay to FRR' onward
+await 10 'the route for the answers is in the VRF' has_route 1 '^10.99.0.9 '
+! ip -n "$P-v1" route show proto 211 | grep '^10.99.0' >&2 || fail 'the underlay is led into the tenant'
+
 # Without the leak the routes are gone.
 sed -i '/name: default/d' "$T/v1.yaml"
 ctl v1 reload >/dev/null
