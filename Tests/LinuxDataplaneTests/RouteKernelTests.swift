@@ -179,6 +179,39 @@ import Testing
             second.dataplane.close()
         }
     }
+    /// Another metric, over a restart and in one run: the new routes come before the old ones go, and those only when pruning is allowed.
+    @Test func changesItsMetric() throws {
+        try KernelLab.run { lab in
+            try lab.sh(routed)
+            let changes = [route("10.20.2.0/24", via: "192.0.2.2"), route("2001:db8:2::/64", via: "192.0.2.2")]
+            let first = try RouteKernelTests.bound(lab)
+            first.dataplane.apply(changes)
+            try RouteKernelTests.settle(lab, first, 2)
+            first.dataplane.close()
+
+            var other = tenant()
+            other.metric = 50
+            let second = try lab.dataplane()
+            second.dataplane.configure([], vrfs: [other], defaultVTEP: nil)
+            second.dataplane.apply(changes)
+            try RouteKernelTests.settle(lab, second, 2)
+            func metrics() throws -> [String] {
+                try ["10.20.2.0/24", "2001:db8:2::/64"].map { prefix in
+                    try RouteKernelTests.shown(lab, prefix).compactMap { line in
+                        line.split(separator: " ").drop { $0 != "metric" }.dropFirst().first.map(String.init)
+                    }.sorted().joined(separator: " ")
+                }
+            }
+            #expect(try metrics() == ["20 50", "1044 50"])
+            second.dataplane.allowPruning()
+            try lab.wait("the old ones are gone") { (try? metrics()) == ["50", "50"] }
+            try lab.wait("nothing to do") { second.dataplane.plan().isEmpty }
+            second.dataplane.configure([], vrfs: [tenant()], defaultVTEP: nil)
+            try lab.wait("back again") { (try? metrics()) == ["20", "1044"] }
+            try lab.wait("nothing to do") { second.dataplane.plan().isEmpty }
+            second.dataplane.close()
+        }
+    }
     /// Routes of others stay; one with our metric keeps ours out until it goes.
     @Test func leavesForeignRoutesAlone() throws {
         try KernelLab.run { lab in

@@ -36,7 +36,7 @@ enum RouteOperation: Hashable, Sendable {
 
         var route: Route {
             Route(
-                table: binding.table, prefix: prefix, metric: routeMetric(isV6: prefix.address.isV6),
+                table: binding.table, prefix: prefix, metric: binding.metric(isV6: prefix.address.isV6),
                 proto: routeProtocol, nexthopID: kind == .delete ? 0 : nexthop)
         }
     }
@@ -91,8 +91,18 @@ enum RouteOperation: Hashable, Sendable {
                 ? " vrf \(name(binding.interface))"
                 : binding.table == RouteTable.main ? "" : " table \(binding.table)"
             let target = change.kind == .delete ? "" : " nhid \(change.nexthop)"
-            let metric = routeMetric(isV6: change.prefix.address.isV6)
+            let metric = binding.metric(isV6: change.prefix.address.isV6)
             return "ip route \(verb) \(change.prefix)\(place) proto \(routeProtocol) metric \(metric)\(target)"
         }
+    }
+}
+
+extension RouteOperation.RouteChange {
+    /// What removes a route of ours that is not, or no longer, one of a row: nobody waits for the answer.
+    init(removing route: Route) {
+        self.init(
+            kind: .delete, vrf: "", generation: .max,
+            binding: VRFBinding(interface: 0, table: route.table, metric: route.metric), prefix: route.prefix,
+            nexthop: 0)
     }
 }

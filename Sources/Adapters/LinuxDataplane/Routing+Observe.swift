@@ -12,18 +12,23 @@ struct RouteObservation: Sendable {
     /// The numbers of our routes' nexthop objects.
     var ours: [IPPrefix: UInt32] = [:]
     var others: [(prefix: IPPrefix, route: LocalRoute)] = []
+    /// Ours with a metric of before.
+    var outdated: [Route] = []
     /// The families (IPv6: true) in which the table has its last route.
     var ends: Set<Bool> = []
     var failure: NetlinkFailure?
 
     /// Reads the table with that number, of both families. To be called on a thread that may block.
-    init(table: UInt32, _ socket: NetlinkSocket) {
+    init(_ binding: VRFBinding, _ socket: NetlinkSocket) {
+        let table = binding.table
         for family in [Family.ipv4, Family.ipv6] {
+            let isV6 = family == Family.ipv6
             var ours: [IPPrefix: UInt32] = [:]
             var others: [(prefix: IPPrefix, route: LocalRoute)] = []
+            var outdated: [Route] = []
             do throws(NetlinkFailure) {
                 try socket.dump(
-                    restart: { (ours, others) = ([:], []) },
+                    restart: { (ours, others, outdated) = ([:], [], []) },
                     { $0.dumpRoutes(sequence: $1, family: family, table: table) },
                     { message in
                         guard message.type == MessageType.newRoute, let route = Route(decoding: message.payload),
@@ -31,6 +36,8 @@ struct RouteObservation: Sendable {
                         else { return }
                         if let end = TableEnd(route) {
                             ends.insert(end.isV6)
+                        } else if VRFTable.isOurs(route), route.metric != binding.metric(isV6: isV6) {
+                            outdated.append(route)
                         } else if VRFTable.isOurs(route) {
                             ours[route.prefix] = route.nexthopID
                         } else if let local = LocalRoute(route), !local.isAddress {
@@ -39,6 +46,7 @@ struct RouteObservation: Sendable {
                     })
                 self.ours.merge(ours) { $1 }
                 self.others += others
+                self.outdated += outdated
             } catch {
                 // A table that nothing has been put into does not exist.
                 if !error.isAbsence { failure = error }
@@ -95,7 +103,7 @@ extension LinuxDataplane {
         vrf.observesAgain = false
         let me = OnLoop(self)
         worker.submit { [socket, handle = loop.handle, name = vrf.name] in
-            let observation = RouteObservation(table: binding.table, socket)
+            let observation = RouteObservation(binding, socket)
             handle.post { me { $0.observed(name, binding, observation) } }
         }
     }
@@ -129,6 +137,7 @@ extension LinuxDataplane {
             for (prefix, route) in observation.others { _ = locals.insert(prefix, route, mode: .append) }
             vrf.table.observed(observation.ours)
             vrf.ends = observation.ends
+            vrf.outdated = observation.outdated
             if vrf.isRetired { vrf.table.locals = locals } else { tell(vrf, locals) }
             if vrf.table.binding == nil {
                 vrf.table.bind(binding)
@@ -197,6 +206,7 @@ extension LinuxDataplane {
                 routesDue(vrf)
             }
         } else if VRFTable.isOurs(route) {
+            guard route.metric == vrf.binding?.metric(isV6: prefix.address.isV6) else { return }
             vrf.table.disturbed(prefix, isNew ? route.nexthopID : 0)
         } else if let local = LocalRoute(route), !local.isAddress {
             let name = { [links] (interface: Int32) in links.name(of: interface) }
@@ -204,7 +214,7 @@ extension LinuxDataplane {
             let known = vrf.table.locals.routes[prefix]
             if isNew {
                 // It may have taken the place of one of ours.
-                if mode.contains(.replace), local.metric == routeMetric(isV6: prefix.address.isV6) {
+                if mode.contains(.replace), local.metric == vrf.binding?.metric(isV6: prefix.address.isV6) {
                     vrf.table.disturbed(prefix, 0)
                 }
                 _ = vrf.table.locals.insert(prefix, local, mode: mode)

@@ -51,7 +51,7 @@ extension LinuxDataplane {
             nexthops.pendingOperations()
             + routing.vrfs.values.sorted { $0.name < $1.name }.flatMap { $0.table.pendingOperations(nexthops) }
             + routing.vrfs.values.sorted { $0.name < $1.name }.flatMap { vrf in
-                missingEnds(of: vrf).map { .end($0, isRemoval: false) }
+                vrf.removals + missingEnds(of: vrf).map { .end($0, isRemoval: false) }
             }
         return operations.map { $0.text { links.name(of: $0) } }
     }
@@ -115,12 +115,7 @@ extension LinuxDataplane {
                     if VRFTable.isOurs(route) { found.append(route) }
                 })
             operations += ends.map { .end($0, isRemoval: true) }
-            operations += found.map { route in
-                .route(
-                    .init(
-                        kind: .delete, vrf: "", generation: 0, binding: VRFBinding(interface: 0, table: route.table),
-                        prefix: route.prefix, nexthop: 0))
-            }
+            operations += found.map { .route(.init(removing: $0)) }
         }
         let nexthops = (try? dumpNexthops(socket)) ?? []
         let ours = nexthops.filter { $0.proto == routeProtocol && nexthopNumbers.contains($0.id) }

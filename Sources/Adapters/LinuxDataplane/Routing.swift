@@ -67,6 +67,9 @@ final class RoutedVRF {
     var observesAgain = false
     var delayed: [(route: Route, isNew: Bool, mode: MessageFlags)] = []
     var wasFull = false
+    /// Routes of ours with a metric of before: they go once the others are there.
+    var outdated: [Route] = []
+    var removals: [RouteOperation] { table.mayPrune ? outdated.map { .route(.init(removing: $0)) } : [] }
     /// VRFs whose routes are, or were, visible here.
     var sources: Set<String> = []
     /// The families (IPv6: true) in which the table has its last route, or will have it in a moment.
@@ -155,6 +158,14 @@ extension LinuxDataplane {
             if vrf.binding == binding { return observeRoutes(vrf) }
         }
         guard vrf.binding != binding else { return }
+        if let old = vrf.binding, let binding, old.interface == binding.interface, old.table == binding.table {
+            // Another metric: what others have in the table is as it was.
+            let locals = vrf.table.locals
+            vrf.table.unbind()
+            vrf.table.locals = locals
+            vrf.binding = binding
+            return observeRoutes(vrf)
+        }
         unbind(vrf)
         guard let binding else { return }
         vrf.binding = binding
@@ -169,6 +180,7 @@ extension LinuxDataplane {
         vrf.binding = nil
         vrf.ends = []
         vrf.delayed = []
+        vrf.outdated = []
         tell(vrf, LocalRoutes())
         vrf.table.unbind()
         for key in failures.keys { if case .prefix(let row) = key, row.vrf == vrf.name { failures[key] = nil } }
@@ -312,6 +324,10 @@ extension LinuxDataplane {
                     limit: LinuxDataplane.operationsPerJob, routing.nexthops)
                 if !operations.isEmpty { submit(operations) }
             }
+            if vrf.table.binding != nil, !vrf.removals.isEmpty {
+                submit(vrf.removals)
+                vrf.outdated = []
+            }
             let ends = missingEnds(of: vrf)
             if !ends.isEmpty {
                 vrf.ends.formUnion(ends.map(\.isV6))
@@ -399,7 +415,10 @@ extension LinuxDataplane {
                 continue
             }
             if cached?.name != change.vrf { cached = routing.vrfs[change.vrf] }
-            guard let vrf = cached else { continue }
+            guard let vrf = cached else {
+                if change.vrf.isEmpty, let failure, !failure.isAbsence { logRefusal(operation, failure.description) }
+                continue
+            }
             let key = ForwardingKey.prefix(PrefixKey(vrf: change.vrf, prefix: change.prefix))
             if let reason = vrf.table.completed(change, failure) {
                 // EINVAL: `Nexthop id does not exist`, perhaps because that was refused before.

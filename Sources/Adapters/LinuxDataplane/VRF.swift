@@ -12,6 +12,10 @@ struct VRFBinding: Hashable, Sendable {
     var interface: Int32
     /// The routing table's number.
     var table: UInt32
+    /// Of our routes, if the configuration has one; 0: what there is by itself.
+    var metric: UInt32 = 0
+
+    func metric(isV6: Bool) -> UInt32 { metric == 0 ? routeMetric(isV6: isV6) : metric }
 
     static let mainTable = VRFBinding(interface: 0, table: RouteTable.main)
 }
@@ -90,7 +94,9 @@ extension LinuxDataplane {
         } else {
             change(vrf.work, plan.operations, isDamage: true)
         }
-        bind(vrf, plan.binding)
+        var binding = plan.binding
+        binding?.metric = vrf.configuration.metric ?? 0
+        bind(vrf, binding)
         guard vrf.problem != vrf.toldProblem else { return }
         vrf.toldProblem = vrf.problem
         if vrf.binding == nil { touchDomains(in: vrf) }

@@ -191,7 +191,7 @@ struct VRFTable {
     }
     /// Who has a route with the prefix and our metric.
     func conflict(_ prefix: IPPrefix) -> String? {
-        let metric = routeMetric(isV6: prefix.address.isV6)
+        let metric = (binding ?? .mainTable).metric(isV6: prefix.address.isV6)
         guard let other = locals.routes[prefix]?.first(where: { $0.metric == metric && $0.tos == 0 }) else {
             return locals.isFull ? "conflict: the table has a route with metric \(metric) already" : nil
         }
@@ -200,10 +200,10 @@ struct VRFTable {
 
     // MARK: Observations
 
-    /// Whether the kernel's route is one of ours.
+    /// Whether the kernel's route is one of ours, perhaps with a metric of before.
     static func isOurs(_ route: Route) -> Bool {
         route.proto == routeProtocol && nexthopNumbers.contains(route.nexthopID) && route.tos == 0
-            && route.type == RouteType.unicast && route.metric == routeMetric(isV6: route.prefix.address.isV6)
+            && route.type == RouteType.unicast
     }
     /// What the whole table holds of ours, by prefix: the numbers of their nexthop objects. Rows with a request at the kernel will hear
     /// its answer.

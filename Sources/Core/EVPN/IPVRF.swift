@@ -29,6 +29,8 @@ public struct IPVRF: Equatable, Sendable {
     public var announced: AnnouncedPrefixes
     /// Routes of other tables that are visible here.
     public var leaks: [RouteLeak]
+    /// The kernel's metric of the routes of others, from 1 on; nil: 20, and 1044 for IPv6.
+    public var metric: UInt32?
     /// Of the routes of others only these are taken; nil: all that are imported.
     public var selection: CommunitySelection?
     /// How many next hops of the same preference a route has at most (ECMP), 1…256.

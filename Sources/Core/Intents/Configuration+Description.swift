@@ -193,6 +193,7 @@ extension IPVRF {
         if maximumPaths != 64 { words.append("paths \(maximumPaths)") }
         var lines = [words.joined(separator: ", ")]
         if let selection { lines.append("vrf \(name) takes only \(selection)") }
+        if let metric { lines.append("vrf \(name) has its routes with metric \(metric)") }
         if let words = announced.words { lines.append("vrf \(name) announces \(words)") }
         for leak in leaks {
             let prefixes = leak.prefixes.map { " \($0.prefix) \($0.minimumLength)..\($0.maximumLength)" }

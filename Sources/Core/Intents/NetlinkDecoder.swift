@@ -31,7 +31,7 @@ struct NetlinkImportIntent {
 /// `vrfs[].netlinkExport` as written.
 struct VRFExportIntent {
     var rule: NetlinkExport.Rule
-    /// Into the VRF's own table, where evpnd puts every route with the metric and the next hops of an EVPN route.
+    /// Into the VRF's own table, where evpnd puts every route with the next hops of an EVPN route.
     var isOwn: Bool
     /// The VRF that it leads into, as far as it is named.
     var vrf: Located<String>?
@@ -145,7 +145,6 @@ enum NetlinkDecoder {
         communities(section, into: &rule)
         let vrf = section["linuxVrf"].flatMap { $0.document.isInert ? nil : $0.located($0.deviceName()) }
         let number = section["linuxTableId"].located { table($0) }
-        let metric = section["metric"].located { $0.integer(0...4_294_967_295) }
         rule.validatesNexthop = section["validateNexthop"]?.bool() ?? true
         rule.metric = Self.metric(section["metric"])
         rule.table = number?.value
@@ -153,11 +152,6 @@ enum NetlinkDecoder {
         section.finish()
         guard isEnabled else { return nil }
         let isOwn = rule.vrf == name || rule.table != nil && rule.table == own
-        if isOwn, let metric, metric.value != 0, metric.value != Int(NetlinkExport.defaultMetric) {
-            metric.source.fail(
-                "the metric of a VRF's routes in its own table cannot be chosen",
-                hint: "linuxVrf or linuxTableId: another table")
-        }
         return VRFExportIntent(rule: rule, isOwn: isOwn, vrf: vrf, source: section.source)
     }
 
@@ -171,6 +165,7 @@ enum NetlinkDecoder {
             if intent.isOwn {
                 let selection = CommunitySelection(intent.rule.communities, intent.rule.largeCommunities)
                 vrfs[index].selection = selection.isEmpty ? nil : selection
+                if intent.rule.metric != NetlinkExport.defaultMetric { vrfs[index].metric = intent.rule.metric }
                 continue
             }
             let target = vrfs.first { $0.name == intent.vrf?.value }

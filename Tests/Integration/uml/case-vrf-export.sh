@@ -103,12 +103,22 @@ await 10 'a route that has VTEPs in it is in the VRF' has_route 1 '^10.99.0.0/28
 lacks 254 '^10.99.0.0/28' || fail 'the underlay is led into the tenant'
 ctl v1 show netlink | grep -E '^10.99.0.0/28 .*packets to VTEP 10.99.0.1 would go into VRF ten' || fail 'the reason is not said'
 # Its own table: only what has the community.
-rules 'communityList: ["65000:9"]'
+rules 'communityList: ["65000:9"], metric: 50'
 ctl v1 reload >/dev/null
 await 10 'the host table is clean' lacks 254 '^172.16'
 await 10 'routes without the community are not taken' lacks_route 1 '^172.16.3.0/24 '
 mark 65000:9
-await 20 'routes with it are' has_route 1 '^172.16.2.0/24 '
+await 20 'routes with it are, with the metric' has_route 1 '^172.16.2.0/24 .* metric 50'
+await 5 'IPv6 too' has_route 1 '^fd16:2::/64 .* metric 50'
+lacks_route 1 'metric (20|1044)' || fail 'a route has kept its metric'
+stream ha1 172.16.2.1 200
+rules 'communityList: ["65000:9"], metric: 60'
+ctl v1 reload >/dev/null
+await 5 'another metric' has_route 1 '^172.16.2.0/24 .* metric 60'
+await 5 'and the old one is gone' lacks_route 1 'metric 50'
+await 5 'the plan is empty' settled v1
+lost 172.16.2.1
+[ "$count" = 0 ] || fail "$count packets are lost with the metric"
 await 10 'packets' pings ha1 172.16.2.1
 await 10 'v1 is settled at last' settled v1
 
