@@ -11,13 +11,19 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// Targets that read files and print tables, where small code is worth more than fast code.
+let compact: Set<String> = ["Anycast", "Documents", "HTTP", "Intents", "OVSDB", "YAML", "evpnctl", "evpnd"]
+func settings(_ name: String) -> [SwiftSetting] {
+    compact.contains(name) ? strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))] : strict
+}
+
 /// The folders under `Sources` are the layers; a target depends only on layers to the left of its own
 /// (Values < Core < System < Adapters < App), which is what ARCHITECTURE.md draws.
 func target(_ layer: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: strict)
+    .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: settings(name))
 }
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, path: "Sources/App/\(name)", swiftSettings: strict)
+    .executableTarget(name: name, dependencies: dependencies, path: "Sources/App/\(name)", swiftSettings: settings(name))
 }
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
     .testTarget(

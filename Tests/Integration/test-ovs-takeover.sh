@@ -1,68 +1,104 @@
-# In the place of evpn-connector, with its own files: its flows become ours, and what it made for clients and routes that are gone goes;
-# flows of others stay, whatever their cookie.
+# Two hosts that evpn-connector has left behind as they were: its bridge, flows without a cookie, routes in gobgpd under AS:VNI. evpnd takes
+# over with the same files, under packets of layer 2 and layer 3: none is lost, its routes and flows take the place of those, also of those for
+# clients and routes that are gone; flows of others stay, whatever their cookie.
 . "$(dirname "$0")/lib.sh"
 . "$here/ovs.sh"
-at_end() { [ "$status" = 0 ] || flows a; }
+. "$here/connector.sh"
+old_ofctl() { ovs "$1" ovs-ofctl -O OpenFlow13 "${@:2:$#-2}" "unix:$T/$1.ovs/br-int.mgmt" "${@: -1}"; } # NODE [OPTION…] COMMAND ARGUMENT
+gobgp() { on "$1" gobgp "${@:2}"; }
+at_end() {
+    [ "$status" = 0 ] || for i in 1 2; do
+        echo "-- v$i"
+        flows v$i
+        gobgp v$i global rib -a evpn
+        ctl v$i show status
+        ctl v$i show clients
+        ctl v$i plan
+    done
+}
 core
-ovs_node a 10.98.0.2/24
-vsctl a add-br br-int -- set Bridge br-int datapath_type=netdev fail_mode=secure protocols=OpenFlow13,OpenFlow14,OpenFlow15
-ip -n "$P-a" link add p1 type veth peer name p1x
-vsctl a add-port br-int p1 -- set Interface p1 ofport_request=1
-tunnel='set_field:10->tun_id,set_field:10.98.0.9->tun_dst,output:65278'
-cat >"$T/old" <<C
-table=0,priority=0,actions=drop
-table=0,priority=10,in_port=1,actions=set_field:10->reg0,set_field:1->reg1,resubmit(,1)
-table=0,priority=10,in_port=2,dl_vlan=7,actions=pop_vlan,set_field:10->reg0,set_field:1->reg1,resubmit(,1)
-table=0,priority=10,in_port=65278,tun_id=10,actions=set_field:10->reg0,set_field:0->reg1,resubmit(,1)
-table=1,priority=0,actions=drop
-table=1,priority=10,reg0=10,dl_dst=02:00:00:00:00:01,actions=output:1
-table=1,priority=10,reg0=10,dl_dst=02:00:00:00:00:02,actions=push_vlan:0x8100,set_field:4103->vlan_vid,output:2
-table=1,priority=10,reg0=10,reg1=1,dl_dst=02:00:00:00:00:03,actions=$tunnel
-table=1,priority=9,reg0=10,reg1=0,actions=output:1
-table=1,priority=9,reg0=10,reg1=1,actions=output:1,$tunnel
-table=1,priority=42,ip,reg2=20,nw_dst=10.1.0.5,actions=dec_ttl,set_field:02:00:00:00:02:02->eth_dst,$tunnel
-table=2,priority=0,actions=drop
-C
+router=12:34:56:78:90:ab
+for i in 1 2; do
+    connector_node v$i 10.98.0.$i
+    # Port 1 is bridged, port 2 routed: its host asks for anybody, and the bridge answers.
+    ovs_host h$i v$i p$i 10.20.0.$i/24 02:00:00:00:20:0$i
+    routed_host r$i v$i q$i 02:00:00:00:30:0$i 10.30.$i.1/32
+    connector_port v$i p$i 1
+    connector_port v$i q$i 2
+    bridged_client v$i bridged 100 02:00:00:00:20:0$i 1
+    routed_client v$i routed 200 02:00:00:00:30:0$i 2 "\"10.30.$i.1/32\""
+    connector_speaker v$i 10.98.0.$i 10.98.0.$((3 - i))
+done
+# Not in the way of evpn-connector, which would not have made them.
 cat >"$T/foreign" <<C
 priority=100,in_port=1,dl_type=0x88cc actions=CONTROLLER:65535
 table=1, priority=300,arp,reg0=0xa actions=drop
 table=9, priority=10,reg0=0xa,dl_dst=02:00:00:00:00:03 actions=output:1
 cookie=0x77, table=1, priority=10,reg0=0xa,dl_dst=02:00:00:00:00:77 actions=output:1
 C
-ofctl a add-flows "$T/old"
-ofctl a add-flows "$T/foreign"
-mkdir "$T/clients"
-printf '{"vni": 10, "mac": "02:00:00:00:00:01", "ofport": 1, "type": "flat", "imp_rt": ["0:10"], "exp_rt": ["0:10"]}' >"$T/clients/a"
-cat >"$T/evpn.conf" <<C
-[daemon]
-configs_dir = $T/clients
-[gobgp]
-source_ip = 10.98.0.2
-as_number = 65000
-[ovs]
-switch_name = br-int
-[anycast]
-anycast_status_file = $T/status
+for i in 1 2; do
+    j=$((3 - i))
+    answer="move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],mod_dl_src:$router,load:0x2->NXM_OF_ARP_OP[],move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[]"
+    answer+=",load:0x1234567890ab->NXM_NX_ARP_SHA[],move:NXM_OF_ARP_TPA[]->NXM_NX_REG0[],move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[]"
+    answer+=",move:NXM_NX_REG0[]->NXM_OF_ARP_SPA[],IN_PORT"
+    cat >"$T/flows$i" <<C
+table=0,priority=0,actions=drop
+table=0,priority=10,in_port=1,actions=load:100->NXM_NX_REG0[],load:1->NXM_NX_REG1[],resubmit(,1)
+table=0,priority=10,in_port=65278,tun_id=100,actions=load:100->NXM_NX_REG0[],load:0->NXM_NX_REG1[],resubmit(,1)
+table=0,priority=10,in_port=2,actions=load:200->NXM_NX_REG2[],resubmit(,1)
+table=0,priority=11,in_port=2,arp,actions=$answer
+table=0,priority=10,in_port=65278,tun_id=200,actions=load:200->NXM_NX_REG2[],resubmit(,1)
+table=1,priority=0,actions=drop
+table=1,priority=10,reg0=100,dl_dst=02:00:00:00:20:0$i,actions=output:1
+table=1,priority=10,reg0=100,reg1=1,dl_dst=02:00:00:00:20:0$j,actions=set_field:0x64->tun_id,set_field:10.98.0.$j->tun_dst,output:65278
+table=1,priority=9,reg0=100,reg1=0,actions=output:1
+table=1,priority=9,reg0=100,reg1=1,actions=output:1,set_field:0x64->tun_id,set_field:10.98.0.$j->tun_dst,output:65278
+table=1,priority=42,ip,reg2=200,nw_dst=10.30.$i.1/32,actions=dec_ttl,set_field:02:00:00:00:30:0$i->eth_dst,output:2
+table=1,priority=42,ip,reg2=200,nw_dst=10.30.$j.1/32,actions=dec_ttl,set_field:$router->eth_dst,set_field:0xc8->tun_id,set_field:10.98.0.$j->tun_dst,output:65278
+table=2,priority=0,actions=drop
+table=0,priority=10,in_port=3,dl_vlan=7,actions=pop_vlan,load:100->NXM_NX_REG0[],load:1->NXM_NX_REG1[],resubmit(,1)
+table=1,priority=10,reg0=100,dl_dst=02:00:00:00:20:33,actions=push_vlan:0x8100,set_field:4103->vlan_vid,output:3
+table=1,priority=10,reg0=100,reg1=1,dl_dst=02:00:00:00:20:44,actions=set_field:0x64->tun_id,set_field:10.98.0.$j->tun_dst,output:65278
+table=1,priority=42,ip,reg2=200,nw_dst=10.30.9.1/32,actions=dec_ttl,set_field:$router->eth_dst,set_field:0xc8->tun_id,set_field:10.98.0.$j->tun_dst,output:65278
 C
-# Another gobgpd, whose routes are waited for.
-node b 10.98.0.3/24
-on b ethtool -K eth0 tx off >/dev/null
-speaker() { # NODE ADDRESS NEIGHBOR
-    printf '[global.config]\n  as = 65000\n  router-id = "%s"\n[[neighbors]]\n  [neighbors.config]\n    neighbor-address = "%s"\n    peer-as = 65000
-  [neighbors.timers.config]\n    connect-retry = 1\n  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "l2vpn-evpn"\n' "$2" "$3" >"$T/$1.toml"
-    start_gobgpd "$1"
+    old_ofctl v$i --bundle replace-flows "$T/flows$i"
+    old_ofctl v$i add-flows "$T/foreign"
+    await 10 "gobgpd of v$i" gobgp v$i global
+    gobgp v$i global rib add -a evpn macadv 02:00:00:00:20:0$i 0.0.0.0 etag 0 label 100 rd 65000:100 rt 65000:100 encap vxlan nexthop 10.98.0.$i
+    gobgp v$i global rib add -a evpn multicast 10.98.0.$i etag 0 rd 65000:100 rt 65000:100 encap vxlan pmsi ingress-repl 100 10.98.0.$i nexthop 10.98.0.$i
+    gobgp v$i global rib add -a evpn prefix 10.30.$i.1/32 gw 0.0.0.0 etag 0 label 200 rd 65000:200 rt 65000:200 encap vxlan router-mac $router nexthop 10.98.0.$i
+done
+for i in 1 2; do
+    heard() { gobgp v$i global rib -a evpn | grep 'rd:65000:200.*10\.30\.'$((3 - i))'\.1'; }
+    await 20 'the routes of evpn-connector' heard
+done
+await 10 'layer 2 as evpn-connector left it' pings h1 10.20.0.2
+await 10 'layer 3 as evpn-connector left it' pings r1 10.30.2.1
+
+ip netns exec "$P-h1" ping -i 0.02 -c 900 -q 10.20.0.2 >"$T/bridged.txt" &
+bridged=$!
+ip netns exec "$P-r1" ping -i 0.02 -c 900 -q 10.30.2.1 >"$T/routed.txt" &
+routed=$!
+for i in 1 2; do start_connector v$i 10.98.0.$i; done
+replaced() { # NODE : only routes of evpnd are left of this VTEP, and no flow of evpn-connector
+    gobgp "$1" global rib -a evpn >"$T/rib.txt"
+    ! grep 'rd:65000:' "$T/rib.txt" && [ "$(grep -c "rd:10\.98\.0\.${1#v}:" "$T/rib.txt")" = 3 ] &&
+        flows "$1" | grep -v cookie=0x6576706e | diff - <(sort "$T/foreign")
 }
-speaker a 10.98.0.2 10.98.0.3
-speaker b 10.98.0.3 10.98.0.2
-up() { on a gobgp neighbor | grep -i establ; }
-await 20 'a session of gobgpd' up
-# Its files do not say where the database is: where it always is, in a mount namespace of its own.
-ip netns exec "$P-a" bash -c 'mount -t tmpfs none /run && mkdir /run/openvswitch && mount --bind "$1" /run/openvswitch && exec "${@:2}"' - "$T/a.ovs" \
-    "$build/evpnd" --from evpn-connector "$T/evpn.conf" --socket "$T/a.sock" --state-dir "$T/a.state" >>"$T/a.log" 2>&1 &
-echo $! >"$T/a.pid"
-await 10 'the control socket' ctl a show status
-left() { flows a | grep -v cookie=0x6576706e | diff - <(sort "$T/foreign"); }
-await 20 'only flows of others are without our cookie' left
-flows a | grep -q 'cookie=0x6576706e00000004, table=1, priority=10,reg0=0xa,dl_dst=02:00:00:00:00:01 actions=output:1' || fail "our client: $(flows a)"
-await 10 'the plan is empty' settled a
-grep -q 'event=ovs.taken-over removed=5 refused=0' "$T/a.log" || fail "removed: $(grep taken-over "$T/a.log")"
+for i in 1 2; do await 30 'evpnd has taken the place of evpn-connector' replaced v$i; done
+for i in 1 2; do
+    await 10 'the plan is empty' settled v$i
+    grep -q 'event=ovs.taken-over removed=4 refused=0' "$T/v$i.log" || fail "removed: $(grep taken-over "$T/v$i.log")"
+    ctl v$i show status --json | jq -e '.refused_routes == [] and .dataplane.failed == 0' >/dev/null || fail "status: $(ctl v$i show status --json)"
+    # What evpn-connector made is there again, in the same tables and with the same priorities.
+    flows v$i | grep -q "table=1, priority=10,reg0=0x64,reg1=0x1,dl_dst=02:00:00:00:20:0$((3 - i)) actions=.*10.98.0.$((3 - i)).*output:65278" || fail 'layer 2'
+    flows v$i | grep -q "table=1, priority=42,ip,reg2=0xc8,nw_dst=10.30.$((3 - i)).1 actions=dec_ttl.*$router.*output:65278" || fail 'layer 3'
+done
+wait $bridged $routed || true
+for stream in bridged routed; do
+    grep -q ' 0% packet loss' "$T/$stream.txt" || fail "lost packets ($stream): $(grep loss "$T/$stream.txt")"
+done
+# A client that goes takes its routes with it everywhere.
+rm "$T/v2.clients/bridged"
+withdrawn() { ! gobgp v1 global rib -a evpn | grep 02:00:00:00:20:02 && ! flows v1 | grep 02:00:00:00:20:02; }
+await 15 'a client that is gone' withdrawn

@@ -26,6 +26,13 @@ checks "$T/host.yaml"
 } >"$T/tenant.yaml"
 grep -q 'vrfs:' "$T/tenant.yaml" || fail 'README.md has no tenant with two subnets any more'
 checks "$T/tenant.yaml"
+# Clients of Open vSwitch: in place of the VNI, too.
+{
+    sed '/^vnis:/,$d' "$T/host.yaml"
+    block yaml 3
+} >"$T/switch.yaml"
+grep -q 'openvswitch:' "$T/switch.yaml" || fail 'README.md has no clients of Open vSwitch any more'
+checks "$T/switch.yaml"
 start_frr leaf
 vxlan leaf 100 192.0.2.254
 ip -n "$P-leaf" link set port1 master br100
