@@ -23,7 +23,8 @@ func target(_ layer: String, _ name: String, _ dependencies: [Target.Dependency]
     .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: settings(name))
 }
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, path: "Sources/App/\(name)", swiftSettings: settings(name))
+    .executableTarget(
+        name: name, dependencies: dependencies, path: "Sources/App/\(name)", swiftSettings: settings(name))
 }
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
     .testTarget(
