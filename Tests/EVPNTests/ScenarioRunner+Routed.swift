@@ -115,6 +115,6 @@ extension ExportChange {
         let marks = prefix.communities.map { " \($0)" } + prefix.largeCommunities.map { " \($0)" }
         return "export \(key) via \(prefix.vteps.map(\.description).joined(separator: ","))"
             + (marks.isEmpty ? "" : " communities" + marks.joined())
-            + (prefix.hijacked.map { " has VTEP \($0) in it" } ?? "")
+            + (prefix.hijacked.map { " has the underlay's \($0) in it" } ?? "")
     }
 }

@@ -217,6 +217,9 @@ struct ScenarioRunner {
         case "router-id":
             overlay.routerID = try words.value()
             return handle(.overlay(overlay))
+        case "peers":
+            overlay.peers = words.rest.compactMap { IPAddress($0) }
+            return handle(.overlay(overlay))
         case "duplicates":
             overlay.duplicateDetection.isEnabled = !words.flag("off")
             if let moves = words.option("moves").flatMap({ Int($0) }) {

@@ -11,6 +11,10 @@ extension ControlPlane {
         membership = overlay.membership
         compatibility = overlay.compatibility
         hasTunnelNexthops = overlay.hasTunnelNexthops
+        if peers != overlay.peers {
+            peers = overlay.peers
+            mustCheckUnderlay = true
+        }
         isMembershipDirty = true
         routerID = overlay.routerID
         if detection != overlay.duplicateDetection {

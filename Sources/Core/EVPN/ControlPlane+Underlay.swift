@@ -1,11 +1,17 @@
-// What tenants may not put into the host's own table: a route that would take the underlay's packets to a VTEP, or to a next hop of its own
-// routes, away into a tenant's VRF. The overlay would cut itself off.
+// What tenants may not put into the host's own table: a route that would take the underlay's packets to a VTEP, to a BGP neighbor, or to a
+// next hop of its own routes, away into a tenant's VRF. The overlay would cut itself off.
 
 import BGP
 import NetTypes
 
 extension ControlPlane {
-    /// The VTEP, or the next hop of the underlay, that a prefix in the host's own table would lead elsewhere; nil: none.
+    /// Calls `body` with every address that the underlay needs: VTEPs, BGP neighbors, and next hops of the host's own table.
+    private func forEachProtected(gateways: IPVRFTable?, _ body: (IPAddress) -> Void) {
+        for ip in vtepSlots.keys { body(ip) }
+        for ip in peers { body(ip) }
+        for ip in (gateways?.gateways ?? [:]).keys { body(ip) }
+    }
+    /// The address that the underlay needs and that a prefix in the host's own table would lead elsewhere; nil: none.
     func hijacked(by prefix: IPPrefix, in table: IPVRFTable) -> IPAddress? {
         guard table.isUnderlay else { return nil }
         var found: IPAddress?
@@ -14,8 +20,7 @@ extension ControlPlane {
             // A longer prefix of the underlay's own still leads there.
             if table.route(to: ip, longerThan: prefix.length) == nil { found = ip }
         }
-        for ip in vtepSlots.keys { look(ip) }
-        for ip in table.gateways.keys { look(ip) }
+        forEachProtected(gateways: table, look)
         // Our own addresses are found before any route; a tenant's host has no business with them all the same.
         if prefix.length == prefix.address.bitWidth, ownVTEPs[prefix.address] != nil { return prefix.address }
         return found
@@ -87,7 +92,10 @@ extension ControlPlane {
         found.communities = communities.sorted()
         found.largeCommunities = largeCommunities.sorted()
         if export.reachesHost {
-            found.hijacked = (Array(vtepSlots.keys) + ownVTEPs.keys).filter { prefix.contains($0) }.min()
+            // Routes of the underlay are not known where there is no `default` among the VRFs, so longer ones do not count.
+            var all = Array(ownVTEPs.keys)
+            forEachProtected(gateways: tables.first { $0?.vrf?.place == .underlay } ?? nil) { all.append($0) }
+            found.hijacked = all.filter { prefix.contains($0) }.min()
         }
         return ExportChange(key: key, prefix: found)
     }

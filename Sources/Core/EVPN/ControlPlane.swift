@@ -128,6 +128,8 @@ public struct ControlPlane {
     /// There is a table of the host's own that tenants are leaked into; its routes are to be looked at again.
     var hasUnderlay = false
     var mustCheckUnderlay = false
+    /// `Overlay.peers`.
+    var peers: [IPAddress] = []
     /// All routes, or all host routes of members, are to be looked at again after the current input.
     var mustReimport = false
     var mustReimportMembers = false

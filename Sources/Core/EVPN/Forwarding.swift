@@ -109,7 +109,8 @@ public struct ExportedPrefix: Hashable, Sendable {
     /// Of all of these routes, sorted.
     public var communities: [UInt32]
     public var largeCommunities: [LargeCommunity]
-    /// A VTEP that the prefix has in it, if the VRF is exported into the host's own table, where packets to that VTEP would follow.
+    /// An address that the underlay needs and that the prefix has in it (a VTEP, a BGP neighbor, a next hop), if the VRF is exported into
+    /// the host's own table, where packets to it would follow.
     public var hijacked: IPAddress?
     public init(
         vteps: [IPAddress], communities: [UInt32] = [], largeCommunities: [LargeCommunity] = [],

@@ -14,7 +14,7 @@ struct IPVRFTable {
     var subnetEnds: [IPAddress: IPPrefix] = [:]
     /// The next hops of those, each of so many.
     var gateways: [IPAddress: Int] = [:]
-    /// What others have and what would lead a VTEP or a next hop of this table elsewhere (the value).
+    /// What others have and what would lead a VTEP, a BGP neighbor or a next hop of this table elsewhere (the value).
     var refused: [IPPrefix: IPAddress] = [:]
     /// The MAC-VRFs whose layer-3 interfaces are in it, by VNI.
     var macVRFs: [Slot] = []

@@ -14,6 +14,8 @@ public struct Overlay: Equatable, Sendable {
     public var duplicateDetection: DuplicateDetection
     /// Of routes that come after it was set.
     public var compatibility = RouteCompatibility()
+    /// Of BGP neighbors, and of a gobgpd: no tenant's route in the host's own table may lead packets to these elsewhere. Sorted.
+    public var peers: [IPAddress] = []
     /// Nil: no VNI uses it.
     public var membership: Membership?
     /// Next hops behind other VTEPs are told as `RoutedNexthop.tunnel`: routers may share a MAC address, and a VTEP may have several.

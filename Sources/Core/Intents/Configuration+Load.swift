@@ -84,6 +84,9 @@ extension Configuration {
             configuration.discovery = Discovery(signalling: membership.signalling, exceptions: overlayDecoder.named)
         }
         configuration.gobgp = gobgp
+        var peers = Set(bgp.neighbors.map(\.address))
+        if case .tcp(let host, _) = gobgp?.endpoint, let address = IPAddress(host) { peers.insert(address) }
+        configuration.overlay.peers = peers.filter { !$0.isUnspecified && !$0.isLinkLocal && !$0.isLoopback }.sorted()
         configuration.netlinkImport = netlinkImport?.resolved(into: &configuration.overlay.vrfs)
         configuration.netlinkExport = NetlinkDecoder.join(
             netlinkExport, overlayDecoder.exports, into: &configuration.overlay.vrfs)

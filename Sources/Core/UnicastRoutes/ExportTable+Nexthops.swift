@@ -80,8 +80,8 @@ extension ExportTable {
         guard let interface = vrfs[device]?.interface, interfaces[device] == interface else {
             return .unreachable("VRF device \(device) is not up")
         }
-        if table == NetlinkExport.mainTable, let vtep = path.hijacked {
-            return .unreachable("packets to VTEP \(vtep) would go into VRF \(device)")
+        if table == NetlinkExport.mainTable, let hijacked = path.hijacked {
+            return .unreachable("the underlay's packets to \(hijacked) would go into VRF \(device)")
         }
         if isValidated, !path.nexthops.isEmpty {
             let known = path.nexthops.map { self.answers[NexthopQuery($0.address)] }

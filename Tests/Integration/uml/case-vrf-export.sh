@@ -101,7 +101,7 @@ await 10 'packets from the underlay' pings u 172.16.2.1
 ip -n "$P-v2" route add 10.99.0.0/28 via 10.20.2.10 vrf ten
 await 10 'a route that has VTEPs in it is in the VRF' has_route 1 '^10.99.0.0/28 '
 lacks 254 '^10.99.0.0/28' || fail 'the underlay is led into the tenant'
-ctl v1 show netlink | grep -E '^10.99.0.0/28 .*packets to VTEP 10.99.0.1 would go into VRF ten' || fail 'the reason is not said'
+ctl v1 show netlink | grep -E '^10.99.0.0/28 .*the underlay.s packets to 10.99.0.1 would go into VRF ten' || fail 'the reason is not said'
 # Its own table: only what has the community.
 rules 'communityList: ["65000:9"], metric: 50'
 ctl v1 reload >/dev/null
