@@ -103,6 +103,18 @@ import Testing
             text(VRFPlan(vrf(table: 7), links: table([]), claimed: [7: "VRF blue"]))
                 == ["# table 7 is that of VRF red and of VRF blue"])
         #expect(VRFPlan(vrf(), links: table([]), claimed: [1000: "VRF blue"]).table == 1001)
+        // Routes are exported into a table, by its number: evpnd takes none of these, and leaves one.
+        var red = vrf()
+        red.reservedTables = [1000, 1001]
+        #expect(VRFPlan(red, links: table([])).table == 1002)
+        #expect(VRFPlan(red, links: table([device()])).table == 1002)
+        // Its own, with a community list that would not hold there.
+        red = vrf(isManaged: false)
+        red.export = IPVRF.Export(proto: 186, filteredTable: 1000)
+        let plan = VRFPlan(red, links: table([device(alias: "")]))
+        #expect(plan.binding == nil && plan.problem?.contains("without linuxTableId") == true)
+        red.export?.filteredTable = 1001
+        #expect(VRFPlan(red, links: table([device(alias: "")])).binding?.table == 1000)
         func inUse(_ table: UInt32) -> String? { table < 1002 ? "10.0.0.0/8 proto 4" : nil }
         #expect(VRFPlan(vrf(), links: table([]), inUse: inUse).table == 1002)
         #expect(

@@ -27,12 +27,16 @@ struct VRFPlan: Equatable, Sendable {
         _ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], ways: [Link] = [],
         inUse: (UInt32) -> String? = { _ in nil }
     ) {
+        var claimed = claimed
+        if let own = vrf.export?.filteredTable, claimed[own] == nil {
+            claimed[own] = "its netlinkExport with communities, which the VRF's own table takes without linuxTableId"
+        }
         switch vrf.place {
         case .underlay, .namespace:
             (binding, state, table) = (.mainTable, .up, VRFBinding.mainTable.table)
         case .device(let table):
             if vrf.isManaged {
-                manage(vrf.name, table, links, claimed, inUse)
+                manage(vrf.name, table, reserved: vrf.reservedTables, links, claimed, inUse)
             } else {
                 adopt(vrf.name, table, links, claimed)
             }
@@ -66,7 +70,8 @@ struct VRFPlan: Equatable, Sendable {
         bind(link, links)
     }
     private mutating func manage(
-        _ name: String, _ wanted: UInt32?, _ links: LinkTable, _ claimed: [UInt32: String], _ inUse: (UInt32) -> String?
+        _ name: String, _ wanted: UInt32?, reserved: Set<UInt32>, _ links: LinkTable, _ claimed: [UInt32: String],
+        _ inUse: (UInt32) -> String?
     ) {
         let ours = links.sorted(links.marked[.vrf(name)]).first { $0.vrfTable != 0 }
         if ours == nil, let link = links[name] {
@@ -77,7 +82,8 @@ struct VRFPlan: Equatable, Sendable {
                 : "\(name) exists, is \(VRFPlan.text(link)), and was not made by evpnd"
         }
         device = ours
-        guard let chosen = wanted ?? ours?.vrfTable ?? freeTable(links, claimed, inUse) else {
+        let kept = ours.flatMap { reserved.contains($0.vrfTable) ? nil : $0.vrfTable }
+        guard let chosen = wanted ?? kept ?? freeTable(reserved, links, claimed, inUse) else {
             return problem = "no table is free from \(VRFPlan.firstTable) on"
         }
         table = chosen
@@ -99,11 +105,13 @@ struct VRFPlan: Equatable, Sendable {
         operations.append(.addVRF(name: name, table: chosen, mark: DeviceMark(.vrf(name), isNew: true).alias))
         problem = "the device is being made"
     }
-    private func freeTable(_ links: LinkTable, _ claimed: [UInt32: String], _ inUse: (UInt32) -> String?) -> UInt32? {
+    private func freeTable(
+        _ reserved: Set<UInt32>, _ links: LinkTable, _ claimed: [UInt32: String], _ inUse: (UInt32) -> String?
+    ) -> UInt32? {
         // A bound for a host whose tables are all taken: each one asked for is a question to the kernel.
         var questions = 1000
         for table in VRFPlan.firstTable..<VRFPlan.firstTable + 100_000
-        where claimed[table] == nil && links.vrfs[table] == nil {
+        where claimed[table] == nil && links.vrfs[table] == nil && !reserved.contains(table) {
             questions -= 1
             if inUse(table) == nil { return table }
             if questions == 0 { return nil }

@@ -42,11 +42,16 @@ public struct IPVRF: Equatable, Sendable {
         public var proto: UInt8
         /// The host's own main table is one of them.
         public var reachesHost: Bool
-        public init(proto: UInt8, reachesHost: Bool = false) {
+        /// The table by its number, where only routes with some communities go. It cannot be the VRF's own, into which all would go.
+        public var filteredTable: UInt32?
+        public init(proto: UInt8, reachesHost: Bool = false, filteredTable: UInt32? = nil) {
             self.proto = proto
             self.reachesHost = reachesHost
+            self.filteredTable = filteredTable
         }
     }
+    /// Tables that routes are exported into by number; a VRF whose table evpnd chooses gets none of them.
+    public var reservedTables: Set<UInt32> = []
     /// Packets to a prefix that this host has itself also go to others that have it; otherwise those are not told of.
     public var sharesLocalPrefixes = false
 

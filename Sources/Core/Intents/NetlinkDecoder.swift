@@ -35,6 +35,8 @@ struct VRFExportIntent {
     var isOwn: Bool
     /// The VRF that it leads into, as far as it is named.
     var vrf: Located<String>?
+    /// The table as far as it is given by its number.
+    var number: Located<UInt32>?
     var source: Value
 }
 
@@ -137,7 +139,8 @@ enum NetlinkDecoder {
         return Located(rule, name.source)
     }
 
-    /// `vrfs[].netlinkExport` of the VRF `name`; nil when it is not there or not enabled. `table`: its own.
+    /// `vrfs[].netlinkExport` of the VRF `name`; nil when it is not there or not enabled. `table`: its own, as
+    /// far as the file says it; a device that has another one is not used.
     static func exportingVRF(_ parent: Section, name: String, table own: UInt32?) -> VRFExportIntent? {
         let section = parent.section("netlinkExport")
         let isEnabled = section["enabled"]?.bool() ?? false
@@ -152,7 +155,7 @@ enum NetlinkDecoder {
         section.finish()
         guard isEnabled else { return nil }
         let isOwn = rule.vrf == name || rule.table != nil && rule.table == own
-        return VRFExportIntent(rule: rule, isOwn: isOwn, vrf: vrf, source: section.source)
+        return VRFExportIntent(rule: rule, isOwn: isOwn, vrf: vrf, number: number, source: section.source)
     }
 
     /// Puts what is asked of each VRF into force: what comes into its own table, and the rules for other tables.
@@ -175,9 +178,23 @@ enum NetlinkDecoder {
                     hint: "use VRF devices, or connect the namespaces yourself")
                 continue
             }
+            if let number = intent.number,
+                let other = vrfs.first(where: { $0.isManaged && $0.place == .device(table: number.value) })
+            {
+                number.source.fail(
+                    "VRF \(vrfs[index].name) cannot be exported into table \(number.value) by its number: it is that of VRF \(other.name)",
+                    hint: "linuxVrf: \(other.name)")
+                continue
+            }
+            let selection = CommunitySelection(intent.rule.communities, intent.rule.largeCommunities)
             vrfs[index].export = IPVRF.Export(
-                proto: settings.routeProtocol, reachesHost: intent.rule.table == NetlinkExport.mainTable)
+                proto: settings.routeProtocol, reachesHost: intent.rule.table == NetlinkExport.mainTable,
+                filteredTable: selection.isEmpty ? nil : intent.rule.table)
             settings.rules.append(intent.rule)
+        }
+        let reserved = Set(settings.rules.compactMap(\.table))
+        for index in vrfs.indices where vrfs[index].isManaged && vrfs[index].place == .device(table: nil) {
+            vrfs[index].reservedTables = reserved
         }
         return export.isEnabled || !settings.rules.isEmpty ? settings : nil
     }

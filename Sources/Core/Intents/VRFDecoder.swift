@@ -111,7 +111,7 @@ final class VRFDecoder {
         entry.announced = announced(section)
         entry.announced.connected = Set(entry.announced.connected + NetlinkDecoder.importingVRF(section)).sorted()
         entry.export = NetlinkDecoder.exportingVRF(
-            section, name: entry.name.value, table: entry.isManaged ? entry.table?.value : nil)
+            section, name: entry.name.value, table: entry.table?.value)
         if isUnderlay {
             for key in ["vni", "managed", "namespace", "table", "announce", "netlinkImport", "netlinkExport"]
                 + VRFDecoder.deviceKeys
