@@ -72,8 +72,14 @@ foreign() {
     ip -n "$P-n" route replace 10.202.0.0/16 via 10.99.0.1 table 300 metric 20 proto 186
 }
 foreign
-# What an earlier run left behind.
+# What an earlier run left behind, by its record: in a table of ours, and in one that no rule names any more. Without a record a route is
+# somebody else's.
 ip -n "$P-n" route add 10.201.0.0/16 via 10.99.0.1 table 100 metric 20 proto 186
+ip -n "$P-n" route add 10.204.0.0/16 via 10.99.0.1 table 400 metric 20 proto 186
+ip -n "$P-n" -6 route add 2001:db8:204::/48 dev eth0 table 400 metric 20 proto 186
+ip -n "$P-n" route add 10.205.0.0/16 dev other table 200 metric 5 proto 186
+mkdir -p "$T/n.state"
+printf 'table 100 proto 186\ntable 400 proto 186\n' >"$T/n.state/exported"
 
 configure() { # [DAMPENING]
     cat >"$T/n.yaml" <<C
@@ -197,6 +203,12 @@ await 10 'one next hop' route n 100 198.18.0.0/15 'via 10.99.0.1 dev eth0 proto 
 ctl n neighbor enable 10.99.0.3 >/dev/null
 await 20 'two again' both
 await 10 'a route that nobody announces is swept' no_route n 100 10.201.0.0/16
+await 10 'what is in a table that no rule names any more is swept too' no_route n 400 10.204.0.0/16
+await 5 'and IPv6' no_route n 400 2001:db8:204::/48
+if grep 'table 400' "$T/n.state/exported"; then fail 'what has been swept is still on record'; fi
+route n 200 10.205.0.0/16 'proto bgp' || fail 'a route with our protocol number that is not on record is gone'
+grep -q 'event=routes.foreign of="table 200 proto 186"' "$T/n.log" || fail 'nothing tells of a route that is not ours'
+ip -n "$P-n" route del 10.205.0.0/16 table 200
 await 10 'IPv6 import' in_frr 'ipv6 unicast' 2001:db8:16::/64
 await 10 'IPv6 export' route n 100 2001:db8:51::/48 'via .* dev eth0 proto bgp metric 20'
 await 5 'IPv6 in the main table' route n main 2001:db8:51::/48 'via .* dev eth0 proto bgp metric 20'
@@ -205,7 +217,7 @@ await 5 'a deleted IPv6 route is put back' route n 100 2001:db8:51::/48 'proto b
 await 10 'settled' settled n
 [ "$(metric bgp_netlink_export_enabled)" = 1 ] && [ "$(metric bgp_netlink_import_enabled)" = 1 ] || fail 'metrics: not enabled'
 [ "$(metric bgp_netlink_exported_total)" -ge 8 ] || fail 'metrics: routes exported'
-[ "$(metric bgp_netlink_cleanup_routes_deleted_total)" = 1 ] || fail 'metrics: routes swept'
+[ "$(metric bgp_netlink_cleanup_routes_deleted_total)" = 3 ] || fail 'metrics: routes swept'
 [ "$(metric bgp_netlink_nexthop_failed_total)" -ge 1 ] || fail 'metrics: next hops'
 ticks=$(metric bgp_netlink_import_loop_ticks_total)
 more_ticks() { [ "$(metric bgp_netlink_import_loop_ticks_total)" -gt "$ticks" ]; }
@@ -297,6 +309,22 @@ done
 route n 200 10.200.0.0/16 'proto static' || fail 'cleanup without a daemon took a foreign route'
 route n 300 10.202.0.0/16 'proto bgp' || fail 'cleanup without a daemon took a route of a table that no rule named'
 [ ! -e "$T/n.state/exported" ] || fail 'the record outlives the cleanup without a daemon'
+
+# Without any export, what an earlier run put there goes as well.
+rm -f "$T/n.sock"
+start_evpnd n
+await 40 'back for the last time' established n 3
+await 20 'exported for the last time' route n 100 198.51.100.0/24 'proto bgp'
+kill "$(cat "$T/n.pid")"
+await 5 'evpnd ends' gone
+sed -i 's/enabled: true, interfaceList/enabled: false, interfaceList/; /netlinkExport:/,/enabled: true/s/enabled: true/enabled: false/' "$T/n.yaml"
+rm -f "$T/n.sock"
+start_evpnd n
+await 60 'swept without an export' no_route n 100 198.51.100.0/24
+await 5 'no record' test ! -e "$T/n.state/exported"
+kill "$(cat "$T/n.pid")"
+await 5 'evpnd ends' gone
+rm -f "$T/n.sock"
 
 # The same with gobgpd as the speaker.
 cat >"$T/n.toml" <<C

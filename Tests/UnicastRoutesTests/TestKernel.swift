@@ -8,7 +8,7 @@ import UnicastRoutes
 
 /// A kernel of the test's own: it does what the table asks, and answers questions from `reachable`.
 struct TestKernel {
-    var table = ExportTable()
+    var table: ExportTable
     var routes: [KernelRouteKey: KernelRoute] = [:]
     /// How addresses are reached: the interface, and the gateway where there is one.
     var reachable: [String: (interface: Int32, gateway: String?)] = [:]
@@ -16,7 +16,11 @@ struct TestKernel {
     var log: [String] = []
 
     static let nexthop = "192.0.2.1"
-    init(_ rules: [NetlinkExport.Rule], dampening: Int = 100) {
+    init(
+        _ rules: [NetlinkExport.Rule], dampening: Int = 100,
+        inherited: Set<ExportMark> = [ExportMark(table: 254, proto: 186)]
+    ) {
+        table = ExportTable(inherited: inherited)
         table.configure(NetlinkExport(dampeningMilliseconds: dampening, rules: rules))
         reachable[TestKernel.nexthop] = (2, nil)
     }

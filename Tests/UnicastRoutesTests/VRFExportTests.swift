@@ -11,8 +11,8 @@ import UnicastRoutes
     static let toBlue = NetlinkExport.Rule(name: "vrf red", source: "red", vrf: "blue")
 
     /// With VRF devices red (30, table 1030) and blue (31, table 1031).
-    static func kernel(_ rules: [NetlinkExport.Rule]) -> TestKernel {
-        var kernel = TestKernel(rules)
+    static func kernel(_ rules: [NetlinkExport.Rule], inherited: Set<ExportMark> = []) -> TestKernel {
+        var kernel = TestKernel(rules, inherited: inherited)
         kernel.setDevices(["red": 1030, "blue": 1031])
         return kernel
     }
@@ -73,8 +73,14 @@ import UnicastRoutes
         try kernel.tell(vrf: "red", "10.1.0.0/16", communities: [7])
         kernel.settle()
         #expect(kernel.takeLog() == ["add 10.1.0.0/16 table 300 metric 5 via link dev 30"])
+        #expect(kernel.table.ruleProblems.isEmpty)
         try kernel.tell("10.1.0.0/16")
         kernel.settle()
+        #expect(
+            kernel.table.ruleProblems == [
+                "vrf red":
+                    "10.1.0.0/16 stays out of table 300: there it is the same prefix and metric by rule all"
+            ])
         #expect(kernel.takeLog() == ["replace 10.1.0.0/16 table 300 metric 5 via 192.0.2.1 dev 2"])
         // What this host announces as unicast routes keeps those out, not a VRF's.
         kernel.table.exclude([try prefix("10.1.0.0/16")])
@@ -145,12 +151,13 @@ import UnicastRoutes
         kernel.settle()
         #expect(kernel.takeLog() == ["add 10.1.0.0/16 table 254 metric 20 via link dev 30"])
         #expect(
-            kernel.status("192.0.0.0/16") == [.waiting(reason: "packets to VTEP 192.0.2.1 would go into VRF red")])
+            kernel.status("192.0.0.0/16")
+                == [.waiting(reason: "the underlay's packets to 192.0.2.1 would go into VRF red")])
     }
 
     /// After a restart: what is found stays until it is announced again or nobody has.
     @Test func adopts() throws {
-        var kernel = Self.kernel([Self.toBlue])
+        var kernel = Self.kernel([Self.toBlue], inherited: [ExportMark(table: 1031, proto: 186)])
         for text in ["10.1.0.0/16", "10.2.0.0/16"] {
             let key = KernelRouteKey(table: 1031, prefix: try prefix(text), metric: 20)
             kernel.routes[key] = KernelRoute(proto: 186, nexthops: [KernelNexthop(gateway: nil, interface: 30)])
@@ -164,6 +171,35 @@ import UnicastRoutes
         kernel.settle()
         #expect(kernel.takeLog() == ["remove 10.2.0.0/16 table 1031 metric 20"])
         #expect(kernel.table.pendingOperations.isEmpty && kernel.table.marks.map(\.table) == [1031])
+    }
+
+    /// Nothing says that an earlier run made what is found: somebody else did, and it stays.
+    @Test func leavesStrangers() throws {
+        for isFirst in [true, false] {
+            var kernel = Self.kernel([Self.toBlue], inherited: [ExportMark(table: 1031, proto: 187)])
+            if !isFirst { kernel.settle() }
+            for text in ["10.1.0.0/16", "10.2.0.0/16"] {
+                let key = KernelRouteKey(table: 1031, prefix: try prefix(text), metric: 20)
+                let route = KernelRoute(proto: 186, nexthops: [KernelNexthop(gateway: nil, interface: 9)])
+                kernel.routes[key] = route
+                if !isFirst { kernel.table.notified(key, route) }
+            }
+            try kernel.tell(vrf: "red", "10.1.0.0/16")
+            try kernel.tell(vrf: "red", "10.3.0.0/16")
+            kernel.table.synchronize()
+            kernel.settle()
+            kernel.table.observeAgain()
+            kernel.settle()
+            #expect(kernel.takeLog() == ["add 10.3.0.0/16 table 1031 metric 20 via link dev 30"])
+            #expect(kernel.table.strangers.keys.sorted() == [ExportMark(table: 1031, proto: 186)])
+            #expect(kernel.table.hasFailures && kernel.table.pendingOperations.isEmpty)
+            // When the stranger goes there is room.
+            let key = KernelRouteKey(table: 1031, prefix: try prefix("10.1.0.0/16"), metric: 20)
+            kernel.routes[key] = nil
+            kernel.table.swept(0)
+            kernel.settle()
+            #expect(kernel.takeLog() == ["add 10.1.0.0/16 table 1031 metric 20 via link dev 30"])
+        }
     }
 
     private func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }

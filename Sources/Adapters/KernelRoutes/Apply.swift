@@ -95,7 +95,9 @@ extension KernelRoutes {
     func interfaceName(_ interface: Int32) -> String { links[interface]?.name ?? "if\(interface)" }
 
     /// What would be changed in the kernel now, as commands.
-    public func plan() -> [String] { table.pendingOperations.map { $0.text(interface: interfaceName) } }
+    public func plan() -> [String] {
+        table.pendingOperations.map { $0.text(interface: interfaceName) } + abandonedCommands
+    }
 
     /// Closes, and removes all exported routes, blocking; returns what was done, as commands, each refusal with its reason.
     public func cleanup() -> [String] {

@@ -35,11 +35,11 @@ public final class KernelRoutes {
     let loop: EventLoop
     let log: Log
     let stateDirectory: String
-    private var record: ExportRecord
+    var record: ExportRecord
     private var isRecordBroken = false
     var kernel: Kernel?
     var imported = ImportedPrefixes()
-    var table = ExportTable()
+    var table: ExportTable
     var links: [Int32: Link] = [:]
     var addresses: [Int32: Set<InterfaceAddress>] = [:]
 
@@ -54,6 +54,7 @@ public final class KernelRoutes {
     private var tickTimer: TimerID?
     private(set) var isClosed = false
     private var reportedHealed = 0
+    private var reportedStrangers: Set<ExportMark> = []
 
     /// Routes whose refusal is in the log.
     var refusals: Set<KernelRouteKey> = []
@@ -73,6 +74,7 @@ public final class KernelRoutes {
         self.log = log
         self.stateDirectory = stateDirectory
         record = ExportRecord(stateDirectory: stateDirectory)
+        table = ExportTable(inherited: record.marks)
         registerMetrics(metrics)
     }
 
@@ -81,7 +83,7 @@ public final class KernelRoutes {
     /// Nil: nothing is imported, or exported; what was is withdrawn, or removed.
     public func configure(importing: NetlinkImport?, exporting: NetlinkExport?) {
         guard !isClosed else { return }
-        if kernel == nil, importing != nil || exporting != nil, !open() { return }
+        if kernel == nil, importing != nil || exporting != nil || !record.inherited.isEmpty, !open() { return }
         let sources = table.sources
         table.configure(exporting)
         advertise(imported.configure(importing))
@@ -106,6 +108,7 @@ public final class KernelRoutes {
         // The last routes may come in the same round, after the word that they are complete.
         loop.afterRound { [weak self] in
             self?.table.synchronize()
+            self?.removeAbandoned()
             self?.schedulePump()
         }
     }
@@ -208,6 +211,15 @@ public final class KernelRoutes {
         if table.statistics.healed > reportedHealed {
             log.warning("routes.healed", ["routes": "\(table.statistics.healed - reportedHealed)"])
             reportedHealed = table.statistics.healed
+        }
+        for mark in table.strangers.keys.sorted() where reportedStrangers.insert(mark).inserted {
+            log.warning(
+                "routes.foreign",
+                [
+                    "of": mark.description, "prefix": table.strangers[mark].map { "\($0)" } ?? "",
+                    "effect": "they stay, but a later run of evpnd takes them for its own",
+                    "action": "give netlinkExport another routeProtocol, or remove them",
+                ])
         }
         armDeadline()
     }

@@ -15,7 +15,7 @@ extension ExportTable {
         var neighbor: IPAddress?
         /// The VRF device that packets are handed to; nil: they go to the next hops.
         var device: String?
-        /// A VTEP that the prefix would lead packets away from in the host's own table.
+        /// An address of the underlay that the prefix would lead packets away from in the host's own table.
         var hijacked: IPAddress?
 
         /// Addresses that the kernel is asked for; those with an interface need no answer.
@@ -65,6 +65,16 @@ extension ExportTable {
         /// Rows put right after somebody else changed them.
         public var healed = 0
     }
+}
+
+extension ExportTable {
+    /// Routes of an earlier run have been removed where no rule leads any more.
+    public mutating func swept(_ count: Int) {
+        statistics.sweptDeleted += count
+        // They may have been in the way.
+        retryFailed()
+    }
+    public var hasFailures: Bool { tables.values.contains { $0.values.contains { $0.failure != nil } } }
 }
 
 extension ExportTable.Path {

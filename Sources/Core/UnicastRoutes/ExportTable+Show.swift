@@ -84,7 +84,26 @@ extension ExportTable {
                 ? "that is the table of VRF \(rule.source ?? "") itself, where its routes are in any case"
                 : "there is no VRF device \(rule.vrf ?? "")"
         }
+        for place in places { tellLosers(at: place, &problems) }
         return problems
+    }
+    /// Rules whose routes have to stay away because an earlier rule has one to the same prefix, from elsewhere, in the same place.
+    private func tellLosers(at place: Place, _ problems: inout [String: String]) {
+        guard let settings, let indices = rules[place], Set(indices.map { settings.rules[$0].source }).count > 1 else {
+            return
+        }
+        for (prefix, row) in (tables[place] ?? [:]).sorted(by: { $0.key < $1.key })
+        where (row.want != nil || row.reason != nil) && settings.rules.indices.contains(row.rule) {
+            let winner = settings.rules[row.rule]
+            for index in indices where index > row.rule {
+                let rule = settings.rules[index]
+                guard rule.source != winner.source, problems[rule.name] == nil,
+                    let path = paths[PrefixKey(vrf: rule.source ?? "", prefix: prefix)], rule.matches(path)
+                else { continue }
+                problems[rule.name] =
+                    "\(prefix) stays out of table \(place.table): there it is the same prefix and metric by rule \(winner.name)"
+            }
+        }
     }
 
     // MARK: Plans

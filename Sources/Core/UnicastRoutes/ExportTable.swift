@@ -36,7 +36,7 @@ public struct ExportTable: Sendable {
     /// Interfaces that are up, by name.
     private(set) var interfaces: [String: Int32] = [:]
     /// Rules by place, in the order of the configuration.
-    private var rules: [Place: [Int]] = [:]
+    private(set) var rules: [Place: [Int]] = [:]
     /// Places with rules or rows, sorted.
     private(set) var places: [Place] = []
     var tables: [Place: [IPPrefix: Row]] = [:]
@@ -64,7 +64,13 @@ public struct ExportTable: Sendable {
     private var contexts: Set<String?> = []
     private var needsNeighbors = false
 
-    public init() {}
+    /// Tables and protocol numbers whose routes at start are those of an earlier run.
+    private let inherited: Set<ExportMark>
+    /// Routes with our protocol number that somebody else must have made, as nothing says that we did: where, and the first of each.
+    public private(set) var strangers: [ExportMark: IPPrefix] = [:]
+
+    /// `inherited`: what earlier runs have recorded as their own.
+    public init(inherited: Set<ExportMark> = []) { self.inherited = inherited }
 
     // MARK: What is asked for
 
@@ -316,17 +322,21 @@ public struct ExportTable: Sendable {
 
     private mutating func set(_ key: KernelRouteKey, _ route: KernelRoute?, isFound: Bool = false) {
         let place = Place(table: key.table, metric: key.metric)
-        if tables[place] == nil {
-            guard route != nil else { return }
-            tables[place] = [:]
-            places = tables.keys.sorted()
-        }
         guard var row = tables[place]?[key.prefix] ?? (route == nil ? nil : Row()), row.inFlight == nil else { return }
+        let mark = ExportMark(table: key.table, proto: route?.proto ?? 0)
+        guard row.have != nil || route == nil || inherited.contains(mark) else {
+            if strangers[mark] == nil { strangers[mark] = key.prefix }
+            return
+        }
         if isFound, route != nil {
             if row.want == nil { row.isAdopted = true } else if row.have == nil { statistics.sweptKept += 1 }
         }
         row.have = route
         if route != nil { row.failure = nil }
+        if tables[place] == nil {
+            tables[place] = [:]
+            places = tables.keys.sorted()
+        }
         tables[place]?[key.prefix] = row
     }
 
@@ -359,7 +369,6 @@ public struct ExportTable: Sendable {
             }
         }
     }
-    public var hasFailures: Bool { tables.values.contains { $0.values.contains { $0.failure != nil } } }
 
     private mutating func evaluate(_ prefix: IPPrefix) { for place in places { evaluate(prefix, at: place) } }
     private mutating func evaluate(_ prefix: IPPrefix, at place: Place) {

@@ -14,7 +14,8 @@ public struct NetlinkImport: Equatable, Sendable {
 public struct NetlinkExport: Equatable, Sendable {
     /// How long changes of a route are collected before the kernel hears of them, in milliseconds; at most `maximumDampening`.
     public var dampeningMilliseconds: Int
-    /// The protocol number (`rt_protos`) that marks our routes. Routes with it in a table of a rule count as ours.
+    /// The protocol number (`rt_protos`) that marks our routes. Routes with it in a table that an
+    /// earlier run has recorded count as ours.
     public var routeProtocol: UInt8
     public var rules: [Rule]
 
