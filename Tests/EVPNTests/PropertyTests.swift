@@ -293,7 +293,8 @@ private func describe(_ plane: ControlPlane) {
             case 15..<17:
                 let domain = LocalDomain(
                     vtep: vtep(random.chance(80) ? 5 : 6), device: "vxlan", vrf: random.chance(30) ? "green" : nil,
-                    routerMAC: random.chance(30) ? mac(5) : nil)
+                    routerMAC: random.chance(30) ? mac(5) : nil,
+                    interface: random.chance(50) ? "br1" : random.chance(50) ? "eth0" : nil)
                 step(.local([.domain(key.vni, random.chance(75) ? domain : nil)]))
             case 17:
                 var settings = overlay((100..<103).filter { _ in random.chance(75) }.map { evi($0) })

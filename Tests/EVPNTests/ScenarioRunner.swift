@@ -240,7 +240,8 @@ struct ScenarioRunner {
             let vrf = words.option("vrf")
             let mac = words.option("rmac").flatMap { MACAddress($0) }
             let isOutside = words.flag("outside")
-            var domain = LocalDomain(vtep: try words.ip(), device: "vxlan\(vni)", vrf: vrf, routerMAC: mac)
+            var domain = LocalDomain(
+                vtep: try words.ip(), device: "vxlan\(vni)", vrf: vrf, routerMAC: mac, interface: "br\(vni)")
             domain.isOutsideVRF = isOutside
             try words.end()
             return handle(.local([.domain(vni, domain)]))

@@ -63,7 +63,9 @@ import Testing
             lab.tables.handle(.tunnel(.init(number: 65278, vtep: vtep))).facts == [
                 .domain(
                     vni(10),
-                    LocalDomain(vtep: vtep, device: "vxlan_out in sw", vrf: "v", routerMAC: mac(gatewayMAC))),
+                    LocalDomain(
+                        vtep: vtep, device: "vxlan_out in sw", vrf: "v", routerMAC: mac(gatewayMAC), interface: "vni10")
+                ),
                 .domain(vni(20), LocalDomain(vtep: vtep, device: "vxlan_out in sw", vrf: "v", routerMAC: routerMAC)),
             ])
         let host = MACKey(vni: vni(10), mac: mac("02:00:00:00:10:01"))

@@ -164,6 +164,7 @@ extension LinuxDataplane {
         // Outside of its VRF an L3 VNI would lead into another table: it has no router then.
         let isTransit = domain.configuration?.isTransit == true
         if isTransit ? local.vrf == routed?.vrf : local.vrf != nil || routed != nil { local.routerMAC = link.address }
+        if !isTransit, local.routerMAC != nil { local.interface = link.name }
         return local
     }
 

@@ -305,10 +305,10 @@ extension ControlPlane {
         } else {
             addresses[slot].hasConflict = false
         }
-        if isHere != entry.isHere || wanted != entry.installed {
+        if isHere || isHere != entry.isHere || wanted != entry.installed {
             addresses[slot].isHere = isHere
             addresses[slot].installed = wanted
-            hostChanged(vrf: entry.vrf, entry.ip, isHere: isHere, wasHere: entry.isHere)
+            hostChanged(vrf: entry.vrf, entry.ip, isHere: isHere)
         }
         if wanted != entry.installed {
             if (wanted != nil) != (entry.installed != nil) { vrfs[index]?.remoteNeighbors += wanted != nil ? 1 : -1 }

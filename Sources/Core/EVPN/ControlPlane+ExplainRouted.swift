@@ -208,6 +208,14 @@ extension ControlPlane {
             }
             for vrf in table.macVRFs { if let rival = rival(vrf, key.prefix) { result.problems.append(rival) } }
             for vrf in table.macVRFs {
+                guard let host, let entry = addresses.find(AddressEntry.Key(vrf: vrf, host)), addresses[entry].isHere,
+                    let mac = vrfs[Int(vrf)]?.neighbors[host]?.mac, !host.isLinkLocal, !isRoutable(host, in: vrf)
+                else { continue }
+                result.problems.append(
+                    "\(mac) in VNI \(vnis[Int(vrf)]) says to have \(host), which no subnet of the interface there has room for: announced without the L3 VNI, and not routed"
+                )
+            }
+            for vrf in table.macVRFs {
                 guard let here = vrfs[Int(vrf)]?.domain?.vtep, let there = vrfs[Int(vrf)]?.differingTransit else {
                     continue
                 }
@@ -235,6 +243,8 @@ extension ControlPlane {
                 verdict.outcome = .ignored(slot.flatMap { reasonNotToRoute(route, in: $0) } ?? .noMatchingTarget)
                 if ip.map({ table?.subnetEnds[$0] != nil && routes[route].prefix?.length == $0.bitWidth }) == true {
                     verdict.outcome = .notChosen(because: ControlPlane.endOfSubnet)
+                } else if let item = routedImport(of: route, in: slot), let reason = misplacement(item) {
+                    verdict.outcome = .notChosen(because: reason)
                 }
             }
             return verdict
@@ -253,6 +263,21 @@ extension ControlPlane {
         let route = routes[imports[best].route]
         let vtep = vteps[attributes[route.attributes].vtep].address
         return "two hosts have it: \(here) here, which keeps it while it answers, and \(route.mac) behind \(vtep)"
+    }
+
+    private func misplacement(_ item: RoutedImport) -> String? {
+        guard isMisplaced(item), let ip = routes[item.route].address,
+            let interface = tables[Int(item.table)]?.subnets.interface(with: ip)
+        else { return nil }
+        return "its subnet is on \(interface) here, which is not VNI \(routes[item.route].label)"
+    }
+    private func routedImport(of route: Slot, in table: Slot?) -> RoutedImport? {
+        var link = routes[route].routed
+        while link.exists {
+            if routedImports[link].table == table { return routedImports[link] }
+            link = routedImports[link].sibling
+        }
+        return nil
     }
 
     private static let endOfSubnet = "the network or broadcast address of a subnet of this host"
@@ -301,7 +326,7 @@ extension ControlPlane {
                     rank = 1
                 }
             } else {
-                rank = nexthops(of: link).isEmpty || isStaleBinding(route: item.route) ? 3 : 2
+                rank = nexthops(of: link).isEmpty || !isBelieved(item) ? 3 : 2
                 verdict.outcome = .notChosen(because: reason(link, entry, lostTo: chosen.first))
             }
             verdicts.append((rank, verdict))
@@ -314,6 +339,7 @@ extension ControlPlane {
     private func reason(_ link: Slot, _ entry: PrefixEntry, lostTo best: Slot?) -> String {
         let item = routedImports[link]
         if isStaleBinding(route: item.route) { return "its MAC is here by now" }
+        if let reason = misplacement(item) { return reason }
         if item.isThroughGateway, gateways[item.way].nexthops.isEmpty {
             return "no way to the gateway \(gateways[item.way].key.ip)"
         }

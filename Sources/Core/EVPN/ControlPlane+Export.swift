@@ -65,7 +65,7 @@ extension ControlPlane {
         if let old = vrfs[Int(slot)]?.neighbors[ip]?.announcedMAC, old != mac { withdraw(vrf: slot, mac: old, ip: ip) }
         var route: Advertisement?
         let claim = claim.flatMap { announcement(of: $0, in: slot) }
-        let isRouted = !ip.isLinkLocal && claim?.isGateway == false && transit(ofHostsIn: slot) != nil
+        let isRouted = claim?.isGateway == false && transit(ofHostsIn: slot) != nil && isRoutable(ip, in: slot)
         if mac != nil, let claim,
             let set = attributes(
                 slot,

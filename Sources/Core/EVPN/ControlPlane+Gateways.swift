@@ -31,7 +31,9 @@ extension ControlPlane {
     /// The VNI in which a gateway is a known host, if its address is in a subnet of this host.
     func vni(withGateway ip: IPAddress, in table: IPVRFTable) -> VNI? {
         let known = table.macVRFs.filter { vrf in
-            guard let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip)) else { return false }
+            guard let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip)), isRoutable(ip, in: vrf) else {
+                return false
+            }
             return addresses[slot].isHere ? !isInterface(vrf, ip) : addresses[slot].installed != nil
         }
         guard let first = known.first else { return nil }
@@ -58,11 +60,13 @@ extension ControlPlane {
         for slot in gatewaySlots.values.sorted() where gateways[slot].key.table == table { touch(gateway: slot) }
     }
 
-    /// An address of a MAC-VRF has got another holder.
-    mutating func hostChanged(vrf: Slot, _ ip: IPAddress, isHere: Bool, wasHere: Bool) {
+    /// An address of a MAC-VRF has got another holder, or may be routed now, or not any more.
+    mutating func hostChanged(vrf: Slot, _ ip: IPAddress, isHere: Bool) {
         let table = tableOfVRF[Int(vrf)]
         guard table.exists else { return }
-        if isHere != wasHere { setHost(table, ip, vnis[Int(vrf)], isHere) }
+        let vni = vnis[Int(vrf)]
+        let isHost = isHere && isRoutable(ip, in: vrf)
+        if isHost != (tables[Int(table)]?.hosts[ip]?.contains(vni) ?? false) { setHost(table, ip, vni, isHost) }
         if !gatewaySlots.isEmpty, let gateway = gatewaySlots[Gateway.Key(table: table, ip: ip)] {
             touch(gateway: gateway)
         }

@@ -20,7 +20,7 @@ extension ControlPlane {
             else { return }
             setLearned(slot, key.ip, neighbor)
             releaseIfUnused(slot)
-        case .prefix(let key, let local): setLocal(key, local)
+        case .prefix(let key, let local): setSubnet(key, local)
         }
     }
 
@@ -72,7 +72,14 @@ extension ControlPlane {
         if domain?.routerMAC != old.domain?.routerMAC { touchRouters(of: old.vni) }
         if domain?.routerMAC != old.domain?.routerMAC || domain?.vtep != old.domain?.vtep { transitChanged(old.vni) }
         guard old.evi != nil else { return }
-        if domain?.vrf != old.domain?.vrf || domain?.isOutsideVRF != old.domain?.isOutsideVRF { attach(slot) }
+        subnetsChanged(
+            tableOfVRF[Int(slot)],
+            if: domain?.interface != old.domain?.interface || domain == nil || old.domain == nil)
+        if domain?.vrf != old.domain?.vrf || domain?.isOutsideVRF != old.domain?.isOutsideVRF {
+            subnetsChanged(tableOfVRF[Int(slot)])
+            attach(slot)
+            subnetsChanged(tableOfVRF[Int(slot)])
+        }
         checkVTEP(slot)
         if domain?.routerMAC != old.domain?.routerMAC { refreshInterface(slot) }
         isMembershipDirty = true

@@ -7,6 +7,7 @@ import NetTypes
 extension ControlPlane {
     /// Brings the prefixes of IP-VRFs in line with everything that was touched.
     mutating func evaluateRouted() {
+        touchHostsOfSubnets()
         let removed = evaluateRouters()
         // Gateways look at candidates and hosts, never at what is in force, so this ends.
         repeat {
@@ -83,7 +84,7 @@ extension ControlPlane {
             let item = routedImports[first]
             if !item.next.exists, !item.isThroughGateway {
                 // Nearly all prefixes: one route.
-                if ways[item.way].isUsable, !isStaleBinding(route: item.route) {
+                if ways[item.way].isUsable, isBelieved(item) {
                     return PrefixChoice(group: group(of: item.way))
                 }
             } else {
@@ -109,6 +110,9 @@ extension ControlPlane {
         guard entry.isHost, let table = tables[Int(entry.table)], !table.subnetEnds.isEmpty else { return nil }
         return table.subnetEnds[entry.address]
     }
+
+    /// False for a type 2 route about a host that is here by now, or in a subnet that is here.
+    func isBelieved(_ item: RoutedImport) -> Bool { !isStaleBinding(route: item.route) && !isMisplaced(item) }
 
     // MARK: Preference
 
@@ -152,7 +156,7 @@ extension ControlPlane {
             let item = routedImports[link]
             let isUsable =
                 item.isThroughGateway ? !directOnly && !gateways[item.way].nexthops.isEmpty : ways[item.way].isUsable
-            if isUsable, !isStaleBinding(route: item.route) {
+            if isUsable, isBelieved(item) {
                 usable.append(link)
                 if routes[item.route].isMACIP, !hosts.exists || mobilityOrder(link, hosts) == true { hosts = link }
             }

@@ -125,6 +125,8 @@ public struct ControlPlane {
     var dirtyRouters: Set<RouterKey> = []
     var dirtyPrefixes: [Slot] = []
     var dirtyGateways: [Slot] = []
+    /// IP-VRFs (rows in `tables`) whose hosts are to be looked at again.
+    var dirtySubnets: Set<Slot> = []
     /// There is a table of the host's own that tenants are leaked into; its routes are to be looked at again.
     var hasUnderlay = false
     var mustCheckUnderlay = false

@@ -201,11 +201,16 @@ public struct LocalDomain: Hashable, Sendable {
     public var isOutsideVRF = false
     /// The MAC address of its layer-3 interface: for an L3 VNI the router MAC of this VTEP (RFC 9135 §4.1).
     public var routerMAC: MACAddress?
-    public init(vtep: IPAddress, device: String, vrf: String? = nil, routerMAC: MACAddress? = nil) {
+    /// The name of its layer-3 interface, as `LocalPrefix` has it; nil: none, or nothing is routed there.
+    public var interface: String?
+    public init(
+        vtep: IPAddress, device: String, vrf: String? = nil, routerMAC: MACAddress? = nil, interface: String? = nil
+    ) {
         self.vtep = vtep
         self.device = device
         self.vrf = vrf
         self.routerMAC = routerMAC
+        self.interface = interface
     }
 }
 

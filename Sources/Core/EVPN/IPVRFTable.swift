@@ -12,13 +12,14 @@ struct IPVRFTable {
     /// Network and broadcast addresses of the subnets among them. There are no hosts with these, so nobody's route to one is taken. (The
     /// first address of an IPv6 subnet is every router's, and the kernel has its own route to it before any of ours.)
     var subnetEnds: [IPAddress: IPPrefix] = [:]
+    var subnets = InterfaceSubnets()
     /// The next hops of those, each of so many.
     var gateways: [IPAddress: Int] = [:]
     /// What others have and what would lead a VTEP, a BGP neighbor or a next hop of this table elsewhere (the value).
     var refused: [IPPrefix: IPAddress] = [:]
     /// The MAC-VRFs whose layer-3 interfaces are in it, by VNI.
     var macVRFs: [Slot] = []
-    /// Addresses that this host holds in those MAC-VRFs, with the VNIs, ascending.
+    /// Addresses that this host holds in those MAC-VRFs, as far as packets can be routed to them, with the VNIs, ascending.
     var hosts: [IPAddress: [VNI]] = [:]
     /// Whose routes are visible here, and who sees those of this one, without this one itself.
     var sources: [LeakSource] = []

@@ -47,7 +47,8 @@ extension FlowTables {
         let vrf = domain.transit.flatMap { model.vrfs[$0] }
         return LocalDomain(
             vtep: domain.vtep ?? tunnel.vtep, device: "\(model.bridge.tunnelPort) in \(model.bridge.name)",
-            vrf: domain.gateway?.vrf ?? vrf?.name, routerMAC: domain.gateway?.mac ?? vrf?.routerMAC)
+            vrf: domain.gateway?.vrf ?? vrf?.name, routerMAC: domain.gateway?.mac ?? vrf?.routerMAC,
+            interface: domain.gateway.map { _ in "vni\(vni)" })
     }
     private func localMAC(_ key: MACKey) -> LocalMAC? {
         guard let domain = model.domains[key.vni], domain.gateway?.mac != key.mac else { return nil }
