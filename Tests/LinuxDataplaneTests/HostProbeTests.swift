@@ -264,8 +264,9 @@ private let hosts = """
         }
     }
 
-    /// A host here takes an address of a remote one, whose MAC stays where it is; the control plane gives the remote neighbor up.
-    @Test func hearsOfAnAddressThatMovedHere() throws {
+    /// A host here takes an address of a remote one, whose MAC stays where it is; the control plane gives the remote neighbor up, which
+    /// somebody may have removed before.
+    @Test(arguments: [false, true]) func hearsOfAnAddressThatMovedHere(isFlushed: Bool) throws {
         try KernelLab.run { lab in
             try lab.sh(hosts)
             let process = try SilentHostTests.host(0, lab)
@@ -277,6 +278,7 @@ private let hosts = """
             subject.dataplane.onLocalChanges = { [weak subject] changes in
                 subject?.record(changes)
                 if !isRefused, changes.contains(.neighbor(moved, LocalNeighbor(mac: mac(SilentHostTests.macs[0])))) {
+                    if isFlushed { _ = try? lab.sh("ip neigh del 10.0.0.77 dev br0") }
                     subject?.dataplane.apply([.neighbor(moved, nil)])
                 }
             }

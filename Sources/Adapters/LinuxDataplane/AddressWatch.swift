@@ -10,13 +10,18 @@ import Telemetry
 
 /// The socket of one namespace, and how much was done with it in this second.
 final class AddressWatch {
-    /// Messages that are read in a second; a host that floods the bridge with more costs no more.
-    static let messageLimit = 2000
+    /// Messages that are heard in a second of one device. A host that floods its bridge with more costs no more, and keeps those of other
+    /// bridges from nothing.
+    static let messageLimit = 1000
     /// Announcements that are sent in a second.
     static let announcementLimit = 1000
 
     let socket: AddressSocket
-    fileprivate var messages = 0
+    /// Of each device.
+    fileprivate var messages: [Int32: Int] = [:]
+    fileprivate var muted: [Int32] = []
+    /// When a flood was told of last.
+    fileprivate var told: [Int32: Instant] = [:]
     fileprivate var announcements = 0
     /// What was claimed in this second: once is enough, whatever came of it.
     fileprivate var claimed: Set<NeighborKey> = []
@@ -33,9 +38,21 @@ extension LinuxDataplane {
         do throws(NetlinkFailure) {
             let watch = try AddressWatch(in: namespace)
             addressWatch = watch
-            hear(watch)
+            for descriptor in watch.descriptors {
+                loop.watch(descriptor, .readable) { [weak self] _ in self?.readClaims(descriptor) }
+            }
+            if deafness != nil { log.info("dataplane.addresses.heard") }
+            deafness = nil
         } catch {
             isDeaf = true
+            // Descriptors may have run out for the moment.
+            loop.schedule(after: .seconds(30)) { [weak self] in
+                guard let self, !isClosed else { return }
+                isDeaf = false
+                watchAddresses()
+            }
+            guard deafness != error.description else { return }
+            deafness = error.description
             log.warning(
                 "dataplane.addresses.unheard",
                 [
@@ -43,11 +60,6 @@ extension LinuxDataplane {
                     "effect":
                         "an address that moves to another MAC is noticed late\(error.isPermission ? " (CAP_NET_RAW)" : "")",
                 ])
-        }
-    }
-    private func hear(_ watch: AddressWatch) {
-        for descriptor in watch.descriptors {
-            loop.watch(descriptor, .readable) { [weak self] _ in self?.readClaims(descriptor) }
         }
     }
     func stopWatchingAddresses() {
@@ -58,11 +70,10 @@ extension LinuxDataplane {
     private func readClaims(_ descriptor: Int32) {
         guard !isClosed, let watch = addressWatch else { return }
         var claims: [(claim: AddressClaim, domain: Domain)] = []
-        watch.messages += watch.socket.read(descriptor, limit: 256) { claim, interface in
+        watch.socket.read(descriptor, limit: 256, isHeard: { isHeard($0, watch) }) { claim, interface in
             if let domain = byNeighbor[interface], isContested(claim, domain) { claims.append((claim, domain)) }
         }
         count(watch)
-        if watch.messages >= AddressWatch.messageLimit { for other in watch.descriptors { loop.unwatch(other) } }
         guard !claims.isEmpty else { return }
         // Who speaks from a local port has been learned by the bridge before its message came this far.
         readNotifications()
@@ -70,14 +81,40 @@ extension LinuxDataplane {
             if watch.claimed.insert(NeighborKey(vni: domain.vni, ip: claim.ip)).inserted { take(claim, in: domain) }
         }
     }
+    /// Counts a message of a device. False: there are too many in this second, and no more of it is listened to.
+    private func isHeard(_ interface: Int32, _ watch: AddressWatch) -> Bool {
+        let count = watch.messages[interface, default: 0] + 1
+        watch.messages[interface] = count
+        guard count >= AddressWatch.messageLimit else { return true }
+        guard count == AddressWatch.messageLimit else { return false }
+        if watch.muted.count < AddressSocket.maximumMuted {
+            watch.muted.append(interface)
+            watch.socket.mute(watch.muted)
+        }
+        flooded.increment()
+        if watch.told[interface].map({ loop.now >= $0 + .seconds(60) }) ?? true {
+            watch.told = watch.told.filter { links.links[$0.key] != nil }
+            watch.told[interface] = loop.now
+            log.warning(
+                "dataplane.addresses.flood",
+                [
+                    "interface": links.name(of: interface),
+                    "effect":
+                        "more than \(AddressWatch.messageLimit) ARP or ND messages a second: an address that moves there to another MAC may be noticed late",
+                ])
+        }
+        return true
+    }
     /// Begins a new second, unless one is under way.
     private func count(_ watch: AddressWatch) {
         guard !watch.isCounting else { return }
         watch.isCounting = true
         loop.schedule(after: .seconds(1)) { [weak self, weak watch] in
             guard let self, let watch, !isClosed, addressWatch === watch else { return }
-            if watch.messages >= AddressWatch.messageLimit { hear(watch) }
-            (watch.messages, watch.announcements, watch.claimed, watch.isCounting) = (0, 0, [], false)
+            if !watch.muted.isEmpty { watch.socket.mute([]) }
+            (watch.messages, watch.muted, watch.announcements, watch.claimed, watch.isCounting) = (
+                [:], [], 0, [], false
+            )
         }
     }
     /// Whether another host, behind another VTEP, has the address so far.
@@ -95,8 +132,15 @@ extension LinuxDataplane {
             guard let self, let domain, !isClosed, domain.localNeighbors[claim.ip]?.mac == claim.mac else { return }
             if domain.table.neighbors[claim.ip]?.want != nil {
                 // Refused: a MAC that is frozen, or a sticky one there.
-                setLocal(claim.ip, nil, in: domain)
-            } else if claim.ip.isV6, let devices = domain.devices {
+                return setLocal(claim.ip, nil, in: domain)
+            }
+            guard let devices = domain.devices else { return }
+            // The remote entry was gone before: nothing else has the host asked.
+            if domain.table.neighbors[claim.ip]?.have == nil {
+                sendProbes(
+                    [ProbeQuestion(interface: devices.neighborInterface, ip: claim.ip, mac: claim.mac)], areNew: true)
+            }
+            if claim.ip.isV6 {
                 // It need not have told its neighbors: by itself it only asks its router, while an ARP request is heard by all.
                 announce(claim, on: devices)
             }

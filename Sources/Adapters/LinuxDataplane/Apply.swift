@@ -168,7 +168,7 @@ extension LinuxDataplane {
                 }
                 continue
             }
-            if failure == nil {
+            if failure == nil || failure?.isAbsence == true {
                 if let host = movedHere(operation, domain) { moved.append(host) } else { remember(operation, domain) }
             }
             let isReported = domain.table.completed(operation, failure)

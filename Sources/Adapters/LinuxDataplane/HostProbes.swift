@@ -169,11 +169,13 @@ extension LinuxDataplane {
     func movedHere(_ operation: EntryOperation, _ domain: Domain) -> ProbeQuestion? {
         guard operation.kind == .deleteNeighbor, operation.generation == domain.table.generation,
             domain.isUp, domain.configuration != nil, domain.table.canHoldNeighbors,
-            let row = domain.table.neighbors[operation.address], row.want == nil, let have = row.have,
-            !have.isDeclared, operation.interface == domain.devices?.neighborInterface
+            operation.interface == domain.devices?.neighborInterface
         else { return nil }
-        let mac = domain.localNeighbors[operation.address]?.mac ?? have.mac
-        guard domain.localMACs[mac] != nil else { return nil }
+        // Somebody may have removed it before.
+        let row = domain.table.neighbors[operation.address]
+        guard row?.want == nil, row?.have?.isDeclared != true,
+            let mac = domain.localNeighbors[operation.address]?.mac ?? row?.have?.mac, domain.localMACs[mac] != nil
+        else { return nil }
         return ProbeQuestion(interface: operation.interface, ip: operation.address, mac: mac)
     }
     /// A remote host is gone from where it was, and is not here either: it may be on its way. To be asked as `movedHere`.

@@ -71,6 +71,8 @@ public final class LinuxDataplane {
     /// What hosts say of their addresses; nil: no domain needs it, or it cannot be heard.
     var addressWatch: AddressWatch?
     var isDeaf = false
+    /// Why nothing was heard at the last attempt.
+    var deafness: String?
     /// Ports whose VLANs have to be read.
     var staleVLANs: Set<Int32> = []
     /// VXLAN devices whose filters of VNIs have to be read.
@@ -116,6 +118,7 @@ public final class LinuxDataplane {
     let refused: Metric
     let overruns: Metric
     let probed: Metric
+    let flooded: Metric
 
     /// Opens the netlink sockets of the calling thread's network namespace and reads its devices.
     ///
@@ -157,6 +160,8 @@ public final class LinuxDataplane {
             "evpnd_dataplane_overruns_total", "Times that the kernel dropped notifications and tables were read again.")
         probed = metrics.counter(
             "evpnd_dataplane_probes_total", "Silent local hosts that were asked whether they are still there.")
+        flooded = metrics.counter(
+            "evpnd_dataplane_floods_total", "Seconds in which an interface had more ARP or ND messages than are heard.")
         do throws(NetlinkFailure) {
             // Subscribed before anything is read: what changes in between is told.
             notifications = try NotificationSocket(.devices, in: namespace)

@@ -12,6 +12,7 @@
 #include <linux/if_packet.h>
 #include <arpa/inet.h>
 #include <unistd.h>
+#include "CLinux.h"
 
 int evpnd_setns(int descriptor, int type) { return setns(descriptor, type); }
 int evpnd_unshare(int flags) { return unshare(flags); }
@@ -119,7 +120,15 @@ int evpnd_open_arp_socket(void) {
     // Bound to no protocol: nothing comes before the filter is there.
     int descriptor = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -errno;
-    struct sock_filter code[] = {
+    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP)};
+    int result = evpnd_mute(descriptor, 1, NULL, 0);
+    if (result == 0 && bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0) result = -errno;
+    if (result == 0) return descriptor;
+    close(descriptor);
+    return result;
+}
+int evpnd_mute(int descriptor, int is_arp, const unsigned *interfaces, size_t count) {
+    static const struct sock_filter arp[] = {
         BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2), // protocol
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 5),
         BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4), // lengths of the addresses
@@ -129,15 +138,27 @@ int evpnd_open_arp_socket(void) {
         BPF_STMT(BPF_RET | BPF_K, 64),
         BPF_STMT(BPF_RET | BPF_K, 0),
     };
-    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP)};
-    if (setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ||
-        bind(descriptor, (struct sockaddr *)&address, sizeof address) < 0) {
-        int error = errno;
-        close(descriptor);
-        return -error;
+    struct sock_filter code[1 + 2 * EVPND_MAXIMUM_MUTED + sizeof arp / sizeof arp[0]];
+    unsigned short length = 0;
+    if (count > EVPND_MAXIMUM_MUTED) count = EVPND_MAXIMUM_MUTED;
+    if (count > 0) code[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_IFINDEX);
+    for (size_t index = 0; index < count; index++) {
+        code[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, interfaces[index], 0, 1);
+        code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
     }
-    return descriptor;
+    if (is_arp) {
+        memcpy(code + length, arp, sizeof arp);
+        length += sizeof arp / sizeof arp[0];
+    } else {
+        code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0xffffffff);
+    }
+    struct sock_fprog program = {.len = length, .filter = code};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
+}
+void evpnd_grow_receive_buffer(int descriptor, int octets) {
+    // Beyond net.core.rmem_max only with CAP_NET_ADMIN.
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &octets, sizeof octets) < 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
 }
 int evpnd_receive_arp(int descriptor, void *buffer, size_t size, unsigned char source[6], unsigned *interface) {
     struct sockaddr_ll from = {0};

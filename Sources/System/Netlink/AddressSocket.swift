@@ -11,6 +11,8 @@ public final class AddressSocket {
     public let discovery: Int32
     /// An ARP packet has 28 octets; what is behind the first options of a discovery message is of no interest.
     private var buffer = [UInt8](repeating: 0, count: 512)
+    /// Holds what comes in a moment in which a host sends without end.
+    private static let receiveBuffer: Int32 = 4 << 20
 
     /// In `namespace`; nil: that of the calling thread. EPERM: CAP_NET_RAW is missing.
     public init(in namespace: NetworkNamespace? = nil) throws(NetlinkFailure) {
@@ -25,17 +27,34 @@ public final class AddressSocket {
         discovery = opened.discovery
         // A host without IPv6 has no socket for it; ARP alone will do.
         if arp < 0 { throw NetlinkFailure(code: 0 &- arp, text: "packet socket for ARP") }
+        if discovery < 0, discovery != -EAFNOSUPPORT {
+            throw NetlinkFailure(code: 0 &- discovery, text: "raw socket for neighbor discovery")
+        }
+        for descriptor in [arp, discovery] where descriptor >= 0 {
+            evpnd_grow_receive_buffer(descriptor, AddressSocket.receiveBuffer)
+        }
     }
     deinit {
         if arp >= 0 { close(arp) }
         if discovery >= 0 { close(discovery) }
     }
 
-    /// Reads up to `limit` messages of one of the two descriptors; what claims an address goes to `body`, with the number of the device.
-    /// Returns how many messages there were.
-    public func read(_ descriptor: Int32, limit: Int, _ body: (AddressClaim, Int32) -> Void) -> Int {
+    /// From how many devices at most nothing is heard.
+    public static let maximumMuted = Int(EVPND_MAXIMUM_MUTED)
+    /// From now on nothing is heard of these devices, and again of all others. What has come before is still there to be read.
+    public func mute(_ interfaces: [Int32]) {
+        let numbers = interfaces.prefix(AddressSocket.maximumMuted).map { UInt32(bitPattern: $0) }
+        for descriptor in [arp, discovery] where descriptor >= 0 {
+            _ = evpnd_mute(descriptor, descriptor == arp ? 1 : 0, numbers, numbers.count)
+        }
+    }
+    /// Reads up to `limit` messages of one of the two descriptors. Those of devices that `isHeard` wants, which is asked for each message,
+    /// and which claim an address go to `body`, with the number of the device. Returns how many messages there were.
+    @discardableResult public func read(
+        _ descriptor: Int32, limit: Int, isHeard: (Int32) -> Bool = { _ in true }, _ body: (AddressClaim, Int32) -> Void
+    ) -> Int {
+        var source = [UInt8](repeating: 0, count: 16)
         for count in 0..<limit {
-            var source = [UInt8](repeating: 0, count: 16)
             var interface: UInt32 = 0
             var hopLimit: Int32 = 255
             let length = buffer.withUnsafeMutableBytes {
@@ -48,13 +67,13 @@ public final class AddressSocket {
                 return count
             }
             // Crossed a router (RFC 4861 §7.1).
-            guard length > 0, hopLimit == 255 else { continue }
+            guard length > 0, let number = Int32(exactly: interface), isHeard(number), hopLimit == 255 else { continue }
             let claim = buffer.withUnsafeBytes { bytes in
                 withByteReader(over: UnsafeRawBufferPointer(rebasing: bytes[..<Int(length)])) { reader in
                     AddressSocket.claim(&reader, isARP: descriptor == arp, from: source)
                 }
             }
-            if let claim, let number = Int32(exactly: interface) { body(claim, number) }
+            if let claim { body(claim, number) }
         }
         return limit
     }

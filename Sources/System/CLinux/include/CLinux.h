@@ -39,6 +39,12 @@ int evpnd_send_router(int descriptor, const void *bytes, size_t size, const unsi
 // A packet socket for ARP between Ethernet and IPv4 addresses on every interface, probes left out; its packets begin with the ARP
 // header. Returns the descriptor or -errno (-EPERM without CAP_NET_RAW).
 int evpnd_open_arp_socket(void);
+// Has a socket of evpnd_open_arp_socket (`is_arp`) or evpnd_open_discovery_socket hear nothing on these interfaces, at most
+// EVPND_MAXIMUM_MUTED of them, and everything on all others. 0 or -errno.
+#define EVPND_MAXIMUM_MUTED 32
+int evpnd_mute(int descriptor, int is_arp, const unsigned *interfaces, size_t count);
+// Gives a socket so large a receive buffer, if it may have it.
+void evpnd_grow_receive_buffer(int descriptor, int octets);
 // One ARP packet with the Ethernet address it came from; returns its length, 0 for one that is to be left alone, or -errno.
 int evpnd_receive_arp(int descriptor, void *buffer, size_t size, unsigned char source[6], unsigned *interface);
 // Sends the payload of an Ethernet frame over a packet socket, from the interface's own address. 0 or -errno.
