@@ -44,26 +44,28 @@ shows() { [ "$(rows)" = "$(printf '%s\n' "$@")" ]; }
 says() { ctl a show status | grep "$1"; }
 
 serve --from evpn-connector "$T/evpn.conf"
-shows 'a served l2 1 10' 'b served l2 2 10' 'c served l3 3 20' || fail "clients: $(rows)"
+# There is no Open vSwitch here: nobody is served, and that is said.
+shows 'a waiting l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20' || fail "clients: $(rows)"
+ctl a show clients | grep -q 'db.sock' || fail "no reason why they wait: $(ctl a show clients)"
 ctl a show vnis --json | jq -e '.[0] | .vni == 10 and .rd == "10.99.0.2:10" and .import == "65000:10"' || fail 'the VNI of the clients'
 ctl a show vrfs --json | jq -e '.[0] | .name == "vrf20" and .vni == 20' || fail 'the VRF of the clients'
 grep -q 'agent.sync_period: had no effect there' "$T/a.log" || fail 'sync_period is not told'
 
 # A file that breaks keeps its client; one that is another's is left out; one that is deleted takes its client with it.
 printf '{"vni": 10, // half' >"$T/clients/a"
-await 5 'a kept client' shows 'a kept l2 1 10' 'b served l2 2 10' 'c served l3 3 20'
+await 5 'a kept client' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20'
 says 'clients .*1 files of clients are broken' || fail 'the status does not name it'
 ctl a show clients | grep 'a:1:13: error: JSON has no comments' || fail "no word about the comment: $(ctl a show clients)"
 client d 20 4
-await 5 'a client left out' shows 'a kept l2 1 10' 'b served l2 2 10' 'c served l3 3 20' 'd left out l2 4 20'
+await 5 'a client left out' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20' 'd left out l2 4 20'
 ctl a show clients | grep 'VNI 20 is already used by c as l3' || fail 'no reason'
 rm "$T/clients/d"
-await 10 'a deleted file' shows 'a kept l2 1 10' 'b served l2 2 10' 'c served l3 3 20'
+await 10 'a deleted file' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20'
 
 # The last good state outlives evpnd.
 end
 serve --from evpn-connector "$T/evpn.conf"
-shows 'a kept l2 1 10' 'b served l2 2 10' 'c served l3 3 20' || fail "after a restart: $(rows)"
+shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20' || fail "after a restart: $(rows)"
 
 # An emptied or missing directory changes nothing until that is confirmed.
 ctl a confirm-empty 2>/dev/null && fail 'there was nothing to confirm'
@@ -73,10 +75,10 @@ rmdir "$T/clients"
 await 5 'a missing directory' says 'clientDirectory: No such file'
 mkdir "$T/clients"
 client b 11 5
-await 5 'a file that is back' shows 'a missing l2 1 10' 'b served l2 5 11' 'c missing l3 3 20'
+await 5 'a file that is back' shows 'a missing l2 1 10' 'b waiting l2 5 11' 'c missing l3 3 20'
 says 'until evpnctl confirm-empty' || fail 'the way out is not told'
 ctl a confirm-empty | grep '^a: its client is gone' || fail 'nothing was confirmed'
-shows 'b served l2 5 11' || fail "after the confirmation: $(rows)"
+shows 'b waiting l2 5 11' || fail "after the confirmation: $(rows)"
 
 # The status file: missing at first, then listing, then broken.
 printf '{"cfg_type": "l3", "vni": 20, "mac": "02:00:00:00:00:03", "ofport": 3, "routes": [], "anycast": [%s]}' "$anycast" >"$T/clients/c"

@@ -85,7 +85,7 @@ rm "$T/clients/c-number"
 put late "{\"vni\": 100, \"port\": \"p3\", \"mac\": \"02:00:00:00:20:03\", $targets}"
 ovs_host h3 v1 p3 10.20.0.3/24 02:00:00:00:20:03
 announced() { ctl v2 show macs --mac 02:00:00:00:20:03 --json | jq -e 'length == 1'; }
-await 5 'the client is served' told 'late '
+await 5 'a client whose port is not there waits' told 'p3 is not a port of br-int: ovs-vsctl add-port br-int p3'
 ! announced || fail 'a host without a port is announced'
 for number in 33 44; do
     vsctl v1 add-port br-int p3 -- set Interface p3 ofport_request=$number

@@ -117,6 +117,13 @@ import Testing
             try lab.wait("moved into the bridge") { subject.domains[vni(100)]?.device == "vz in br0" && isDone() }
             #expect(try lab.fdb(macA).count == 2)
             #expect(subject.dataplane.plan().isEmpty)
+            // Out of the configuration and in again at once: its hosts are found anew.
+            let hosts = subject.macs
+            #expect(!hosts.isEmpty)
+            subject.dataplane.configure([], defaultVTEP: nil)
+            #expect(subject.domains.isEmpty && subject.macs.isEmpty)
+            subject.dataplane.configure([adopted], defaultVTEP: nil)
+            try lab.wait("in again") { subject.domains[vni(100)] != nil && subject.macs == hosts }
             subject.dataplane.close()
         }
     }
@@ -176,7 +183,12 @@ import Testing
                 (try? lab.sh("ip -d link show vxlan100"))?.contains("local 192.0.2.7") == true
                     && subject.domains[vni(100)]?.vtep == ip("192.0.2.7")
             }
+            // Its hosts go with it, also when nothing is left that could tell of them.
+            try lab.sh("bridge fdb add 02:00:00:00:00:55 dev p0 master dynamic")
+            let host = MACKey(vni: vni(100), mac: mac("02:00:00:00:00:55"))
+            try lab.wait("a host") { subject.macs[host] != nil }
             subject.dataplane.configure([], defaultVTEP: nil)
+            #expect(subject.domains.isEmpty && subject.macs.isEmpty && subject.neighbors.isEmpty)
             try lab.wait("devices removed") { (try? lab.sh("ip -br link"))?.contains("100") == false }
             #expect((try lab.sh("ip link show p0")).contains("p0"))
             subject.dataplane.close()

@@ -203,6 +203,12 @@ extension LinuxDataplane {
             mustRemoveUnconfigured = true
             scheduleEvaluation()
         }
+        for key in failures.keys where key.vni == domain.vni { failures[key] = nil }
+        withdrawFacts(of: domain)
+    }
+
+    /// A domain is not usable any more: it goes, and its hosts with it.
+    func withdrawFacts(of domain: Domain) {
         let macs = Set(domain.localMACs.keys).union(domain.ownMACs.keys).sorted()
         let neighbors = Set(domain.localNeighbors.keys).union(domain.ownNeighbors.keys).sorted()
         domain.localMACs = [:]
@@ -211,7 +217,6 @@ extension LinuxDataplane {
         domain.remembered = RememberedBindings()
         domain.ownMACs = [:]
         domain.ownNeighbors = [:]
-        for key in failures.keys where key.vni == domain.vni { failures[key] = nil }
         guard domain.isUp else { return }
         domain.reported = nil
         log.info("domain.down", ["vni": "\(domain.vni)", "reason": domain.problem ?? "not configured"])

@@ -206,6 +206,9 @@ public final class LinuxDataplane {
                 if old.isTransit != configuration.isTransit { unbind(domain) }
                 if old.routed != nil, configuration.routed == nil { released.insert(vni) }
                 if let name = old.routed?.vrf, name != configuration.routed?.vrf { domain.previousVRF = name }
+            } else if domain.devices != nil {
+                // Its last entries were on their way out: its hosts are looked at anew.
+                unbind(domain)
             }
             domain.configuration = configuration
             domain.work.reset()
@@ -249,10 +252,7 @@ public final class LinuxDataplane {
         domain.plan = nil
         domain.work.finish(isSettled: false)
         released.insert(domain.vni)
-        if domain.isUp {
-            domain.reported = nil
-            emit(.domain(domain.vni, nil))
-        }
+        withdrawFacts(of: domain)
         for mac in Array(domain.table.macs.keys) { domain.table.want(mac, nil) }
         for vtep in domain.table.floodVNIs.keys.sorted() { domain.table.want(flood: vtep, nil) }
         domain.table.declare([:])

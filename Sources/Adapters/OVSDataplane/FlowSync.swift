@@ -49,6 +49,8 @@ struct FlowSync {
     var isSettled: Bool { state == .live && queue.isEmpty && onTheWay.isEmpty }
     var isLive: Bool { state == .live }
     var isReading: Bool { state == .reading }
+    /// Flows that the bridge has of us.
+    var heldCount: Int { held.count }
     var pendingCount: Int { queue.count + onTheWay.count }
     /// Keys of flows that are sent or about to be.
     var pendingKeys: Set<FlowKey> {

@@ -53,8 +53,10 @@ public final class OVSDataplane {
     var isClosed = false
     var isCleaning = false
 
-    /// After how long everything is read again, to compare.
-    static let verifyInterval = Duration.seconds(300)
+    /// After how long everything is read again, to compare: what somebody else has changed is put right. Reading takes about a second for
+    /// 100,000 flows.
+    private var verifyInterval: Duration { .seconds(max(10, min(300, sync.heldCount / 500))) }
+    private static let longestRetry = Duration.seconds(300)
     /// How long ovs-vswitchd is given to follow the database before more is asked of it.
     private static let patience = Duration.seconds(1)
     /// After how long what was refused is tried again, for the first time.
@@ -293,7 +295,7 @@ public final class OVSDataplane {
         failureTimer = loop.schedule(after: failureDelay) { [weak self] in
             guard let self, !self.isClosed else { return }
             self.failureTimer = nil
-            self.failureDelay = min(Self.verifyInterval, self.failureDelay + self.failureDelay)
+            self.failureDelay = min(Self.longestRetry, self.failureDelay + self.failureDelay)
             self.perform(self.sync.retry())
         }
     }
@@ -321,7 +323,7 @@ public final class OVSDataplane {
     }
     private func scheduleVerification() {
         if let verifyTimer { loop.cancel(verifyTimer) }
-        verifyTimer = loop.schedule(after: Self.verifyInterval) { [weak self] in
+        verifyTimer = loop.schedule(after: verifyInterval) { [weak self] in
             guard let self, !self.isClosed else { return }
             self.verifyTimer = nil
             self.perform(self.sync.verify())
@@ -340,6 +342,25 @@ public final class OVSDataplane {
         if let problem = link.problem { return problem }
         return bridgePlan.tunnel == nil
             ? bridgePlan.problems.first ?? "port \(configuration.bridge.tunnelPort) has no number yet" : nil
+    }
+    /// Why nobody can be at a port now: a clause, with a way out where there is one; nil: a client there is served.
+    public func obstacle(at port: Attachment.Port) -> String? {
+        if let obstacle { return obstacle }
+        let known = bridgePlan?.ports ?? [:]
+        switch port {
+        case .name(let name):
+            guard let found = known[name] else {
+                return "\(name) is not a port of \(bridge.name): ovs-vsctl add-port \(bridge.name) \(name)"
+            }
+            if let error = found.error { return "port \(name): \(error)" }
+            if found.isDown { return "port \(name) is down or has no carrier" }
+            return found.number == nil ? "port \(name) has no number yet" : nil
+        case .number(let number):
+            guard let (name, found) = known.first(where: { $0.value.number == number }) else {
+                return "no port of \(bridge.name) has the number \(number): ovs-ofctl show \(bridge.name)"
+            }
+            return found.isDown ? "port \(name) is down or has no carrier" : nil
+        }
     }
     var hasSettledOnce: Bool { hasSettled }
 }

@@ -6,6 +6,7 @@ import Documents
 import EVPN
 import Intents
 import NetTypes
+import OVSDataplane
 import Telemetry
 
 extension Agent {
@@ -28,14 +29,21 @@ extension Agent {
         // A problem of several clients together is told with the file it was found in.
         for problem in clients.problems { problems[problem.position?.file ?? "", default: []].append(problem) }
         var rows = fileRows.map { row in
-            row.json(conflicts: row.client.flatMap { problems[$0.place.position.file] } ?? [])
+            row.json(
+                conflicts: row.client.flatMap { problems[$0.place.position.file] } ?? [],
+                obstacle: row.client.flatMap { obstacle(at: $0.attachment) })
         }
         let inFiles = Set(fileRows.compactMap(\.client).map(\.attachment))
         let own =
-            bridge.bridged.filter { !inFiles.contains($0.attachment) }.map(\.json)
-            + bridge.routed.filter { !inFiles.contains($0.attachment) }.map(\.json)
+            bridge.bridged.filter { !inFiles.contains($0.attachment) }.map { $0.json(obstacle(at: $0.attachment)) }
+            + bridge.routed.filter { !inFiles.contains($0.attachment) }.map { $0.json(obstacle(at: $0.attachment)) }
         rows = own + rows
         sendPages("clients", rows, client) { $0 }
+    }
+
+    /// Why a client there is not served although its file is good.
+    func obstacle(at attachment: Attachment) -> String? {
+        (dataplane as? OVSDataplane)?.obstacle(at: attachment.port)
     }
 
     func sendAnycast(_ client: ControlServer.Client) {
@@ -84,23 +92,26 @@ extension Agent {
         if broken > 0 { lines.append("\(broken) files of clients are broken; see evpnctl show clients") }
         let conflicts = clients.problems.count { $0.severity == .error }
         if conflicts > 0 { lines.append("\(conflicts) clients are left out; see evpnctl show clients") }
-        return lines + (clients.statusFile?.problems.map(\.description) ?? [])
+        // Who has no anycast address needs no file that lists them.
+        let hasAnycast = configuration.openVSwitch?.routed.contains { !$0.anycast.isEmpty } ?? false
+        return lines + (hasAnycast ? clients.statusFile?.problems.map(\.description) ?? [] : [])
     }
 }
 
 extension ClientDirectory.Row {
-    fileprivate func json(conflicts: [Problem]) -> JSONValue {
+    fileprivate func json(conflicts: [Problem], obstacle: String?) -> JSONValue {
         let word =
             switch state {
-            case .good: conflicts.hasErrors ? "left out" : "served"
+            case .good: conflicts.hasErrors ? "left out" : obstacle == nil ? "served" : "waiting"
             case .kept: conflicts.hasErrors ? "left out" : "kept"
             case .refused: "refused"
             case .missing: "missing"
             }
+        let waits = client != nil && !conflicts.hasErrors ? obstacle.map { [JSONValue($0)] } ?? [] : []
         return .object(
             [.init("source", JSONValue(name)), .init("state", JSONValue(word))]
                 + (client?.members ?? Client.noMembers)
-                + [.init("problems", .array((problems + conflicts).map { JSONValue($0.description) }))])
+                + [.init("problems", .array((problems + conflicts).map { JSONValue($0.description) } + waits))])
     }
 }
 
@@ -124,22 +135,25 @@ extension Client {
 }
 
 extension BridgedClient {
-    fileprivate var json: JSONValue {
+    fileprivate func json(_ obstacle: String?) -> JSONValue {
         [
-            "source": "evpnd.yaml", "state": "served", "kind": "l2", "port": JSONValue(attachment.description),
+            "source": "evpnd.yaml", "state": obstacle == nil ? "served" : "waiting", "kind": "l2",
+            "port": JSONValue(attachment.description),
             "vni": JSONValue(vni.rawValue), "mac": JSONValue(mac),
-            "what": .array(addresses.map { JSONValue($0.description) }), "problems": .array([]),
+            "what": .array(addresses.map { JSONValue($0.description) }),
+            "problems": .array(obstacle.map { [JSONValue($0)] } ?? []),
         ]
     }
 }
 
 extension RoutedClient {
-    fileprivate var json: JSONValue {
+    fileprivate func json(_ obstacle: String?) -> JSONValue {
         let what = prefixes.map(\.description) + anycast.map { "anycast \($0.address)" }
         return [
-            "source": "evpnd.yaml", "state": "served", "kind": "l3", "port": JSONValue(attachment.description),
+            "source": "evpnd.yaml", "state": obstacle == nil ? "served" : "waiting", "kind": "l3",
+            "port": JSONValue(attachment.description),
             "vni": .null, "vrf": JSONValue(vrf), "mac": JSONValue(mac.description),
-            "what": .array(what.map { JSONValue($0) }), "problems": .array([]),
+            "what": .array(what.map { JSONValue($0) }), "problems": .array(obstacle.map { [JSONValue($0)] } ?? []),
         ]
     }
 }

@@ -4,6 +4,7 @@
 import BGP
 import Documents
 import EVPN
+import Intents
 import KernelRoutes
 import NetTypes
 import UnicastRoutes
@@ -55,6 +56,18 @@ extension Agent {
     /// `names`: the VRFs that were looked at.
     private func unknown(_ found: PrefixExplanation, in names: [String]) -> Link {
         let details = names.count > 1 ? ["in none of \(names.count) VRFs"] : []
+        for client in configuration.openVSwitch?.routed ?? [] where names.contains(client.vrf) {
+            guard
+                let prefix = client.prefixes.first(where: {
+                    $0.length <= found.key.prefix.length && $0.contains(found.key.prefix.address)
+                }),
+                let obstacle = obstacle(at: client.attachment)
+            else { continue }
+            return Link(
+                name: "client", state: .missing,
+                text: "\(prefix) is that of a client here, at port \(client.attachment)",
+                details: [obstacle], wayOut: "evpnctl show clients")
+        }
         guard !found.ignored.isEmpty else {
             return unannounced(
                 "no neighbor announces it, and it is not here", details: details,
@@ -70,7 +83,7 @@ extension Agent {
             wayOut =
                 targets.isEmpty
                 ? "the route has no target at all: have its VRF there export one"
-                : "add \(targets.joined(separator: " or ")) to routeTargets.import of the VRF in \(options.configurationPath), or have the other VTEP export what is imported here"
+                : "add \(targets.joined(separator: " or ")) to routeTargets.import of the VRF in \(options.configurationPath), which then replaces the automatic ones, or have the other VTEP export what is imported here"
         }
         return Link(
             name: "import", state: .missing,

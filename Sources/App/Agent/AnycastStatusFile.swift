@@ -67,7 +67,12 @@ final class AnycastStatusFile {
         guard before != (status, problems) else { return }
         if before.1 != problems {
             for problem in problems {
-                log.warning("anycast.status", ["problem": problem.description, "action": "last good state kept"])
+                log.warning(
+                    "anycast.status",
+                    [
+                        "problem": problem.description,
+                        "action": status == nil ? "no address is listed" : "last good state kept",
+                    ])
             }
         }
         onChange()
