@@ -78,7 +78,12 @@ extension ControlPlane {
     /// A route of the table itself has appeared, changed or gone.
     mutating func localPrefixChanged(_ table: Slot, _ prefix: IPPrefix) {
         let key = PrefixEntry.Key(table, prefix)
-        touch(prefix: key)
+        if let slot = prefixes.find(key) {
+            touch(prefix: slot)
+        } else if remoteSource(of: PrefixEntry(key: key)) != nil {
+            // It may have been in the way of what is leaked.
+            touch(prefix: prefixes.insert(PrefixEntry(key: key)))
+        }
         touchTakers(of: table, key)
     }
 
