@@ -133,6 +133,7 @@ full() {
 }
 await 10 'the status of a flow that does not fit' full
 ctl v1 show status --json | jq -e '.dataplane.failed == 1' >/dev/null || fail "failed: $(ctl v1 show status --json | jq -c .dataplane)"
+ctl v1 show status | grep -q "Open vSwitch refuses 1 flow.*OFPFMFC_TABLE_FULL" || fail "status: $(ctl v1 show status)"
 vsctl v1 clear Bridge br-int flow_tables
 fits() { flows v1 | grep 'dl_dst=02:00:00:00:20:33'; }
 await 15 'it is tried again' fits

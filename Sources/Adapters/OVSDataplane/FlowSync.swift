@@ -36,7 +36,7 @@ struct FlowSync {
     private var mayPrune = false
     private var hasRead = false
     /// Counts changes, to know whether what was read is still true.
-    private var edition = 0
+    private(set) var edition = 0
     private var editionAsked: Int?
     private(set) var failures: [FlowKey: Failure] = [:]
     private(set) var groupFailures: [UInt32: Failure] = [:]
@@ -65,6 +65,7 @@ struct FlowSync {
     }
     mutating func disconnected() {
         state = .down
+        edition += 1
         queue = []
         onTheWay = []
         editionAsked = nil

@@ -35,6 +35,8 @@ public final class OVSDataplane {
     let bridge: SwitchBridge
 
     private var ports: [String: UInt32?] = [:]
+    /// Of the changes of this edition: lists ask for each of their rows.
+    var pending: (edition: Int, keys: Set<FlowKey>) = (-1, [])
     private var isTransacting = false
     private var behindSince: Instant?
     private var transactionProblem: String?

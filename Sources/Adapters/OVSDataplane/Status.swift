@@ -29,15 +29,24 @@ extension OVSDataplane {
                 return .failed(reason: failure.reason, since: failure.since)
             }
             if sync.isSettled { return .done }
-            return sync.isLive && sync.pendingKeys.isDisjoint(with: keys) ? .done : .pending
+            return sync.isLive && pendingKeys.isDisjoint(with: keys) ? .done : .pending
         }
+    }
+
+    private var pendingKeys: Set<FlowKey> {
+        if pending.edition != sync.edition { pending = (sync.edition, sync.pendingKeys) }
+        return pending.keys
+    }
+    /// Flows that Open vSwitch refuses, with its words: the first ones, and how many there are.
+    public var refusals: (first: [String], count: Int) {
+        let flows = sync.failures.sorted { $0.key.description < $1.key.description }
+        return (flows.prefix(3).map { "\($0.key): \($0.value.reason)" }, flows.count + sync.groupFailures.count)
     }
 
     /// The flows and groups that forward for a key, as `ovs-ofctl` would show them; nil: nothing.
     public func kernelEntry(of key: ForwardingKey) -> KernelEntry? {
         guard case .flows(let keys) = tables.status(of: key), sync.isLive else { return nil }
-        let missing = sync.pendingKeys.union(sync.failures.keys)
-        guard keys.contains(where: { !missing.contains($0) }) else { return nil }
+        guard keys.contains(where: { !pendingKeys.contains($0) && sync.failures[$0] == nil }) else { return nil }
         return KernelEntry(lines: tables.explain(key), isOurs: true)
     }
 
@@ -48,11 +57,13 @@ extension OVSDataplane {
         total.localMACs = counts.localMACs
         total.localNeighbors = counts.localNeighbors
         total.localPrefixes = counts.localPrefixes
-        total.failed = min(total.desired, sync.failures.count + sync.groupFailures.count)
+        // Flows of ports and domains among them, which are no rows.
+        total.failed = sync.failures.count + sync.groupFailures.count
+        let others = max(0, total.desired - total.failed)
         if sync.isLive {
-            total.pending = min(total.desired - total.failed, sync.pendingCount)
+            total.pending = min(others, sync.pendingCount)
         } else {
-            total.waiting = total.desired - total.failed
+            total.waiting = others
         }
         total.healed = sync.healed
         total.requests = sync.sent

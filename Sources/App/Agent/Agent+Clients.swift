@@ -79,8 +79,13 @@ extension Agent {
 
     /// For `show status`; nil: nothing to say.
     var clientProblems: [String] {
-        guard let files = clients.files else { return [] }
         var lines: [String] = []
+        if let refusals = (dataplane as? OVSDataplane)?.refusals, refusals.count > 0 {
+            lines.append(
+                "Open vSwitch refuses \(counted(refusals.count, "flow")); the first: "
+                    + refusals.first.joined(separator: "; "))
+        }
+        guard let files = clients.files else { return lines }
         if let problem = files.directory.problem { lines.append("clientDirectory: \(problem)") }
         if let doubt = files.directory.currentDoubt {
             let until = doubt.until.map { "for \(max(0, Int(($0 - loop.now).inSeconds.rounded()))) s more" }
