@@ -149,7 +149,8 @@ check_exchange() { # with which speaker
     no_route n 100 192.0.2.0/24 || fail "$1: an unreachable next hop"
     ctl n show netlink | grep -q '192.0.2.0/24 *100 .*10.77.0.1 is not reachable' || fail "$1: the reason is not shown"
     ctl n show status | grep -q 'problem .*203.0.113.0/24 in table 200: refused: somebody else' || fail "$1: show status does not tell of the refusal"
-    ctl n plan | grep -q '203.0.113.0/24 in table 200: refused' || fail "$1: plan does not tell of the refusal"
+    planned() { ctl n plan | grep '203.0.113.0/24 in table 200: refused'; }
+    await 5 "$1: plan tells of the refusal" planned
     ctl n explain ip 198.51.100.7 | grep -q 'ok  export .*put there by rule ' || fail "$1: explain does not know the exported route"
     if ctl n explain prefix 203.0.113.0/24 >"$T/explained" 2>&1; then fail "$1: explain says that all is well"; fi
     grep -q 'refused: somebody else' "$T/explained" || fail "$1: explain does not tell of the refusal"
