@@ -259,4 +259,40 @@ struct SmallDatabase {
         #expect(raced.replica["Interface", tunnel]?["options"]?.pairs["ttl"] == "9")
         #expect(database.replica["Interface", tunnel]?["options"]?.pairs["tos"] == "inherit")
     }
+
+    /// Open vSwitch has no second port for the same tunnels.
+    @Test func oldTunnelsMakeWay() throws {
+        var database = SmallDatabase()
+        _ = settle(&database, wanted, vtep: vtep)
+        var renamed = wanted
+        renamed.tunnelPort = "vx0"
+        let before = database
+        let commands = settle(&database, renamed, vtep: vtep)
+        #expect(
+            commands.map { $0.prefix(35) } == [
+                "ovs-vsctl del-port br0 vxlan_out", "ovs-vsctl add-port br0 vx0 -- set P",
+            ])
+        #expect(BridgePlan.cleanup(wanted, before.replica) == BridgePlan.cleanup(renamed, before.replica))
+        // In another bridge: by its name, or by its tunnels; one with others' tunnels may be that of another evpnd.
+        var moved = renamed
+        moved.name = "br1"
+        #expect(
+            settle(&database, moved, vtep: vtep).map { $0.prefix(24) }.contains(
+                "ovs-vsctl del-port br0 vx0"[...].prefix(24)))
+        var both = moved
+        both.name = "br2"
+        both.tunnelPort = "vx2"
+        #expect(settle(&database, both, vtep: vtep).contains("ovs-vsctl del-port br1 vx0"))
+        both.name = "br3"
+        both.tunnelPort = "vx3"
+        both.udpPort = 8472
+        #expect(settle(&database, both, vtep: vtep).allSatisfy { !$0.contains("del-port") })
+        // Nobody else's.
+        let port = try id(database, "Port", "vx2")
+        database.change("Port", port, ["external_ids": .map([:])])
+        both.udpPort = 4789
+        both.name = "br4"
+        both.tunnelPort = "vx4"
+        #expect(settle(&database, both, vtep: vtep).allSatisfy { !$0.contains("vx2") })
+    }
 }

@@ -68,6 +68,7 @@ struct BridgePlan: Equatable {
         isPresent = true
         correct(wanted, bridge, root)
         readPorts(wanted, bridge.row, replica)
+        guard removeOldTunnels(wanted, vtep, bridge.id, root, replica) else { return }
         planTunnel(wanted, vtep, bridge, root, replica)
     }
 
@@ -207,6 +208,46 @@ struct BridgePlan: Equatable {
         return options
     }
 
+    /// Removes tunnel ports of ours of another configuration: those that are in the bridge under another name, and those in other
+    /// bridges that have the name or the tunnels, as Open vSwitch has no two ports with the same address and UDP port. False: the name is not free yet.
+    private mutating func removeOldTunnels(
+        _ wanted: SwitchBridge, _ vtep: IPAddress?, _ bridge: RowID, _ root: RowID, _ replica: Replica
+    ) -> Bool {
+        let options = vtep.map { Self.options(wanted, $0) }
+        var isFree = true
+        for (owner, row) in replica.rows("Bridge").sorted(by: { $0.key < $1.key }) {
+            for id in row["ports"]?.rows ?? [] {
+                guard let port = replica["Port", id], Self.isOurs(port), let name = port["name"]?.string else {
+                    continue
+                }
+                let isNamed = name == wanted.tunnelPort
+                if owner == bridge {
+                    guard !isNamed else { continue }
+                } else if !isNamed {
+                    let has = port["interfaces"]?.rows.first.flatMap { replica["Interface", $0]?["options"]?.pairs }
+                    let tunnel = Self.normal(has ?? [:])
+                    guard let options, options.allSatisfy({ tunnel[$0.key] == $0.value }) else { continue }
+                }
+                if isNamed { isFree = false }
+                operations.append(Self.deletePort(id, name, owner, row["name"]?.string ?? "", root))
+            }
+        }
+        return isFree
+    }
+
+    private static func deletePort(
+        _ port: RowID, _ name: String, _ bridge: RowID, _ bridgeName: String, _ root: RowID
+    ) -> BridgeOperation {
+        BridgeOperation(
+            description: "ovs-vsctl del-port \(word(bridgeName)) \(word(name))",
+            operations: [
+                .mutate(
+                    table: "Bridge", where: [.row(bridge)],
+                    mutations: [Mutation("ports", "delete", .one(.row(port)))]),
+                reconfigure(root),
+            ])
+    }
+
     private mutating func planTunnel(
         _ wanted: SwitchBridge, _ vtep: IPAddress?, _ bridge: (id: RowID, row: Row), _ root: RowID, _ replica: Replica
     ) {
@@ -313,27 +354,20 @@ struct BridgePlan: Equatable {
         guard let root = replica.rows("Open_vSwitch").min(by: { $0.key < $1.key })?.key,
             let bridge = replica.first("Bridge", named: wanted.name)
         else { return [] }
-        let (bridgeName, portName) = (word(wanted.name), word(wanted.tunnelPort))
         var others = Set(bridge.row["ports"]?.rows ?? []).subtracting(
             replica.first("Port", named: wanted.name).map { [$0.id] } ?? [])
         var operations: [BridgeOperation] = []
-        if let port = replica.first("Port", named: wanted.tunnelPort), isOurs(port.row), others.remove(port.id) != nil {
-            operations.append(
-                BridgeOperation(
-                    description: "ovs-vsctl del-port \(bridgeName) \(portName)",
-                    operations: [
-                        .mutate(
-                            table: "Bridge", where: [.row(bridge.id)],
-                            mutations: [Mutation("ports", "delete", .one(.row(port.id)))]),
-                        reconfigure(root),
-                    ]))
+        for id in others.sorted() {
+            guard let port = replica["Port", id], isOurs(port) else { continue }
+            others.remove(id)
+            operations.append(deletePort(id, port["name"]?.string ?? "", bridge.id, wanted.name, root))
         }
         guard isOurs(bridge.row) else { return operations }
         let names = others.compactMap { replica["Port", $0]?["name"]?.string }.sorted()
         if names.isEmpty {
             operations.append(
                 BridgeOperation(
-                    description: "ovs-vsctl del-br \(bridgeName)",
+                    description: "ovs-vsctl del-br \(word(wanted.name))",
                     operations: [
                         .mutate(
                             table: "Open_vSwitch", where: [.row(root)],

@@ -49,8 +49,6 @@ struct FlowSync {
     var isSettled: Bool { state == .live && queue.isEmpty && onTheWay.isEmpty }
     var isLive: Bool { state == .live }
     var isReading: Bool { state == .reading }
-    /// Flows that the bridge has of us.
-    var heldCount: Int { held.count }
     var pendingCount: Int { queue.count + onTheWay.count }
     /// Keys of flows that are sent or about to be.
     var pendingKeys: Set<FlowKey> {
@@ -95,7 +93,8 @@ struct FlowSync {
             // What was on its way while the bridge was read says nothing.
             guard asked == edition, isSettled else { return [] }
             let changes = difference(found, wanted)
-            healed += changes.count
+            // What is refused time and again is not there either.
+            healed += changes.count { failure(of: $0) == nil }
             enqueue(changes)
         }
         return next()

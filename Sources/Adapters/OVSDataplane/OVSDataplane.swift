@@ -42,6 +42,7 @@ public final class OVSDataplane {
     private var transactionProblem: String?
     private var retryTimer: TimerID?
     private var verifyTimer: TimerID?
+    private var countTimer: TimerID?
     private var failureTimer: TimerID?
     private var failureDelay = OVSDataplane.shortestRetry
     /// Facts are told only once what forwards for them is there.
@@ -55,9 +56,12 @@ public final class OVSDataplane {
     var isClosed = false
     var isCleaning = false
 
+    /// Flows of ours that the bridge had when it was asked last, and what had been sent until then.
+    var counted: (flows: Int, edition: Int)?
     /// After how long everything is read again, to compare: what somebody else has changed is put right. Reading takes about a second for
-    /// 100,000 flows.
-    private var verifyInterval: Duration { .seconds(max(10, min(300, sync.heldCount / 500))) }
+    /// 100,000 flows. How many flows there are is asked more often: that finds what somebody has deleted.
+    private var verifyInterval: Duration { .seconds(max(10, min(300, (counted?.flows ?? 0) / 500))) }
+    private var countInterval: Duration { .seconds(max(2, min(30, (counted?.flows ?? 0) / 10_000))) }
     private static let longestRetry = Duration.seconds(300)
     /// How long ovs-vswitchd is given to follow the database before more is asked of it.
     private static let patience = Duration.seconds(1)
@@ -133,7 +137,9 @@ public final class OVSDataplane {
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        for timer in [retryTimer, verifyTimer, failureTimer, holdTimer].compactMap({ $0 }) { loop.cancel(timer) }
+        for timer in [retryTimer, verifyTimer, countTimer, failureTimer, holdTimer].compactMap({ $0 }) {
+            loop.cancel(timer)
+        }
         database.close()
         link.close()
         resolver.stop()
@@ -293,10 +299,15 @@ public final class OVSDataplane {
             log.error("ovs.refused.more", ["count": "\(new.count - Self.maximumReports)"])
         }
         if !new.isEmpty { failureDelay = Self.shortestRetry }
+        armRetry()
+    }
+    private func armRetry() {
         guard failureTimer == nil else { return }
         failureTimer = loop.schedule(after: failureDelay) { [weak self] in
             guard let self, !self.isClosed else { return }
             self.failureTimer = nil
+            // While other changes are on their way it is for the next time.
+            guard self.sync.isSettled || !self.sync.isLive else { return self.armRetry() }
             self.failureDelay = min(Self.longestRetry, self.failureDelay + self.failureDelay)
             self.perform(self.sync.retry())
         }
@@ -330,6 +341,22 @@ public final class OVSDataplane {
             self.verifyTimer = nil
             self.perform(self.sync.verify())
             self.scheduleVerification()
+        }
+        if countTimer == nil { scheduleCount() }
+    }
+    private func scheduleCount() {
+        countTimer = loop.schedule(after: countInterval) { [weak self] in
+            guard let self, !self.isClosed else { return }
+            self.scheduleCount()
+            guard self.sync.isSettled else { return }
+            let edition = self.sync.edition
+            self.link.count { [weak self] flows in
+                // What has been changed meanwhile says nothing.
+                guard let self, edition == self.sync.edition else { return }
+                let before = self.counted
+                self.counted = (flows, edition)
+                if let before, before.edition == edition, before.flows != flows { self.perform(self.sync.verify()) }
+            }
         }
     }
 

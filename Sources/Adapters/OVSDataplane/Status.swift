@@ -37,6 +37,8 @@ extension OVSDataplane {
         if pending.edition != sync.edition { pending = (sync.edition, sync.pendingKeys) }
         return pending.keys
     }
+    /// Flows of ours in the bridge, as it said last.
+    public var flowCount: Int { counted?.flows ?? 0 }
     /// Flows that Open vSwitch refuses, with its words: the first ones, and how many there are.
     public var refusals: (first: [String], count: Int) {
         let flows = sync.failures.sorted { $0.key.description < $1.key.description }
@@ -119,6 +121,7 @@ extension OVSDataplane {
         metrics.gauge("evpnd_ovs_connected", "Whether the bridge's management socket is connected.").value =
             sync.isLive ? 1 : 0
         metrics.gauge("evpnd_ovsdb_connected", "Whether ovsdb-server is connected.").value = database.isLive ? 1 : 0
+        metrics.gauge("evpnd_ovs_flows", "Flows of evpnd in the bridge, as it said last.").value = Double(flowCount)
         metrics.counter("evpnd_ovs_changes_total", "Changes of flows and groups that were sent.").value =
             Double(sync.sent)
         metrics.counter("evpnd_ovs_refused_total", "Changes of flows and groups that were refused.").value =

@@ -81,6 +81,10 @@ final class SwitchLink {
             done(contents)
         }
     }
+    /// How many flows of ours the bridge has; nothing is said when it cannot be asked.
+    func count(_ done: @escaping (Int) -> Void) {
+        connection?.counters(Self.filter) { if case .success(let counters) = $0 { done(Int(counters.flows)) } }
+    }
     /// Flows without a cookie, which are somebody else's; nil: they could not be read.
     func readUnmarked(_ done: @escaping ([Flow]?) -> Void) {
         guard let connection else { return loop.afterRound { done(nil) } }

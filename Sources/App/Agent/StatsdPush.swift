@@ -6,6 +6,7 @@ import EVPN
 import Glibc
 import Intents
 import NetTypes
+import OVSDataplane
 import Telemetry
 
 /// Our own routes that were announced and withdrawn since the last push.
@@ -145,7 +146,7 @@ extension Agent {
             ("add_multicast_cnt", counts.added[.multicast] ?? 0),
             ("del_multicast_cnt", counts.removed[.multicast] ?? 0),
             ("add_prefix_cnt", counts.added[.prefix] ?? 0), ("del_prefix_cnt", counts.removed[.prefix] ?? 0),
-            ("ovs_flow_cnt", dataplane.statistics.desired),
+            ("ovs_flow_cnt", (dataplane as? OVSDataplane)?.flowCount ?? dataplane.statistics.desired),
         ]
     }
 
