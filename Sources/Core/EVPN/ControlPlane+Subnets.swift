@@ -70,7 +70,8 @@ extension ControlPlane {
         func mayHave(_ vrf: Slot) -> Bool {
             // While a MAC-VRF is down its interface is not known.
             guard let domain = vrfs[Int(vrf)]?.domain else { return true }
-            return domain.interface == interface && tableOfVRF[Int(vrf)] == item.table
+            guard let own = domain.interface, tableOfVRF[Int(vrf)] == item.table else { return false }
+            return own == interface || isBeside(own, interface, item.table)
         }
         if let vni = VNI(route.label), let vrf = vrfByVNI[vni], vrfs[Int(vrf)]?.evi?.signalling.usesEVPN == true,
             mayHave(vrf)
@@ -83,6 +84,12 @@ extension ControlPlane {
             link = imports[link].sibling
         }
         return true
+    }
+
+    /// Whether an interface of a MAC-VRF may have its subnets on a device of its own, such as a macvlan for the gateway's MAC.
+    private func isBeside(_ own: String, _ interface: String, _ table: Slot) -> Bool {
+        tables[Int(table)]?.subnets.of(own).isEmpty == true
+            && tables[Int(table)]?.macVRFs.contains { vrfs[Int($0)]?.domain?.interface == interface } == false
     }
 
     /// Keeps the subnets in line with the routes of a table.
