@@ -51,7 +51,7 @@ private final class Place {
 }
 
 extension ClientFiles {
-    fileprivate var ports: [String] { directory.clients.map(\.attachment.description) }
+    fileprivate var ports: [String] { directory.clients().map(\.attachment.description) }
     fileprivate var states: [String] { directory.rows.map { "\($0.name) \($0.state)" } }
 }
 
@@ -79,6 +79,21 @@ extension ClientFiles {
         #expect(files.ports == ["4", "2"])
         unlink(place.path + "/clients/b.yaml")
         place.wait("a deleted file") { files.ports == ["4"] }
+    }
+
+    /// Names that two files share in Swift's eyes, or that cannot be written, are told.
+    @Test func oddNames() {
+        let place = Place()
+        place.write("caf\u{e9}", place.client(1))
+        place.write("cafe\u{301}", place.client(2))
+        let garbled = (place.path + "/clients/x").utf8CString.dropLast() + [-1, 0]
+        close(creat(Array(garbled), 0o644))
+        let files = place.files()
+        files.start()
+        defer { files.close() }
+        #expect(files.ports == [])
+        #expect(files.states.map { $0.split(separator: " ")[1] } == ["refused", "refused"])
+        #expect(files.directory.rows.flatMap(\.problems).map { $0.description.contains("name") } == [true, true])
     }
 
     @Test func directoryGoesAndComesBack() {

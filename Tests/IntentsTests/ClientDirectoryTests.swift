@@ -20,7 +20,7 @@ extension ClientDirectory {
     fileprivate mutating func seeNothing(at seconds: Int) -> [Effect] {
         handle(.seen(nil, reason: "No such file or directory"), now: at(seconds))
     }
-    fileprivate var ports: [String] { clients.map(\.attachment.description) }
+    fileprivate var ports: [String] { clients().map(\.attachment.description) }
     fileprivate func state(_ name: String) -> Row.State? { rows.first { $0.name == name }?.state }
 }
 
@@ -48,8 +48,30 @@ extension ClientDirectory {
         _ = directory.see(["a": client(1), "c": client(3)], at: 0)
         _ = directory.see(["b": client(1), "c": client(3)], at: 1)
         #expect(directory.rows.map(\.state) == [.missing, .good, .good])
-        #expect(directory.clients.map(\.name).count == 3)
+        #expect(directory.clients().map(\.name).count == 3)
         #expect(directory.ports == ["1", "3", "1"])
+    }
+
+    /// A new file takes nothing from clients that are served, whatever its name.
+    @Test func whoIsServedKeepsWhatItHas() throws {
+        func client(_ port: Int, _ name: String) -> ParsedDocument {
+            let text = #"{"vni": 10, "mac": "02:00:00:00:00:01", "ofport": \#(port), "type": "flat"}"#
+            return Document.parse(json: Array(text.utf8), file: "/clients/\(name)")
+        }
+        var directory = ClientDirectory(graceSeconds: nil)
+        _ = directory.see(["b": client(2, "b"), "c": client(3, "c")], at: 0)
+        var served = directory.clients()
+        _ = directory.see(["a": client(2, "a"), "b": client(2, "b"), "c": client(3, "c")], at: 1)
+        #expect(directory.clients().map(\.name) == ["a", "b", "c"])
+        #expect(directory.clients(served: served).map(\.name) == ["b", "c", "a"])
+        // One that changes comes before new ones, and after those that are as they were.
+        _ = directory.see(["a": client(2, "a"), "b": client(3, "b"), "c": client(3, "c")], at: 2)
+        #expect(directory.clients(served: served).map(\.name) == ["c", "b", "a"])
+        served = try [#require(served.first { $0.name == "b" })]
+        #expect(directory.clients(served: served).map(\.name) == ["b", "a", "c"])
+        // Whose file is missing comes last even so.
+        _ = directory.see(["a": client(2, "a"), "c": client(3, "c")], at: 3)
+        #expect(directory.clients(served: served).map(\.name) == ["a", "c", "b"])
     }
 
     @Test(arguments: [
@@ -231,7 +253,7 @@ extension ClientDirectory {
                 #expect(served.subtracting(after).isDisjoint(with: seen))
             }
             #expect(remembered == Set(directory.rows.filter { $0.client != nil }.map(\.name)))
-            #expect(directory.clients.count == remembered.count)
+            #expect(directory.clients().count == remembered.count)
         }
     }
 }

@@ -98,6 +98,24 @@ import Testing
         expect(Self.anycastLab(enabled: false).flows, Self.withoutAnycast)
     }
 
+    @Test("two addresses of a client that are probed from one: who answers tells which it is") func anycastChecks() {
+        var other = Self.anycast
+        (other.address, other.target, other.internalTarget) = (ip("10.9.0.10"), ip("10.1.0.6"), ip("172.16.0.3"))
+        var lab = Self.anycastLab(enabled: false)
+        lab.routed = []
+        lab.router(3, "v", "02:00:00:00:01:05", ["10.1.0.5/32"], anycast: [Self.anycast, other])
+        lab.configure()
+        let to = "set_field:172.16.0.1->ip_dst,set_field:12:34:56:78:90:aa->eth_dst,output:65277"
+        expect(
+            lab.flows.filter { $0.contains("10.0.0.100") },
+            """
+            t0 p11 ip,in_port=65277,nw_dst=172.16.0.2 set_field:10.0.0.100->ip_src,set_field:10.1.0.5->ip_dst,set_field:02:00:00:00:01:05->eth_dst,output:3
+            t0 p11 ip,in_port=65277,nw_dst=172.16.0.3 set_field:10.0.0.100->ip_src,set_field:10.1.0.6->ip_dst,set_field:02:00:00:00:01:05->eth_dst,output:3
+            t0 p11 ip,in_port=3,nw_src=10.1.0.5,nw_dst=10.0.0.100 set_field:172.16.0.2->ip_src,\(to)
+            t0 p11 ip,in_port=3,nw_src=10.1.0.6,nw_dst=10.0.0.100 set_field:172.16.0.3->ip_src,\(to)
+            """)
+    }
+
     @Test("an anycast address that is on is translated both ways") func anycastOn() {
         expect(
             Self.anycastLab(enabled: true).flows,

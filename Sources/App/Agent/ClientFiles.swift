@@ -82,6 +82,12 @@ final class ClientFiles {
                 log.error("clients.limit", ["path": path, "files": "\(ClientDirectory.maximumFiles)"])
                 break
             }
+            // Not silently one of the two.
+            guard sights[name] == nil else {
+                sights[name] = .unreadable("two files have this name, written in two ways (Unicode)")
+                (known[name], contents[name]) = (nil, nil)
+                continue
+            }
             let file = path + "/" + name
             let identity = FileIdentity(path: file)
             if identity?.isRegular == false { continue }
@@ -101,9 +107,11 @@ final class ClientFiles {
                 sights[name] = .contents(ClientFiles.parse(read.bytes, name: name, file: file))
             } catch {
                 // Gone since the list was made: as if it had not been listed.
-                if error.code == ENOENT { continue }
+                let isGarbled = name.unicodeScalars.contains("\u{fffd}")
+                if error.code == ENOENT, !isGarbled { continue }
                 known[name] = nil
-                sights[name] = .unreadable(error.operation == "open" ? error.text : "\(error)")
+                sights[name] = .unreadable(
+                    isGarbled ? "its name is not UTF-8" : error.operation == "open" ? error.text : "\(error)")
             }
         }
         known = known.filter { sights[$0.key] != nil }
@@ -112,6 +120,33 @@ final class ClientFiles {
     }
     private func lookAgain() {
         if watch != nil { look(again: []) }
+    }
+
+    /// What is wrong with the files that a configuration names, as they are now; nothing is changed.
+    static func check(_ configuration: Configuration) -> [Problem] {
+        guard let path = configuration.clientDirectory?.path else { return [] }
+        var sights: [String: ClientDirectory.Sight] = [:]
+        do throws(SystemError) {
+            for name in try directoryNames(path, limit: ClientDirectory.maximumFiles)
+            where !ClientDirectory.isIgnored(name) && FileIdentity(path: path + "/" + name)?.isRegular != false {
+                do throws(SystemError) {
+                    guard let read = try readUndisturbed(path + "/" + name, limit: sizeLimit) else { continue }
+                    sights[name] = .contents(parse(read.bytes, name: name, file: path + "/" + name))
+                } catch {
+                    sights[name] = .unreadable("\(error)")
+                }
+            }
+        } catch {
+            return [
+                Problem(
+                    .warning, at: nil, path: "clientDirectory.path", "\(path): \(error.text)",
+                    hint: "there are no clients until it is there")
+            ]
+        }
+        var directory = ClientDirectory(graceSeconds: nil)
+        _ = directory.handle(.seen(sights, reason: ""), now: .zero)
+        return directory.rows.flatMap(\.problems)
+            + configuration.joined(by: directory.clients(), health: AnycastHealth()).problems
     }
 
     static func parse(_ bytes: [UInt8], name: String, file: String) -> ParsedDocument {

@@ -23,6 +23,8 @@ final class ClientSources {
     private(set) var problems: [Problem] = []
     /// Each anycast address with whether it is enabled.
     private var anycast: [AnycastName: Bool] = [:]
+    /// Those of files that are served.
+    private var served: [Client] = []
     private var isConfiguring = false
 
     /// `onChange`: `joined` gives another configuration now.
@@ -66,7 +68,8 @@ final class ClientSources {
     /// The configuration of the file with all clients, and with the anycast addresses that work.
     func joined(_ configuration: Configuration) -> Configuration {
         let health = AnycastHealth(listed: statusFile?.status?.listed, up: prober.checks.up)
-        let joined = configuration.joined(by: files?.directory.clients ?? [], health: health)
+        let joined = configuration.joined(by: files?.directory.clients(served: served) ?? [], health: health)
+        served = joined.served
         // Those of the file itself were told when it was read.
         let known = Set(problems)
         for problem in joined.problems where !known.contains(problem) {

@@ -34,7 +34,8 @@ public func runDaemon(_ arguments: [String]) -> Int32 {
     }
     let loaded = loadConfiguration(options)
     if options.checksOnly {
-        print(loaded.problems.report, terminator: "")
+        let ofClients = loaded.configuration.map { ClientFiles.check($0) } ?? []
+        print((loaded.problems + ofClients.filter { !loaded.problems.contains($0) }).report, terminator: "")
         if loaded.configuration != nil { print("\(options.configurationPath): usable") }
         return loaded.configuration == nil ? 2 : 0
     }

@@ -131,7 +131,8 @@ extension NeighborStatus {
                     [
                         "family": JSONValue(family.family.description), "received": .int(family.counters.received),
                         "accepted": .int(family.counters.accepted), "stale": .int(family.counters.stale),
-                        "advertised": .int(family.counters.advertised), "end_of_rib": JSONValue(family.hasEndOfRIB),
+                        "advertised": family.counters.advertised.map { .int($0) } ?? .null,
+                        "end_of_rib": JSONValue(family.hasEndOfRIB),
                     ]
                 }),
             "faults": .array(

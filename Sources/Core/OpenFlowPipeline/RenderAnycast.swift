@@ -33,7 +33,7 @@ extension FlowTables {
     ) -> [Flow] {
         var flows: [Flow] = []
         var targets: Set<IPAddress> = []
-        var checks: Set<IPAddress> = []
+        var answers: Set<[IPAddress]> = []
         for anycast in client.anycast where anycast.isOfOneFamily {
             let ip = MatchField.ip(isV6: anycast.address.isV6)
             if model.enabledAnycast.contains(anycast), targets.insert(anycast.target).inserted {
@@ -50,12 +50,16 @@ extension FlowTables {
                     ),
                 ]
             }
-            if let port = model.bridge.anycastCheck, checks.insert(anycast.check).inserted {
+            // Who answers one that probes several is told by its address.
+            let isShared = client.anycast.contains { $0.check == anycast.check && $0.target != anycast.target }
+            let own = isShared ? [anycast.check, anycast.target] : [anycast.check]
+            if let port = model.bridge.anycastCheck, answers.insert(own).inserted {
                 // Those come from its own address too. evpn-connector leaves it to Open vSwitch which flow takes them.
                 let priority = model.isCompatible ? Priority.special : Priority.probe
                 flows.append(
                     Flow(
-                        .check, Table.classify, priority, match + [ip, .destination(anycast.check)],
+                        .check, Table.classify, priority,
+                        match + [ip, .destination(anycast.check)] + (isShared ? [.source(anycast.target)] : []),
                         (place.tag == 0 ? [] : [.popVLAN])
                             + [
                                 .setField(.source(anycast.internalTarget)),

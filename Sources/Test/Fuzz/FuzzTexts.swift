@@ -87,7 +87,7 @@ func fuzzClient(_ octets: [UInt8]) -> CInt {
         precondition((client == nil) == problems.hasErrors, "errors and a client, or neither")
         guard let client else { continue }
         // Twice: the second one always clashes with the first.
-        let (joined, conflicts) = bridge.joined(by: [client, client], health: AnycastHealth())
+        let (joined, conflicts, _) = bridge.joined(by: [client, client], health: AnycastHealth())
         precondition(conflicts.hasErrors, "one port for two clients")
         precondition(!joined.description.isEmpty)
         let after = joined.openVSwitch

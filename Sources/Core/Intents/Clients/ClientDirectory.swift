@@ -86,10 +86,17 @@ public struct ClientDirectory: Sendable {
 
     // MARK: What is known
 
-    /// Those with a file, in the order of its name; then those whose files are missing.
-    public var clients: [Client] {
-        let sorted = files.sorted { $0.key < $1.key }.map(\.value)
-        return (sorted.filter { !$0.isMissing } + sorted.filter(\.isMissing)).compactMap(\.client)
+    /// In the order of precedence: those with a file that are `served` as they are, those that were served otherwise, new ones, each in the order of
+    /// names; then those whose files are missing.
+    public func clients(served: [Client] = []) -> [Client] {
+        let served = Dictionary(served.map { ($0.name, $0) }) { first, _ in first }
+        func rank(_ file: File) -> Int {
+            guard !file.isMissing, let client = file.client else { return 3 }
+            guard let before = served[client.name] else { return 2 }
+            return before == client ? 0 : 1
+        }
+        let groups = Dictionary(grouping: files.sorted { $0.key < $1.key }.map(\.value), by: rank)
+        return (0...3).flatMap { groups[$0] ?? [] }.compactMap(\.client)
     }
     /// Nil: the directory has not been found empty, or that is settled.
     public var currentDoubt: Doubt? {

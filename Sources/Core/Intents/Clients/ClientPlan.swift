@@ -35,14 +35,15 @@ public struct AnycastHealth: Equatable, Sendable {
 
 extension Configuration {
     /// The same with the clients of files added to those of evpnd.yaml, in this order of precedence, and with what is known of anycast
-    /// addresses. The problems are of clients that cannot be served, or not as written; nothing else depends on them. Without
-    /// `dataplane: openvswitch` the same configuration.
+    /// addresses. The problems are of clients that cannot be served, or not as written; nothing else depends on them. `served`: those of
+    /// the files that are. Without `dataplane: openvswitch` the same configuration.
     public func joined(by clients: [Client], health: AnycastHealth) -> (
-        configuration: Configuration, problems: [Problem]
+        configuration: Configuration, problems: [Problem], served: [Client]
     ) {
-        guard let base = clientBase else { return (self, []) }
+        guard let base = clientBase else { return (self, [], []) }
         var plan = ClientPlan(base)
-        for client in base.clients + clients { plan.add(client) }
+        for client in base.clients { plan.add(client) }
+        let served = clients.filter { plan.add($0) }
         var result = self
         (result.overlay, result.openVSwitch, result.anycastTargets) = plan.finish(health)
         if result.gobgp?.filtersImports == true {
@@ -55,7 +56,7 @@ extension Configuration {
         {
             result.gobgp?.predecessor = Predecessor(asn: asn, vtep: vtep)
         }
-        return (result, plan.problems)
+        return (result, plan.problems, served)
     }
 
     /// The targets that are imported, as gobgpd's sets have them.
@@ -137,8 +138,9 @@ struct ClientPlan {
 
     // MARK: One client
 
-    mutating func add(_ client: Client) {
-        guard isPossible(client), let service = service(client) else { return }
+    /// Whether it is served.
+    @discardableResult mutating func add(_ client: Client) -> Bool {
+        guard isPossible(client), let service = service(client) else { return false }
         attachments[client.attachment] = client
         framings[client.attachment.port] = (client.attachment.tag != nil, client)
         services[client.vni] = service
@@ -158,6 +160,7 @@ struct ClientPlan {
                     attachment: client.attachment, vrf: vrfName(client.vni), mac: mac, prefixes: prefixes,
                     anycast: anycast.map(\.address)))
         }
+        return true
     }
 
     private mutating func complain(
@@ -216,13 +219,39 @@ struct ClientPlan {
     /// Whether the addresses of its probes are its own.
     private mutating func canBeProbed(_ client: Client) -> Bool {
         guard case .routed(_, _, let anycast) = client.service else { return true }
-        for address in anycast.map(\.address) {
-            guard let other = probed[address.internalTarget], other.use != Probed(client, address) else { continue }
-            complain(
-                client.anycastPlace,
-                "internal_dst_ip \(address.internalTarget) is already that of \(other.client.name)",
-                hint: "each client is probed under an address of its own")
+        func differs(_ reason: String, _ hint: String) -> Bool {
+            complain(client.anycastPlace, reason, hint: hint)
             return false
+        }
+        var zones: [IPAddress: UInt16] = [:]
+        /// What is behind an `internal_dst_ip`, and which one answers of an address to a checker are from.
+        var probes: [IPAddress: Probed] = [:]
+        var answers: [[IPAddress]: IPAddress] = [:]
+        for address in anycast.map(\.address) {
+            let internalTarget = address.internalTarget
+            let use = Probed(client, address)
+            if let zone = zones.updateValue(address.zone, forKey: address.target), zone != address.zone {
+                return differs(
+                    "dst_ip \(address.target) has the conntrack_zone \(zone) and \(address.zone)",
+                    "packets from it are translated back in one zone")
+            }
+            if let other = answers.updateValue(internalTarget, forKey: [address.target, address.check]),
+                other != internalTarget
+            {
+                return differs(
+                    "dst_ip \(address.target) is probed from \(address.check) for the internal_dst_ip \(other) and \(internalTarget)",
+                    "its answers are translated into one of them")
+            }
+            if let other = probes.updateValue(use, forKey: internalTarget), other != use {
+                return differs(
+                    "internal_dst_ip \(internalTarget) has several dst_ip, check_ip or internal_checker_ip",
+                    "each dst_ip is probed under an address of its own")
+            }
+            if let other = probed[internalTarget], other.use != use {
+                return differs(
+                    "internal_dst_ip \(internalTarget) is already that of \(other.client.name)",
+                    "each client is probed under an address of its own")
+            }
         }
         return true
     }
