@@ -306,7 +306,7 @@ import Testing
             tenant: Tenant(namespace: "t1", underlay: underlay))
         #expect(plan.absentMembers == ["tap0", "tap1"])
         #expect(plan.problem == "member tap1 is in the network namespace of evpnd, not in t1")
-        #expect(plan.remedy == "ip link set tap1 netns t1")
+        #expect(plan.remedy == "ip link set tap1 netns t1; ip -n t1 link set tap1 up")
     }
     @Test func namesVLANDevices() {
         #expect(DevicePlan.vlanDeviceName("br0", 10) == "br0.10")

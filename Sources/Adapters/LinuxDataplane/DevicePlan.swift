@@ -223,7 +223,13 @@ struct DevicePlan: Equatable, Sendable {
                     miss(name, tenant)
                     continue
                 }
-                guard member.master != bridge.interface else { continue }
+                guard member.master != bridge.interface else {
+                    if !member.isUp {
+                        let place = tenant.map { "-n \($0.namespace) " } ?? ""
+                        note("member \(name) is down", remedy: "ip \(place)link set \(name) up")
+                    }
+                    continue
+                }
                 if member.master == 0 {
                     operations.append(
                         .enslave(
@@ -249,7 +255,7 @@ struct DevicePlan: Equatable, Sendable {
         guard let tenant, tenant.underlay[member] != nil else { return }
         note(
             "member \(member) is in the network namespace of evpnd, not in \(tenant.namespace)",
-            remedy: "ip link set \(member) netns \(tenant.namespace)")
+            remedy: "ip link set \(member) netns \(tenant.namespace); ip -n \(tenant.namespace) link set \(member) up")
     }
 
     static func mtu(_ configured: Int?, _ vtep: IPAddress, _ links: LinkTable) -> UInt32 {
