@@ -369,7 +369,7 @@ public final class EmbeddedSpeaker {
                 for family in neighbor.families {
                     let counts = [
                         ("received", family.counters.received), ("accepted", family.counters.accepted),
-                        ("stale", family.counters.stale), ("advertised", family.counters.advertised),
+                        ("stale", family.counters.stale), ("advertised", family.counters.advertised ?? 0),
                     ]
                     for (kind, count) in counts {
                         metrics.gauge(

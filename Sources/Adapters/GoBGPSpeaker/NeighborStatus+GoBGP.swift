@@ -42,7 +42,8 @@ extension NeighborStatus {
             var counters = RouteCounters()
             counters.received = Int(clamping: family.received)
             counters.accepted = Int(clamping: family.accepted)
-            counters.advertised = Int(clamping: family.advertised)
+            // gobgpd would walk through its tables to count them.
+            counters.advertised = nil
             return FamilyStatus(family: name, counters: counters, hasEndOfRIB: family.endOfRIBReceived)
         }
         isAdminDown = peer.state.administrative == .down

@@ -111,8 +111,8 @@ public struct RouteCounters: Equatable, Sendable {
     public var accepted = 0
     /// Of those received, the ones kept from before a restart.
     public var stale = 0
-    /// Routes the peer was told (Adj-RIB-Out).
-    public var advertised = 0
+    /// Routes the peer was told (Adj-RIB-Out); nil: nobody counts them.
+    public var advertised: Int? = 0
     public init() {}
 }
 
