@@ -20,23 +20,6 @@ bridged_client() { # NODE FILE VNI MAC NUMBER [TAG]
 routed_client() { # NODE FILE VNI MAC NUMBER ROUTES [MORE] : in JSON's words
     client "$1" "$2" "{\"cfg_type\": \"l3\", \"vni\": $3, \"mac\": \"$4\", \"ofport\": $5, \"type\": \"flat\", \"routes\": [$6], \"imp_rt\": [\"0:$3\"], \"exp_rt\": [\"0:$3\"]${7:+, $7}}"
 }
-connector_speaker() { # NODE ADDRESS NEIGHBOR : a gobgpd for it
-    cat >"$T/$1.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "$2"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "$3"
-    peer-as = 65000
-  [neighbors.timers.config]
-    connect-retry = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-C
-    start_gobgpd "$1"
-}
 start_connector() { # NODE ADDRESS : evpnd with its file, Open vSwitch where that expects the one of a host
     cat >"$T/$1.conf" <<C
 [daemon]
@@ -50,6 +33,12 @@ as_number = 65000
 switch_name = br-int
 [anycast]
 anycast_status_file = $T/$1.anycast
+[victoria_metrics]
+enabled = true
+host = 127.0.0.1
+port = 8125
+prefix = cloud
+obsender_host = $1
 C
     ip netns exec "$P-$1" bash -c 'mount -t tmpfs none /run && mkdir /run/openvswitch && mount --bind "$0" /run/openvswitch && exec "$@"' \
         "$T/$1.ovs" "$build/evpnd" --from evpn-connector "$T/$1.conf" --socket "$T/$1.sock" --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &

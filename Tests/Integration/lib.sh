@@ -164,21 +164,25 @@ ${4:-}
     peer-group = "clients"
 C
 }
-configure_gobgp_client() { # NODE ADDRESS FAMILY [LINES-OF-GLOBAL [LINES-OF-TIMERS]] : of 10.99.0.1
-    cat >"$T/$1.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "$2"
-${4:-}
+# `gobgp_asns`: its AS and that of its neighbors; `gobgp_global`, `gobgp_timers`, `gobgp_neighbor`: more lines of these.
+configure_gobgp() { # NODE ROUTER-ID NEIGHBOR FAMILY [NEIGHBOR FAMILY]…
+    local asns=(${gobgp_asns:-65000 65000}) file=$T/$1.toml
+    printf '[global.config]\nas = %s\nrouter-id = "%s"\n%s\n' "${asns[0]}" "$2" "${gobgp_global:-}" >"$file"
+    shift 2
+    while [ $# -gt 0 ]; do
+        cat >>"$file" <<C
 [[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.99.0.1"
-    peer-as = 65000
-  [neighbors.timers.config]
-    connect-retry = 1
-${5:-}
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "$3"
+${gobgp_neighbor:-}
+[neighbors.config]
+neighbor-address = "$1"
+peer-as = ${asns[1]}
+[neighbors.timers.config]
+connect-retry = 1
+${gobgp_timers:-}
+[[neighbors.afi-safis]]
+[neighbors.afi-safis.config]
+afi-safi-name = "$2"
 C
+        shift 2
+    done
 }

@@ -38,6 +38,7 @@ stop() { # PIDFILE : kill -9, and the process is gone
     rm -f "$1"
 }
 ovs_node() { # NODE ADDRESS/LENGTH
+    ovs_nodes+=("$1")
     ip netns add "$P-$1"
     ip -n "$P-$1" link set lo up
     ip link add eth0 netns "$P-$1" mtu 1600 type veth peer name "to-$1" netns "$P-core"
@@ -108,6 +109,14 @@ state() { # NODE : what explains why a test has failed
     local what
     for what in tnl/neigh/show tnl/ports/show dpif/show dpctl/dump-flows dpctl/dump-conntrack; do appctl "$1" $what; done
     vsctl "$1" --columns=name,ofport,error list Interface
+    for what in 'show status' 'show clients' 'show macs' 'show prefixes' 'show vteps' 'show anycast' plan; do ctl "$1" $what; done
+}
+ovs_nodes=()
+at_failure() { :; }
+at_end() {
+    [ "$status" = 0 ] && return
+    for node in "${ovs_nodes[@]}"; do state "$node"; done
+    at_failure
 }
 # With tenant.sh: a VTEP that forwards in Open vSwitch. The subnet without a VNI is behind a routed client, r<I>. On standard input more of
 # the file: under `clients`, and whatever else.

@@ -59,7 +59,10 @@ ctl a show clients | grep 'a:1:13: error: JSON has no comments' || fail "no word
 client d 20 4
 await 5 'a client left out' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20' 'd left out l2 4 20'
 ctl a show clients | grep 'VNI 20 is already used by c as l3' || fail 'no reason'
-rm "$T/clients/d"
+# Also when its name comes first: whoever is served keeps what it has.
+client 0 20 5
+await 5 'a client left out that comes first' shows '0 left out l2 5 20' 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20' 'd left out l2 4 20'
+rm "$T/clients/d" "$T/clients/0"
 await 10 'a deleted file' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20'
 
 # The last good state outlives evpnd.

@@ -20,18 +20,7 @@ cat >"$T/hub.toml" <<C
     prefix = "10.99.0.0/24"
     peer-group = "hypervisors"
 C
-cat >"$T/v3.toml" <<C
-[global.config]
-  as = 65003
-  router-id = "10.99.0.3"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.99.0.1"
-    peer-as = 64512
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-C
+gobgp_asns='65003 64512' configure_gobgp v3 10.99.0.3 10.99.0.1 l2vpn-evpn
 cat >"$T/v2.yaml" <<C
 node: {vtep: 10.99.0.2}
 bgp:

@@ -81,3 +81,18 @@ await 10 'the port is taken over when it is free' free
 # Cleanup leaves nothing.
 ctl a cleanup --yes
 await 5 'managed devices are removed' bash -c "! ip -n $P-a link show vxlan100"
+
+# Files of clients are read as well; what is wrong with one is no reason not to start.
+mkdir "$T/clients"
+printf '{"vni": 10, "mac": "02:00:00:00:00:01"' >"$T/clients/a"
+cat >"$T/switch.yaml" <<C
+node: {vtep: 192.0.2.1}
+bgp: {global: {asn: 65000}}
+dataplane: openvswitch
+openvswitch: {bridge: br0}
+clientDirectory: {path: $T/clients}
+C
+"$build/evpnd" --check --config "$T/switch.yaml" >"$T/check" || fail "a broken client is in the way: $(cat "$T/check")"
+grep -q "^$T/clients/a:1:" "$T/check" || fail "the broken client is not named: $(cat "$T/check")"
+rm -r "$T/clients"
+"$build/evpnd" --check --config "$T/switch.yaml" | grep -q 'warning: clientDirectory.path.*No such file' || fail 'a missing directory is not told'

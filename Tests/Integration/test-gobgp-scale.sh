@@ -5,20 +5,7 @@ core
 count=100000
 node v1 10.99.0.1/24
 node peer 10.99.0.2/24
-cat >"$T/v1.toml" <<C
-[global.config]
-  as = 65000
-  router-id = "10.99.0.1"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.99.0.2"
-    peer-as = 65000
-  [neighbors.transport.config]
-    passive-mode = true
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-C
+gobgp_neighbor=$'[neighbors.transport.config]\npassive-mode = true' configure_gobgp v1 10.99.0.1 10.99.0.2 l2vpn-evpn
 start_gobgpd v1
 python3 - $count >"$T/updates" <<'C'
 import socket, struct, sys

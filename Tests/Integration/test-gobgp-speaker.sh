@@ -12,7 +12,7 @@ start_gobgpd hub
 for i in 2 3 4; do
     node v$i 10.99.0.$i/24
     host h$i v$i p$i 10.0.0.$i/24 02:00:00:00:00:0$i
-    configure_gobgp_client v$i 10.99.0.$i l2vpn-evpn '' "$timers"
+    gobgp_timers=$timers configure_gobgp v$i 10.99.0.$i 10.99.0.1 l2vpn-evpn
 done
 vnis() { echo "vnis: [{vni: 100, managed: true, members: [p$1]}]"; }
 cat >"$T/v2.yaml" <<C

@@ -328,31 +328,8 @@ await 5 'evpnd ends' gone
 rm -f "$T/n.sock"
 
 # The same with gobgpd as the speaker.
-cat >"$T/n.toml" <<C
-[global.config]
-  as = 65002
-  router-id = "10.99.0.2"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.99.0.1"
-    peer-as = 65001
-  [neighbors.timers.config]
-    connect-retry = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "2001:db8:99::1"
-    peer-as = 65001
-  [neighbors.timers.config]
-    connect-retry = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv6-unicast"
-C
-ip netns exec "$P-n" "${EVPND_GOBGPD:-gobgpd}" -f "$T/n.toml" --pprof-disable >"$T/n.gobgpd.log" 2>&1 &
-echo $! >"$T/n.gobgpd.pid"
+gobgp_asns='65002 65001' configure_gobgp n 10.99.0.2 10.99.0.1 ipv4-unicast 2001:db8:99::1 ipv6-unicast
+start_gobgpd n
 cat >"$T/n.yaml" <<C
 bgp:
   speaker: gobgp

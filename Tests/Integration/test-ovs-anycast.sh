@@ -3,13 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/tenant.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2 3; do
-        state v$i
-        ctl v$i show prefixes
-        ctl v$i show anycast
-    done
-}
 core
 serve() { # I : the service of e<I>, which says its name
     mkdir -p "$T/e$1.files"

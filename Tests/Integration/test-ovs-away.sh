@@ -2,12 +2,6 @@
 # pass; learned addresses outlive evpnd.
 . "$(dirname "$0")/lib.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2; do
-        flows v$i
-        ctl v$i show macs
-    done
-}
 core
 for i in 1 2; do ovs_node v$i 10.98.0.$i/24; done
 ovs_host h1 v1 p1 10.20.0.1/24 02:00:00:00:20:01

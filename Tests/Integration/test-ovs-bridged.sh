@@ -2,12 +2,6 @@
 # are learned, grow old and move.
 . "$(dirname "$0")/lib.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2 3; do
-        state v$i
-        ctl v$i show macs
-    done
-}
 core
 #   a1 (flat) ─ v1 ─ t7, t8 (VLAN 7 and 8 of one port), u1 (its untagged frames)
 #   a2 (flat) ─ v2 ─ m2 (learned)        a3 (flat), m3 (learned) ─ v3

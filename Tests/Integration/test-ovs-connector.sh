@@ -3,15 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/ovs.sh"
 . "$here/connector.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2; do
-        state v$i
-        ctl v$i show clients
-        ctl v$i show anycast
-        ctl v$i show status
-        on v$i gobgp global rib -a evpn
-    done
-}
+at_failure() { for i in 1 2; do on v$i gobgp global rib -a evpn; done; }
 core
 for i in 1 2; do
     connector_node v$i 10.98.0.$i
@@ -29,11 +21,17 @@ for i in 1 2; do
     routed_client v$i routed 20 02:00:00:00:30:0$i 103 "\"10.30.$i.0/24\", \"10.31.0.$i/32\"" "\"anycast\": [{\"anycast_ip\": \"198.51.100.1\",
         \"dst_ip\": \"10.31.0.$i\", \"check_ip\": \"10.255.0.1\", \"internal_dst_ip\": \"10.254.0.1\",
         \"internal_checker_ip\": \"10.254.0.254\", \"conntrack_zone\": 7}]"
-    connector_speaker v$i 10.98.0.$i 10.98.0.$((3 - i))
+    configure_gobgp v$i 10.98.0.$i 10.98.0.$((3 - i)) l2vpn-evpn
+    start_gobgpd v$i
 done
 routed_host q v1 pq 02:00:00:00:30:09 10.30.9.0/24
 connector_port v1 pq 104
 routed_client v1 asking 20 02:00:00:00:30:09 104 '"10.30.9.0/24"'
+ip netns exec "$P-v1" python3 -uc 'import socket
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 8125))
+while True: print(s.recv(65536).decode())' >"$T/numbers" &
+echo $! >"$T/numbers.pid"
 for i in 1 2; do start_connector v$i 10.98.0.$i; done
 await 40 'flat clients' pings f1 10.20.0.2
 await 10 'flat to VLAN' pings f1 10.20.0.12
@@ -69,3 +67,26 @@ rm "$T/v1.clients/flat"
 gone() { ! flows v2 | grep 'dl_dst=02:00:00:00:20:01'; }
 await 10 'a client whose file is gone' gone
 rest v1 v2
+
+# The numbers of that project, under its names: clients, VNIs, remote MACs and prefixes, flows.
+ours() { ofctl v1 dump-flows cookie=0x6576706e00000000/0xffffffff00000000 | grep -c cookie; }
+number() { [ "$(sed -n "s/^cloud.evpn.$1;host=v1:\(.*\)|g$/\1/p" "$T/numbers" | tail -1)" = "$2" ]; }
+while read -r name value; do await 10 "$name is $value" number "$name" "$value"; done <<C
+local_ce_cnt 1
+local_vni_cnt 1
+remote_ce_cnt 2
+enabled_anycast_prefixes 1
+disabled_anycast_prefixes 0
+ovs_flow_cnt $(ours)
+C
+total() { [ "$(sed -n "s/^cloud.evpn.$1;host=v1:\(.*\)|g$/\1/p" "$T/numbers" | awk '{sum += $1} END {print sum}')" = "$2" ]; }
+while read -r name value; do await 5 "$name is $value in all" total "$name" "$value"; done <<C
+add_unicast_cnt 2
+del_unicast_cnt 1
+add_multicast_cnt 1
+C
+# Somebody deletes flows: that there are fewer is seen before they are all read again (10 s).
+before=$(ours)
+ofctl v1 del-flows table=1
+back() { [ "$(ours)" = "$before" ]; }
+await 5 'deleted flows are back' back

@@ -2,12 +2,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/tenant.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2; do
-        state v$i
-        ctl v$i show vteps
-    done
-}
 underlay=6
 core
 for i in 1 2; do

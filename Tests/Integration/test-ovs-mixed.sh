@@ -3,14 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/tenant.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || {
-        state v1
-        ctl v1 show prefixes
-        ctl v1 show macs
-        frr v3 'show bgp l2vpn evpn'
-    }
-}
+at_failure() { frr v3 'show bgp l2vpn evpn'; }
 core
 # VNI 110 is bridged, with a host on each.
 ovs_vtep 1 2 3 <<<'  - {vni: 110, port: g1p, mac: "02:00:00:00:40:01", addresses: [10.40.0.1, "2001:db8:40::1"]}'

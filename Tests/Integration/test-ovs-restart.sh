@@ -3,14 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/tenant.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2; do
-        state v$i
-        ctl v$i show prefixes
-        ctl v$i show macs
-        ctl v$i plan
-    done
-}
 core
 switch_keys='learningSeconds: 60s'
 ovs_vtep 1 2 <<<'  - {vni: 110, port: gp, mac: "02:00:00:00:40:01", addresses: [10.40.0.1]}'

@@ -3,12 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/tenant.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2 3; do
-        state v$i
-        ctl v$i show prefixes
-    done
-}
 core
 # Besides what tenant.sh has: VNI 100 with a host on VTEP 1 and 2, and routed clients e2 and e3 that have the same prefixes in part.
 ovs_vtep 1 2 3 <<<'  - {vni: 100, port: sp, mac: "02:00:00:00:50:01", addresses: [10.50.0.11, "2001:db8:50::11"]}'

@@ -6,16 +6,7 @@
 . "$here/connector.sh"
 old_ofctl() { ovs "$1" ovs-ofctl -O OpenFlow13 "${@:2:$#-2}" "unix:$T/$1.ovs/br-int.mgmt" "${@: -1}"; } # NODE [OPTION…] COMMAND ARGUMENT
 gobgp() { on "$1" gobgp "${@:2}"; }
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2; do
-        echo "-- v$i"
-        flows v$i
-        gobgp v$i global rib -a evpn
-        ctl v$i show status
-        ctl v$i show clients
-        ctl v$i plan
-    done
-}
+at_failure() { for i in 1 2; do on v$i gobgp global rib -a evpn; done; }
 core
 router=12:34:56:78:90:ab
 for i in 1 2; do
@@ -27,7 +18,8 @@ for i in 1 2; do
     connector_port v$i q$i 2
     bridged_client v$i bridged 100 02:00:00:00:20:0$i 1
     routed_client v$i routed 200 02:00:00:00:30:0$i 2 "\"10.30.$i.1/32\""
-    connector_speaker v$i 10.98.0.$i 10.98.0.$((3 - i))
+    configure_gobgp v$i 10.98.0.$i 10.98.0.$((3 - i)) l2vpn-evpn
+    start_gobgpd v$i
 done
 # Not in the way of evpn-connector, which would not have made them.
 cat >"$T/foreign" <<C

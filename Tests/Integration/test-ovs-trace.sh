@@ -2,11 +2,6 @@
 # `ofproto/trace` leads packets through the rows that it names. VTEP 2 is compatible with evpn-connector.
 . "$(dirname "$0")/lib.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2; do
-        state v$i
-    done
-}
 core
 for i in 1 2; do ovs_node v$i 192.0.2.$i/24; done
 anycast() { # ADDRESS-OF-THE-CLIENT

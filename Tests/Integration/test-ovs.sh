@@ -3,20 +3,6 @@
 # somebody else removes or restarts. evpnd dies under a stream of packets, and not one is lost.
 . "$(dirname "$0")/lib.sh"
 . "$here/ovs.sh"
-at_end() {
-    [ "$status" = 0 ] || for i in 1 2; do
-        echo "-- v$i"
-        flows v$i
-        appctl v$i tnl/neigh/show
-        appctl v$i tnl/ports/show
-        appctl v$i dpif/show
-        appctl v$i dpctl/dump-flows
-        vsctl v$i --columns=name,ofport,error list Interface
-        ctl v$i show macs
-        ctl v$i show vteps
-        ctl v$i plan
-    done
-}
 # A fault of Open vSwitch 3.1 (datapath in user space), which shows without evpnd too: one flow each way between two bridges, a stream of pings,
 # then `ovs-vsctl del-port vxlan_out`, a TCP connection from the other VTEP's address to this one's, `add-port` again. `dpctl/dump-flows` then
 # goes on to hand tunnelled packets to the host, while `ofproto/trace` says tnl_pop; no change of flows heals it. While there is no tunnel port,

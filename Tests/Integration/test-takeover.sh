@@ -38,7 +38,7 @@ start_gobgpd hub
 for i in 1 2 3; do
     vtep[s$i]=10.99.0.1$i
     node s$i 10.99.0.1$i/24
-    configure_gobgp_client s$i 10.99.0.1$i ipv4-unicast '  port = -1'
+    gobgp_global='port = -1' configure_gobgp s$i 10.99.0.1$i 10.99.0.1 ipv4-unicast
     start_gobgpd s$i
     # As its README has it, one key twice.
     cat >"$T/s$i.config.yaml" <<C

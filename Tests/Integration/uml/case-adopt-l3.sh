@@ -1,12 +1,7 @@
 # The devices of layer 3 belong to the operator on v1: what is announced of its hosts, and what is said, while a bridge is not in the VRF, and
 # after the VRF device is gone and made again.
 . "$(dirname "$0")/irb.sh"
-roles=(- evpnd evpnd) peers='1 2'
-core
-for i in 1 2; do
-    node v$i 10.99.0.$i/24
-    tenants $i
-done
+sites evpnd evpnd
 hand_made 1
 configure_vtep v1 10.99.0.1 10.99.0.2 <<C
 vrfs:

@@ -7,13 +7,8 @@ if [ $# = 0 ]; then
     exit 0
 fi
 . "$(dirname "$0")/irb.sh"
-roles=(- "$@") peers='1 2'
-core
-for i in 1 2; do
-    node v$i 10.99.0.$i/24
-    tenants $i
-    ${roles[$i]}_vtep $i
-done
+sites "$@"
+for i in 1 2; do ${roles[$i]}_vtep $i; done
 for i in 1 2; do greet $i; done
 await 40 'a ping across subnets' pings ha1 10.20.2.10
 await 20 'IPv6 across subnets' pings ha1 fd20:0:0:2::10

@@ -1,12 +1,7 @@
 # Routes that leave their VRF: by route target between VRFs of two VTEPs, by `leak` between VRFs of one and into the underlay; with FRR as
 # the other VTEP.
 . "$(dirname "$0")/irb.sh"
-roles=(- evpnd frr) peers='1 2'
-core
-for i in 1 2; do
-    node v$i 10.99.0.$i/24
-    tenants $i
-done
+sites evpnd frr
 # A router of the underlay, with a network behind it.
 node u 10.99.0.8/24 10.99.0.9/24 198.51.100.1/32 fd99::9/64 fd98::1/128
 ip -n "$P-v1" address add fd99::1/64 dev eth0 nodad

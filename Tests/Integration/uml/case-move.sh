@@ -1,13 +1,8 @@
 # A machine moves to the other VTEP and back under a stream of routed packets: lost is at most what is in flight. Nobody routes from its new
 # VTEP to its IPv6 address, which is announced from there all the same.
 . "$(dirname "$0")/irb.sh"
-roles=(- evpnd evpnd) peers='1 2'
 modprobe bonding
-core
-for i in 1 2; do
-    node v$i 10.99.0.$i/24
-    tenants $i
-done
+sites evpnd evpnd
 # The machine can be at either VTEP: one of its two ports is active, both have a carrier all the time (a carrier that comes is seen by the
 # kernel only after up to a second), and the bond says where it is now (gratuitous ARP, unsolicited NA), as hypervisors do.
 ip netns add "$P-hm"

@@ -3,7 +3,6 @@
 . "$(dirname "$0")/irb.sh"
 . "$here/ovs.sh"
 modprobe tun
-at_end() { [ "$status" = 0 ] || state v1; }
 roles=(- evpnd frr) peers='1 2'
 core
 ovs_node v1 10.99.0.1/24

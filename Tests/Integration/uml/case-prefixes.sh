@@ -8,11 +8,8 @@ if [ $# = 0 ]; then
     exit 0
 fi
 . "$(dirname "$0")/irb.sh"
-roles=(- "$@") peers='1 2 3'
-core
+sites "$@"
 for i in 1 2 3; do
-    node v$i 10.99.0.$i/24
-    tenants $i
     # Networks behind the hosts: each VTEP's own, two that several have, and one behind the host of the shared subnet.
     printf 'address add %s dev lo\n' 172.16.$i.1/32 fd16:$i::1/128 | ip -n "$P-ha$i" -b -
     printf 'address add %s dev lo\n' 172.16.2$i.1/32 fd16:2$i::1/128 | ip -n "$P-hb$i" -b -

@@ -1,11 +1,6 @@
 # evpnd killed and started under a stream of routed packets of both families: nothing is lost.
 . "$(dirname "$0")/irb.sh"
-roles=(- evpnd evpnd) peers='1 2'
-core
-for i in 1 2; do
-    node v$i 10.99.0.$i/24
-    tenants $i
-done
+sites evpnd evpnd
 for i in 1 2; do
     evpnd_vtep $i
     greet $i

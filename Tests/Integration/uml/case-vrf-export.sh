@@ -3,12 +3,7 @@
 #
 #     hs1 10.50.0.10 -- services -- v1 ==== L3 VNI 500 (ten) ==== v2 -- ha2 10.20.2.10, 172.16.2.0/24, fd16:2::/64
 . "$(dirname "$0")/irb.sh"
-roles=(- evpnd frr) peers='1 2'
-core
-for i in 1 2; do
-    node v$i 10.99.0.$i/24
-    tenants $i
-done
+sites evpnd frr
 tenant hs1 v1 ps 02:50:00:00:00:01 10.50.0.1 fd50::1 10.50.0.10/24 fd50::10/64
 printf 'address add %s dev lo\n' 172.16.2.1/32 fd16:2::1/128 172.16.3.1/32 | ip -n "$P-ha2" -b -
 node u 10.99.0.8/24
@@ -125,20 +120,7 @@ await 10 'v1 is settled at last' settled v1
 # The same with gobgpd as the speaker.
 kill "$(cat "$T/v1.pid")"
 wait "$(cat "$T/v1.pid")" || true
-cat >"$T/v1.toml" <<'C'
-[global.config]
-as = 65000
-router-id = "10.99.0.1"
-[[neighbors]]
-[neighbors.config]
-neighbor-address = "10.99.0.2"
-peer-as = 65000
-[neighbors.timers.config]
-connect-retry = 1
-[[neighbors.afi-safis]]
-[neighbors.afi-safis.config]
-afi-safi-name = "l2vpn-evpn"
-C
+configure_gobgp v1 10.99.0.1 10.99.0.2 l2vpn-evpn
 start_gobgpd v1
 rules 'linuxVrf: services, communityList: ["65000:9"]'
 sed -i -e '/^  neighbors:/,/^vrfs:/{/^vrfs:/!d}' \

@@ -40,6 +40,15 @@ tenants() { # NUMBER : the hosts of VTEP vNUMBER
     tenant ha$1 v$1 pa 02:20:00:00:00:0$1 10.20.$1.1 fd20:0:0:$1::1 10.20.$1.10/24 fd20:0:0:$1::10/64
     tenant hb$1 v$1 pb 02:30:00:00:00:0$1 10.30.0.1 fd30::1 10.30.0.1$1/24 fd30::1$1/64
 }
+sites() { # ROLE… : a VTEP for each, with its hosts
+    roles=(- "$@") peers=$(seq -s ' ' $#)
+    core
+    local i
+    for i in $peers; do
+        node v$i 10.99.0.$i/24
+        tenants $i
+    done
+}
 router_mac() { echo 02:99:00:00:00:0${1#v}; }
 
 # The devices of a VTEP as an operator makes them, with the VRF's routes in table 1000.
