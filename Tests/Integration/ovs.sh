@@ -119,7 +119,7 @@ at_end() {
     at_failure
 }
 # With tenant.sh: a VTEP that forwards in Open vSwitch. The subnet without a VNI is behind a routed client, r<I>. On standard input more of
-# the file: under `clients`, and whatever else.
+# the file: under `clients`, and whatever else. `vrf_keys`: more of the VRF; `vrfs`: more VRFs.
 ovs_vtep() { # I PEER…
     local i=$1 router_id=10.98.0.$1
     ovs_node "v$i" "$(vtep_address "$i")/$([ $underlay = 4 ] && echo 24 || echo 64)"
@@ -129,7 +129,7 @@ ovs_vtep() { # I PEER…
     routed_host "r$i" "v$i" "q$i" "02:00:00:00:30:0$i" "10.30.$i.0/24" "2001:db8:30:$i::/64"
     {
         cat <<C
-vrfs: [{name: ten, vni: 500, routerMAC: "02:98:00:00:00:0$i", announce: {connected: true}}]
+vrfs: [{name: ten, vni: 500, routerMAC: "02:98:00:00:00:0$i", announce: {connected: true}${vrf_keys:+, $vrf_keys}}${vrfs:+, $vrfs}]
 vnis:
   - {vni: 10$i, vrf: ten, gateway: [10.20.$i.1/24, "2001:db8:20:$i::1/64"]}
   - {vni: 100, vrf: ten, gateway: [10.50.0.1/24, "2001:db8:50::1/64"], gatewayMAC: "02:00:5e:00:01:01"}

@@ -54,7 +54,7 @@ grep -q 'agent.sync_period: had no effect there' "$T/a.log" || fail 'sync_period
 # A file that breaks keeps its client; one that is another's is left out; one that is deleted takes its client with it.
 printf '{"vni": 10, // half' >"$T/clients/a"
 await 5 'a kept client' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20'
-says 'clients .*1 files of clients are broken' || fail 'the status does not name it'
+says 'clients .*broken: 1 client file' || fail 'the status does not name it'
 ctl a show clients | grep 'a:1:13: error: JSON has no comments' || fail "no word about the comment: $(ctl a show clients)"
 client d 20 4
 await 5 'a client left out' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20' 'd left out l2 4 20'

@@ -5,8 +5,14 @@
 . "$here/ovs.sh"
 core
 # Besides what tenant.sh has: VNI 100 with a host on VTEP 1 and 2, and routed clients e2 and e3 that have the same prefixes in part.
-ovs_vtep 1 2 3 <<<'  - {vni: 100, port: sp, mac: "02:00:00:00:50:01", addresses: [10.50.0.11, "2001:db8:50::11"]}'
-ovs_vtep 2 1 3 <<'C'
+# VRF services of VTEP 1, with the routed client l1, and the tenants see something of each other.
+vrf_keys='leak: [{from: services, prefixes: [10.70.0.0/16 le 32, "2001:db8:70::/48 le 128"]}]' \
+    vrfs='{name: services, vni: 599, routerMAC: "02:98:00:00:00:01", leak: [{from: ten, prefixes: [10.20.0.0/16 le 32, "2001:db8:20::/44 le 128"]}]}' \
+    ovs_vtep 1 2 3 <<'C'
+  - {vni: 100, port: sp, mac: "02:00:00:00:50:01", addresses: [10.50.0.11, "2001:db8:50::11"]}
+  - {cfg_type: l3, vni: 599, port: lp, mac: "02:00:00:00:70:01", routes: [10.70.0.0/24, "2001:db8:70::/64"]}
+C
+vrf_keys='routeTargets: {import: [65000:500, 65000:599]}' ovs_vtep 2 1 3 <<'C'
   - {vni: 100, port: sp, mac: "02:00:00:00:50:02", addresses: [10.50.0.12, "2001:db8:50::12"]}
   - {cfg_type: l3, vni: 500, port: ep, mac: "02:00:00:00:60:02", routes: [10.60.0.0/16, "2001:db8:60::/48"]}
 C
@@ -26,8 +32,16 @@ for i in 2 3; do
     ip -n "$P-e$i" address add 2001:db8:60::9/128 dev lo
     ports v$i ep
 done
+routed_host l1 v1 lp 02:00:00:00:70:01 10.70.0.0/24 2001:db8:70::/64
+ports v1 lp
 for i in 1 2 3; do await 20 "sessions of v$i" established v$i 2; done
 traffic 'Open vSwitch'
+for i in 1 2; do
+    await 10 "services that are leaked, from VTEP $i" pings h$i 10.70.0.1
+    await 5 "the same over IPv6" pings h$i 2001:db8:70::1
+    pings l1 10.20.$i.10 || fail "the services do not reach host $i"
+done
+! pings l1 10.30.1.1 >&2 || fail 'what is not leaked is reached'
 rest v1 v2 v3
 
 # Gateways: their MAC address, their answer, also to those of other subnets.

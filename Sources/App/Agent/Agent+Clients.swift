@@ -61,7 +61,7 @@ extension Agent {
                 return anycast.json(
                     routed, isEnabled: bridge.enabledAnycast.contains(anycast),
                     isListed: listed.map { $0.contains(name) },
-                    check: checks[name], now: loop.now)
+                    check: checks[name], obstacle: obstacle(at: routed.attachment), now: loop.now)
             }
         }
         client.send(.reply("anycast", .array(rows)))
@@ -90,13 +90,13 @@ extension Agent {
         if let doubt = files.directory.currentDoubt {
             let until = doubt.until.map { "for \(max(0, Int(($0 - loop.now).inSeconds.rounded()))) s more" }
             lines.append(
-                "\(doubt.missing.count) clients are served without their files \(until ?? "until evpnctl confirm-empty")"
+                "\(counted(doubt.missing.count, "client")) served without file \(until ?? "until evpnctl confirm-empty")"
             )
         }
         let broken = files.directory.rows.count { [.kept, .refused].contains($0.state) }
-        if broken > 0 { lines.append("\(broken) files of clients are broken; see evpnctl show clients") }
+        if broken > 0 { lines.append("broken: \(counted(broken, "client file")); see evpnctl show clients") }
         let conflicts = clients.problems.count { $0.severity == .error }
-        if conflicts > 0 { lines.append("\(conflicts) clients are left out; see evpnctl show clients") }
+        if conflicts > 0 { lines.append("left out: \(counted(conflicts, "client")); see evpnctl show clients") }
         // Who has no anycast address needs no file that lists them.
         let hasAnycast = configuration.openVSwitch?.routed.contains { !$0.anycast.isEmpty } ?? false
         return lines + (hasAnycast ? clients.statusFile?.problems.map(\.description) ?? [] : [])
@@ -165,7 +165,8 @@ extension RoutedClient {
 
 extension AnycastAddress {
     fileprivate func json(
-        _ routed: RoutedClient, isEnabled: Bool, isListed: Bool?, check: AnycastChecks.Row?, now: Instant
+        _ routed: RoutedClient, isEnabled: Bool, isListed: Bool?, check: AnycastChecks.Row?, obstacle: String?,
+        now: Instant
     ) -> JSONValue {
         [
             "address": JSONValue(address.description), "target": JSONValue(target.description),
@@ -176,7 +177,7 @@ extension AnycastAddress {
             "since_seconds": check.map { .int(Int((now - $0.since).inSeconds)) } ?? .null,
             "sent": check.map { .int(Int(clamping: $0.sent)) } ?? .null,
             "failed": check.map { .int(Int(clamping: $0.failed)) } ?? .null,
-            "fault": check?.fault.map { JSONValue($0) } ?? .null,
+            "fault": check?.fault.map { JSONValue($0) } ?? .null, "waits": obstacle.map { JSONValue($0) } ?? .null,
         ]
     }
 }

@@ -245,7 +245,10 @@ final class ClientFiles {
                 log.warning("clients.problem", ["problem": problem.description, "action": action])
             }
         }
-        for name in reported.keys.sorted() where problems[name] == nil { log.info("clients.repaired", ["file": name]) }
+        // One that was removed is not repaired.
+        for row in directory.rows where row.problems.isEmpty && reported[row.name] != nil && row.state == .good {
+            log.info("clients.repaired", ["file": row.name])
+        }
         reported = problems
     }
 }

@@ -40,8 +40,10 @@ func anycastText(_ rows: [JSONValue]) -> String {
         ])
     }
     var text = table.text
-    for row in rows where row.cell("fault") != "-" {
-        text += "\(row.cell("address")) at \(row.cell("target")): \(row.cell("fault"))\n"
+    for row in rows {
+        for key in ["fault", "waits"] where row.cell(key) != "-" {
+            text += "\(row.cell("address")) at \(row.cell("target")): \(row.cell(key))\n"
+        }
     }
     return text
 }
