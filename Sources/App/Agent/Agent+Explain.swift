@@ -9,6 +9,7 @@ import EmbeddedSpeaker
 import HTTP
 import Intents
 import NetTypes
+import OVSDataplane
 import Telemetry
 
 /// One link of the chain.
@@ -212,7 +213,9 @@ extension Agent {
         let status = dataplane.domains().first { $0.vni == vni }
         guard let domain else {
             let problem = status?.problem ?? "no usable device"
-            let look = status?.device.map { "ip -d link show dev \($0)" } ?? "ip -d link show type vxlan"
+            let look =
+                dataplane is OVSDataplane
+                ? "ovs-vsctl show" : "ip -d link show " + (status?.device.map { "dev \($0)" } ?? "type vxlan")
             return Link(
                 name: "vni", state: .missing, text: "vni \(vni) cannot forward: \(problem)",
                 wayOut: status?.remedy ?? look)

@@ -77,13 +77,22 @@ extension Agent {
             controlPlane.vrfRow(name).map { "vrf \(name) imports \($0.importTargets.text)" }
         }
         let isForeign = found.ignored.allSatisfy { $0.outcome == .ignored(.noMatchingTarget) }
-        let targets = Set(found.ignored.flatMap(\.routeTargets)).sorted().prefix(3).map(\.description)
+        // Of a type 2 route those of the L3 VNI, which it is routed by.
+        let offered = found.ignored.flatMap { verdict in
+            let routed = verdict.routeTargets.filter { $0.automaticVNI == VNI(verdict.label) }
+            return routed.isEmpty ? verdict.routeTargets : routed
+        }
+        let targets = Set(offered).sorted().prefix(3).map(\.description)
+        var beside = ""
+        if let name = names.first, case .automatic(let vni)? = controlPlane.vrfRow(name)?.importTargets {
+            beside = ", together with \(configuration.overlay.asn):\(vni), as a list replaces the automatic ones"
+        }
         var wayOut = "the reason is behind each route: evpnctl explain vtep VTEP, and the other VTEP's configuration"
         if isForeign {
             wayOut =
                 targets.isEmpty
                 ? "the route has no target at all: have its VRF there export one"
-                : "add \(targets.joined(separator: " or ")) to routeTargets.import of the VRF in \(options.configurationPath), which then replaces the automatic ones, or have the other VTEP export what is imported here"
+                : "add \(targets.joined(separator: " or ")) to routeTargets.import of the VRF in \(options.configurationPath)\(beside), or have the other VTEP export what is imported here"
         }
         return Link(
             name: "import", state: .missing,
