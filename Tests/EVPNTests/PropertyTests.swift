@@ -37,7 +37,7 @@ private func overlay(_ evis: [EVI]) -> Overlay {
     return overlay
 }
 
-/// 500 and 501 have an L3 VNI, the third one has not; each sees something of another one.
+/// 500 and 501 have an L3 VNI, the others have not; each sees something of another one, two of them by their targets.
 private func vrfs() -> [IPVRF] {
     func targets(_ numbers: Int...) -> [RouteTarget] { numbers.map { .automatic(asn: 65000, vni: vni($0)) } }
     func vrf(_ name: String, _ number: Int?) -> IPVRF {
@@ -49,11 +49,35 @@ private func vrfs() -> [IPVRF] {
             exportTargets: targets(number ?? 9),
             announced: AnnouncedPrefixes(connected: ["br*"], protocols: [4], usesGateway: true), maximumPaths: 3)
     }
-    var result = [vrf("blue", 501), vrf("green", nil), vrf("red", 500)]
+    var result = [vrf("blue", 501), vrf("default", nil), vrf("green", nil), vrf("red", 500)]
     result[0].importTargets = .explicit(targets(501, 500))
-    result[1].leaks = [RouteLeak(source: "red")]
-    result[2].leaks = [RouteLeak(source: "green"), RouteLeak(source: "blue")]
+    result[1].place = .underlay
+    result[1].importTargets = .explicit([])
+    result[1].leaks = [RouteLeak(source: "blue")]
+    result[2].leaks = [RouteLeak(source: "red")]
+    result[3].leaks = [RouteLeak(source: "green"), RouteLeak(source: "blue"), RouteLeak(source: "default")]
     return result
+}
+private let tableNames = vrfs().map(\.name) + ["other"]
+private func localPrefix(_ random: inout Random) -> LocalPrefix {
+    let isConnected = random.chance(40)
+    return LocalPrefix(
+        proto: random.chance(50) ? 4 : 3, isConnected: isConnected,
+        interface: random.chance(50) ? "br1" : "eth0", gateway: !isConnected && random.chance(50) ? ip(3) : nil)
+}
+/// Routes of this host that come, change and go in front of what is leaked, once or twice.
+private func passingPrefixes(_ random: inout Random, but facts: [LocalChange]) -> [LocalChange] {
+    var lasting: Set<PrefixKey> = []
+    for case .prefix(let key, _) in facts { lasting.insert(key) }
+    var keys: [PrefixKey] = []
+    for _ in 0..<16 {
+        let key = PrefixKey(vrf: tableNames.randomElement(using: &random) ?? "red", prefix: prefix(&random))
+        if !lasting.contains(key) { keys.append(key) }
+    }
+    let changes = (keys + keys).map { key in
+        LocalChange.prefix(key, random.chance(70) ? localPrefix(&random) : nil)
+    }
+    return changes + keys.shuffled(using: &random).map { .prefix($0, nil) }
 }
 private func interface(_ number: Int) -> RoutedInterface {
     RoutedInterface(
@@ -250,6 +274,9 @@ private func describe(_ plane: ControlPlane) {
             let withdrawn = detours.filter { final[$0.key] == nil }.map { RouteChange(key: $0.key, path: nil) }
             feed(&plane, &mirror, (sorted + withdrawn).shuffled(using: &random), &random)
             if attempt >= 2 { mirror.apply(plane.handle(.local(facts.shuffled(using: &random)), now: .zero)) }
+            for change in passingPrefixes(&random, but: facts) {
+                mirror.apply(plane.handle(.local([change]), now: .zero))
+            }
             #expect(mirror.differences(from: plane) == [], "EVPND_SEED=\(seed)")
             if let expected {
                 #expect(plane.forwardingState().map(\.text) == expected.map(\.text), "EVPND_SEED=\(seed)")
@@ -339,10 +366,8 @@ private func describe(_ plane: ControlPlane) {
                     vtep: vtep(5), device: "l3", routerMAC: random.chance(80) ? mac(50 + random.below(2)) : nil)
                 step(.local([.domain(vni(500 + random.below(2)), random.chance(75) ? domain : nil)]))
             case 22..<25:
-                let name = ["blue", "green", "red", "other"].randomElement(using: &random) ?? "red"
-                let local = LocalPrefix(
-                    proto: random.chance(50) ? 4 : 3, isConnected: random.chance(40),
-                    interface: random.chance(50) ? "br1" : "eth0", gateway: random.chance(30) ? ip(3) : nil)
+                let name = tableNames.randomElement(using: &random) ?? "red"
+                let local = localPrefix(&random)
                 step(.local([.prefix(PrefixKey(vrf: name, prefix: prefix(&random)), random.chance(60) ? local : nil)]))
 
             default: step(.deadlineReached)
@@ -357,7 +382,7 @@ private func describe(_ plane: ControlPlane) {
             }
             step(.local(changes.shuffled(using: &random)))
         }
-        for name in ["blue", "green", "red", "other"] {
+        for name in tableNames {
             let changes = (0..<6).flatMap { value in
                 [32, 30, 24].compactMap { length in
                     IPPrefix(ip(value), length: length).map {

@@ -199,6 +199,7 @@ struct ScenarioRunner {
     var mirror = Mirror()
     var overlay = Overlay(asn: 65000, routerID: IPv4Address(rawValue: 0xc000_0201), evis: [])
     var now = Instant.zero
+    /// Routes since `batch`, handed over at `end` together with what has changed in `overlay`.
     var batch: [RouteChange]?
 
     /// One command; returns what it answers, line by line.
@@ -301,7 +302,7 @@ struct ScenarioRunner {
         case "end":
             let changes = batch ?? []
             batch = nil
-            return handle(.routes(changes))
+            return handle(.overlay(overlay)) + handle(.routes(changes))
         case "recover": return handle(.recover(MACKey(vni: try words.value(), mac: try words.value())))
         case "frozen": return try plane.frozenVNIs(of: words.value()).map { "vni \($0)" }
         case "tick": return handle(.deadlineReached)
@@ -349,6 +350,8 @@ struct ScenarioRunner {
     }
 
     private mutating func handle(_ input: ControlPlane.Input) -> [String] {
+        // In one go with the rest, as when a file is read again.
+        if batch != nil, case .overlay = input { return [] }
         let output = plane.handle(input, now: now)
         mirror.apply(output)
         return output.advertisements.map(\.text) + output.forwarding.map(\.text) + output.exports.map(\.text)

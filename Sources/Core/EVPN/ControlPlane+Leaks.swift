@@ -58,6 +58,12 @@ extension ControlPlane {
         return nil
     }
 
+    /// Whether a prefix would be leaked if nothing were in the way. Its row stays for as long.
+    func isLeakOffered(_ entry: PrefixEntry) -> Bool {
+        guard tables[Int(entry.table)]?.sources.isEmpty == false else { return false }
+        return localSource(of: entry) != nil || remoteSource(of: entry) != nil
+    }
+
     /// Has the same prefix looked at where it is visible.
     mutating func touchTakers(of entry: PrefixEntry) {
         touchTakers(of: entry.table, entry.key)
@@ -78,12 +84,7 @@ extension ControlPlane {
     /// A route of the table itself has appeared, changed or gone.
     mutating func localPrefixChanged(_ table: Slot, _ prefix: IPPrefix) {
         let key = PrefixEntry.Key(table, prefix)
-        if let slot = prefixes.find(key) {
-            touch(prefix: slot)
-        } else if remoteSource(of: PrefixEntry(key: key)) != nil {
-            // It may have been in the way of what is leaked.
-            touch(prefix: prefixes.insert(PrefixEntry(key: key)))
-        }
+        touch(prefix: key)
         touchTakers(of: table, key)
     }
 

@@ -76,8 +76,10 @@ extension ControlPlane {
             tableOfVRF[Int(slot)],
             if: domain?.interface != old.domain?.interface || domain == nil || old.domain == nil)
         if domain?.vrf != old.domain?.vrf || domain?.isOutsideVRF != old.domain?.isOutsideVRF {
-            subnetsChanged(tableOfVRF[Int(slot)])
+            let table = tableOfVRF[Int(slot)]
+            subnetsChanged(table)
             attach(slot)
+            releaseTableIfUnused(table)
             subnetsChanged(tableOfVRF[Int(slot)])
         }
         checkVTEP(slot)

@@ -56,7 +56,8 @@ extension ControlPlane {
         {
             touch(gateway: gateway)
         }
-        if !entry.imports.exists, !choice.group.exists { prefixes.remove(slot) }
+        // What is in the way of a leak may go at any time, and nothing else would remember it.
+        if !entry.imports.exists, !choice.group.exists, !isLeakOffered(entry) { prefixes.remove(slot) }
     }
 
     struct PrefixChoice {

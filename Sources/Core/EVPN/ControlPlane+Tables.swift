@@ -18,8 +18,9 @@ extension ControlPlane {
         tableByName[name] = slot
         return slot
     }
+    /// Not before the rows of a table whose configuration has gone have been evaluated: they refer to it.
     mutating func releaseTableIfUnused(_ slot: Slot) {
-        guard let table = tables[Int(slot)], table.isUnused else { return }
+        guard slot.exists, let table = tables[Int(slot)], table.isUnused else { return }
         tableByName[table.name] = nil
         tables[Int(slot)] = nil
         while case .some(.none) = tables.last { tables.removeLast() }
@@ -117,7 +118,6 @@ extension ControlPlane {
         }
         vrfs[Int(vrf)]?.attributeCache = [:]
         refreshExports(vrf)
-        if old.exists { releaseTableIfUnused(old) }
     }
 
     /// The domain of an L3 VNI has come, gone or changed.

@@ -31,7 +31,7 @@ extension ControlPlane {
         guard tables[Int(entry.table)]?.isUnderlay == true, let table = tables[Int(entry.table)],
             let prefix = entry.prefix
         else { return }
-        let isOffered = entry.imports.exists || localSource(of: entry) != nil || remoteSource(of: entry) != nil
+        let isOffered = entry.imports.exists || isLeakOffered(entry)
         refuseLeak(prefix, in: entry.table, because: isOffered ? hijacked(by: prefix, in: table) : nil)
     }
     /// Remembers that a prefix of a tenant is kept out of the host's own table, and reports it once; nil: it is not.
@@ -53,10 +53,6 @@ extension ControlPlane {
         guard mustCheckUnderlay else { return }
         mustCheckUnderlay = false
         for index in tables.indices where tables[index]?.facesUnderlay == true {
-            for prefix in (tables[index]?.refused ?? [:]).keys.sorted() {
-                let key = PrefixEntry.Key(Slot(index), prefix)
-                touch(prefix: prefixes.find(key) ?? prefixes.insert(PrefixEntry(key: key)))
-            }
             for slot in prefixes.slots where prefixes[slot].table == Slot(index) { touch(prefix: slot) }
         }
     }
