@@ -7,6 +7,18 @@ import Testing
 
 @testable import OVSDataplane
 
+/// SplitMix64.
+private struct Random {
+    var state: UInt64
+    mutating func below(_ limit: Int) -> Int {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return Int((z ^ (z >> 31)) % UInt64(limit))
+    }
+}
+
 @Suite struct FlowSyncTests {
     let now = Instant(nanoseconds: 0)
     func flow(_ table: UInt8, _ port: UInt32, to output: UInt32) -> Flow {
@@ -110,13 +122,13 @@ import Testing
         _ = sync.connected()
         _ = sync.allowPruning { FlowSync.Contents() }
         _ = sync.read(contents(), wanted: contents(a))
-        #expect(sync.verify().isEmpty)
         _ = sync.answered([], now: now)
         #expect(sync.verify() == [.read])
         #expect(sync.verify().isEmpty)
-        // What changed meanwhile makes the answer worthless.
+        // Of what changed meanwhile the answer says nothing.
         _ = sync.update(groups: [], flows: [.set(b)], removedGroups: [])
         #expect(sync.read(contents(a), wanted: contents(a, b)).isEmpty)
+        #expect(sync.healed == 0)
         _ = sync.answered([], now: now)
         #expect(sync.verify() == [.read])
         sync.readFailed()
@@ -124,5 +136,88 @@ import Testing
         #expect(
             sync.read(contents(flow(0, 1, to: 5), flow(3, 3, to: 3)), wanted: contents(a, b)).count == 1)
         #expect(sync.healed == 3)
+    }
+
+    /// A bridge that does one batch after the other and is asked in between, while changes never end and somebody deletes flows.
+    @Test(arguments: 1...6) func healsUnderChurn(seed: UInt64) {
+        var random = Random(state: seed)
+        var (sync, wanted, bridge) = (FlowSync(), [FlowKey: Flow](), [FlowKey: Flow]())
+        // In their order, as they are answered.
+        var asked: [FlowSync.Effect] = []
+        func perform(_ effects: [FlowSync.Effect]) { asked += effects }
+        func serve() {
+            guard !asked.isEmpty else { return }
+            switch asked.removeFirst() {
+            case .read:
+                // It may take until after changes that are made now.
+                let found = FlowSync.Contents(flows: Array(bridge.values))
+                for _ in 0..<random.below(3) { churn() }
+                perform(sync.read(found, wanted: FlowSync.Contents(flows: Array(wanted.values))))
+            case .send(let changes):
+                for case .flow(let change) in changes {
+                    switch change {
+                    case .set(let flow): bridge[flow.key] = flow
+                    case .delete(let key): bridge[key] = nil
+                    }
+                }
+                perform(sync.answered([], now: now))
+            }
+        }
+        func churn() {
+            let new = flow(1, UInt32(random.below(40)), to: UInt32(random.below(1000)))
+            let change: FlowChange = random.below(4) == 0 ? .delete(new.key) : .set(new)
+            wanted[new.key] = change == .set(new) ? new : nil
+            perform(sync.update(groups: [], flows: [change], removedGroups: []))
+        }
+        for number in 0..<100 {
+            let steady = flow(2, UInt32(number), to: 1)
+            wanted[steady.key] = steady
+        }
+        _ = sync.allowPruning { FlowSync.Contents() }
+        perform(sync.connected())
+        serve()
+        for _ in 0..<20 {
+            for key in Array(bridge.keys).sorted() where random.below(10) == 0 { bridge[key] = nil }
+            // Not once without a change on its way.
+            for _ in 0..<10 {
+                churn()
+                churn()
+                perform(sync.verify())
+                serve()
+                #expect(!sync.isSettled)
+            }
+            #expect(bridge.keys.count { $0.table == 2 } == 100)
+        }
+        for _ in 0..<20 { serve() }
+        perform(sync.verify())
+        for _ in 0..<20 { serve() }
+        #expect(sync.isSettled && asked.isEmpty)
+        #expect(bridge == wanted)
+    }
+
+    @Test func countsUnderChurn() {
+        var sync = FlowSync()
+        let (a, b) = (flow(0, 1, to: 2), flow(0, 2, to: 2))
+        _ = sync.connected()
+        _ = sync.read(contents(a), wanted: contents(a))
+        // What was found and is not known yet is no difference.
+        #expect(sync.counted(5, expected: 1, changes: 0).isEmpty)
+        _ = sync.allowPruning { contents(a) }
+        #expect(sync.counted(1, expected: 1, changes: 0).isEmpty)
+        _ = sync.update(groups: [], flows: [.set(b)], removedGroups: [])
+        #expect(sync.counted(1, expected: 2, changes: 1).isEmpty)
+        #expect(sync.counted(0, expected: 2, changes: 1) == [.read])
+        #expect(sync.read(contents(b), wanted: contents(a, b)).isEmpty)
+        #expect(sync.answered([], now: now) == [.send([.flow(.set(a))])])
+        // It is refused: reading again does not help, until the number is another one.
+        _ = sync.answered([Refusal(index: 0, reason: "no")], now: now)
+        #expect(sync.counted(1, expected: 2, changes: 0) == [.read])
+        sync.readFailed()
+        #expect(sync.counted(1, expected: 2, changes: 0) == [.read])
+        _ = sync.read(contents(b), wanted: contents(a, b))
+        _ = sync.answered([Refusal(index: 0, reason: "no")], now: now)
+        #expect(sync.healed == 1)
+        #expect(sync.counted(1, expected: 2, changes: 0).isEmpty)
+        #expect(sync.counted(0, expected: 2, changes: 0) == [.read])
     }
 }

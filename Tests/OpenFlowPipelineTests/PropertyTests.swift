@@ -246,6 +246,7 @@ extension ForwardingChange {
                 // The changes are those to the whole.
                 let whole = world.lab.tables.allFlows
                 #expect(Set(whole.map(\.key)).count == whole.count, "two flows of one key: \(place)")
+                #expect(world.lab.tables.flowCount == whole.count, "\(place)")
                 guard same(Array(world.bridge.flows.values), whole, place) else { return }
                 #expect(world.bridge.groups.values.sorted { $0.id < $1.id } == world.lab.tables.allGroups, "\(place)")
                 #expect(Set(update.flows.map(\.key)).count == update.flows.count, "one flow twice: \(place)")

@@ -35,9 +35,31 @@ struct FlowSync {
     private var heldGroups: [UInt32: Group] = [:]
     private var mayPrune = false
     private var hasRead = false
-    /// Counts changes, to know whether what was read is still true.
+    /// Counts changes of what is pending.
     private(set) var edition = 0
-    private var editionAsked: Int?
+    /// Keys that have been changed, or were being changed, since the bridge began to be read again: of them the answer says nothing.
+    private struct Changed {
+        var flows: Set<FlowKey> = []
+        var groups: Set<UInt32> = []
+        mutating func insert(_ changes: [BridgeChange]) {
+            for change in changes {
+                switch change {
+                case .flow(let change): flows.insert(change.key)
+                case .group(let change): groups.insert(change.id)
+                }
+            }
+        }
+        func contains(_ change: BridgeChange) -> Bool {
+            switch change {
+            case .flow(let change): flows.contains(change.key)
+            case .group(let change): groups.contains(change.id)
+            }
+        }
+    }
+    /// Nil: nothing is being compared.
+    private var changedSinceAsked: Changed?
+    /// How many flows more than there should be were counted when that last had everything read.
+    private var surplusAsked = 0
     private(set) var failures: [FlowKey: Failure] = [:]
     private(set) var groupFailures: [UInt32: Failure] = [:]
     /// Since start: flows and groups put back or removed because somebody else changed them; changes sent; those refused.
@@ -66,7 +88,8 @@ struct FlowSync {
         edition += 1
         queue = []
         onTheWay = []
-        editionAsked = nil
+        changedSinceAsked = nil
+        surplusAsked = 0
     }
 
     /// What the bridge has; `wanted` is asked only now.
@@ -88,25 +111,42 @@ struct FlowSync {
             (failures, groupFailures) = ([:], [:])
             enqueue(difference(found, wanted))
         case .live:
-            guard let asked = editionAsked else { return [] }
-            editionAsked = nil
-            // What was on its way while the bridge was read says nothing.
-            guard asked == edition, isSettled else { return [] }
-            let changes = difference(found, wanted)
+            guard let changed = changedSinceAsked else { return [] }
+            changedSinceAsked = nil
+            let changes = difference(found, wanted).filter { !changed.contains($0) }
             // What is refused time and again is not there either.
             healed += changes.count { failure(of: $0) == nil }
             enqueue(changes)
         }
         return next()
     }
-    /// Has everything read again, to compare; does nothing while there are changes on their way.
+    /// Has everything read again, to compare what is not changed meanwhile.
     mutating func verify() -> [Effect] {
-        guard isSettled, editionAsked == nil else { return [] }
-        editionAsked = edition
+        guard state == .live, changedSinceAsked == nil else { return [] }
+        var changed = Changed()
+        changed.insert(queue)
+        changed.insert(onTheWay)
+        changedSinceAsked = changed
         return [.read]
     }
+    /// The bridge had `flows` of ours when it should have had `expected`, and `changes` were not answered then or made since: has
+    /// everything read where that does not fit, but only once for the same difference, since what is refused does not go away by reading.
+    mutating func counted(_ flows: Int, expected: Int, changes: Int) -> [Effect] {
+        let surplus = flows - expected
+        guard mayPrune, abs(surplus) > changes else {
+            if mayPrune, changes == 0 { surplusAsked = 0 }
+            return []
+        }
+        guard abs(surplus - surplusAsked) > changes else { return [] }
+        let effects = verify()
+        if !effects.isEmpty { surplusAsked = surplus }
+        return effects
+    }
     /// The contents could not be read; another time.
-    mutating func readFailed() { editionAsked = nil }
+    mutating func readFailed() {
+        changedSinceAsked = nil
+        surplusAsked = 0
+    }
 
     mutating func update(groups: [Group], flows: [FlowChange], removedGroups: [UInt32]) -> [Effect] {
         // Before everything was read there is nothing to compare with; then all of it is.
@@ -164,10 +204,14 @@ struct FlowSync {
     }
     /// Sends once more what was refused: what was in its way may be gone.
     mutating func retry() -> [Effect] {
-        guard isSettled else { return [] }
-        enqueue(
+        guard state == .live else { return [] }
+        var pending = Changed()
+        pending.insert(queue)
+        pending.insert(onTheWay)
+        let refused =
             groupFailures.sorted { $0.key < $1.key }.map(\.value.change)
-                + failures.sorted { $0.key < $1.key }.map(\.value.change))
+            + failures.sorted { $0.key < $1.key }.map(\.value.change)
+        enqueue(refused.filter { !pending.contains($0) })
         return next()
     }
 
@@ -179,6 +223,7 @@ struct FlowSync {
         edition += 1
         sent += changes.count
         queue += changes
+        changedSinceAsked?.insert(changes)
     }
     private mutating func next() -> [Effect] {
         guard onTheWay.isEmpty, !queue.isEmpty else { return [] }

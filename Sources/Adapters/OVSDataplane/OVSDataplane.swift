@@ -56,12 +56,12 @@ public final class OVSDataplane {
     var isClosed = false
     var isCleaning = false
 
-    /// Flows of ours that the bridge had when it was asked last, and what had been sent until then.
-    var counted: (flows: Int, edition: Int)?
+    /// Flows of ours that the bridge had when it was asked last.
+    public private(set) var flowCount = 0
     /// After how long everything is read again, to compare: what somebody else has changed is put right. Reading takes about a second for
     /// 100,000 flows. How many flows there are is asked more often: that finds what somebody has deleted.
-    private var verifyInterval: Duration { .seconds(max(10, min(300, (counted?.flows ?? 0) / 500))) }
-    private var countInterval: Duration { .seconds(max(2, min(30, (counted?.flows ?? 0) / 10_000))) }
+    private var verifyInterval: Duration { .seconds(max(10, min(300, flowCount / 500))) }
+    private var countInterval: Duration { .seconds(max(2, min(30, flowCount / 10_000))) }
     private static let longestRetry = Duration.seconds(300)
     /// How long ovs-vswitchd is given to follow the database before more is asked of it.
     private static let patience = Duration.seconds(1)
@@ -306,8 +306,6 @@ public final class OVSDataplane {
         failureTimer = loop.schedule(after: failureDelay) { [weak self] in
             guard let self, !self.isClosed else { return }
             self.failureTimer = nil
-            // While other changes are on their way it is for the next time.
-            guard self.sync.isSettled || !self.sync.isLive else { return self.armRetry() }
             self.failureDelay = min(Self.longestRetry, self.failureDelay + self.failureDelay)
             self.perform(self.sync.retry())
         }
@@ -348,14 +346,12 @@ public final class OVSDataplane {
         countTimer = loop.schedule(after: countInterval) { [weak self] in
             guard let self, !self.isClosed else { return }
             self.scheduleCount()
-            guard self.sync.isSettled else { return }
-            let edition = self.sync.edition
+            let (expected, answered) = (self.tables.flowCount, self.sync.sent - self.sync.pendingCount)
             self.link.count { [weak self] flows in
-                // What has been changed meanwhile says nothing.
-                guard let self, edition == self.sync.edition else { return }
-                let before = self.counted
-                self.counted = (flows, edition)
-                if let before, before.edition == edition, before.flows != flows { self.perform(self.sync.verify()) }
+                guard let self else { return }
+                self.flowCount = flows
+                self.perform(
+                    self.sync.counted(flows, expected: expected, changes: self.sync.sent - answered))
             }
         }
     }

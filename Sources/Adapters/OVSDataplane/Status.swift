@@ -37,8 +37,6 @@ extension OVSDataplane {
         if pending.edition != sync.edition { pending = (sync.edition, sync.pendingKeys) }
         return pending.keys
     }
-    /// Flows of ours in the bridge, as it said last.
-    public var flowCount: Int { counted?.flows ?? 0 }
     /// Flows that Open vSwitch refuses, with its words: the first ones, and how many there are.
     public var refusals: (first: [String], count: Int) {
         let flows = sync.failures.sorted { $0.key.description < $1.key.description }

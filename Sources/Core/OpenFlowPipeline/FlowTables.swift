@@ -101,6 +101,8 @@ public struct FlowTables: Sendable {
     var learned: [MACKey: Place] = [:]
     var learnedOfPort: [UInt32: Set<MACKey>] = [:]
 
+    /// How many flows should be there: as many as `allFlows` has.
+    public private(set) var flowCount = 0
     var groups = GroupTable()
     var isForwarding = true
     /// What the control plane has been told.
@@ -214,8 +216,8 @@ extension FlowTables {
             let old = changes.before[subject]?.flows ?? []
             let new = render(subject).flows
             if old == new { continue }
-            sets += new.filter { !old.contains($0) }
-            deletes += old.filter { flow in !new.contains { $0.key == flow.key } }
+            flowCount += new.count - old.count
+            Self.compare(old, new, &sets, &deletes)
         }
         var removed: [UInt32] = []
         for subject in changes.subjects {
@@ -225,6 +227,19 @@ extension FlowTables {
         update.flows = Self.order(sets, deletes, isUnordered: changes.isUnordered)
         update.facts = report(changes.isWhole ? changes.facts.union(allFacts()) : changes.facts)
         return update
+    }
+
+    /// What of `new` is to be set and of `old` deleted, each in its order.
+    private static func compare(_ old: [Flow], _ new: [Flow], _ sets: inout [Flow], _ deletes: inout [Flow]) {
+        // Mostly there is one of each, which costs less than a dictionary.
+        if old.count * new.count < 32 {
+            sets += new.filter { !old.contains($0) }
+            deletes += old.filter { flow in !new.contains { $0.key == flow.key } }
+            return
+        }
+        var gone = Dictionary(old.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        sets += new.filter { gone.removeValue(forKey: $0.key) != $0 }
+        deletes += old.filter { gone[$0.key] != nil }
     }
 
     /// What is looked up last is set first, so that nothing is sent to where there is no flow yet; removals the other way round.
