@@ -26,8 +26,11 @@ final class ClientSources {
     /// Those of files that are served.
     private var served: [Client] = []
     private var isConfiguring = false
+    private var timer: TimerID?
+    /// No earlier than this may there be another change: of a thousand addresses each may change in a moment of its own.
+    private var restUntil = Instant.zero
 
-    /// `onChange`: `joined` gives another configuration now.
+    /// `onChange`: `joined` gives another configuration now. Called by the loop, never from inside of a call to this object.
     init(loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String, onChange: @escaping () -> Void) {
         self.loop = loop
         self.log = log
@@ -87,13 +90,24 @@ final class ClientSources {
     }
 
     func close() {
+        if let timer { loop.cancel(timer) }
         files?.close()
         statusFile?.close()
         prober.close()
     }
 
+    /// Whatever changes together is one change.
     private func changed() {
-        if !isConfiguring { onChange() }
+        guard !isConfiguring, timer == nil else { return }
+        timer = loop.schedule(at: max(loop.now, restUntil)) { [weak self] in
+            guard let self else { return }
+            self.timer = nil
+            let start = self.loop.now
+            self.onChange()
+            let end = self.loop.now
+            // Four fifths of the time are others'.
+            self.restUntil = end + (end - start) * 4
+        }
     }
 
     private func collect(_ metrics: MetricRegistry) {

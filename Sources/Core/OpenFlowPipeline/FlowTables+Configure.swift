@@ -52,11 +52,7 @@ extension FlowTables {
     private mutating func touchRows(_ vnis: Set<VNI>, _ new: Model) {
         changes.isUnordered = true
         for key in macs.keys where vnis.contains(key.vni) { touch(.mac(key)) }
-        for key in learned.keys where vnis.contains(key.vni) {
-            touch(.mac(key))
-            touch(.source(key))
-            touch(fact: .mac(key))
-        }
+        for key in learned.keys where vnis.contains(key.vni) { touchLearned(key) }
         for key in neighbors.keys where vnis.contains(key.vni) {
             touchAddress(key, model)
             touchAddress(key, new)
@@ -111,7 +107,7 @@ extension FlowTables {
     private mutating func replace(model new: Model) {
         model = new
         attached = [:]
-        owners = [:]
+        sharers = [:]
         for number in names.keys { attach(number) }
         for (key, place) in learned.sorted(by: { $0.key < $1.key }) where learningDomain(place) != key.vni { drop(key) }
     }

@@ -61,7 +61,7 @@ extension FlowTables {
     /// Finds out who is behind a number.
     mutating func attach(_ number: UInt32) {
         for client in attached[number] ?? [] {
-            owners[Place(number: number, tag: model.attachment(of: client).tag ?? 0)] = nil
+            sharers[Place(number: number, tag: model.attachment(of: client).tag ?? 0)] = nil
         }
         attached[number] = nil
         guard let names = names[number], !isReserved(number) else { return }
@@ -74,16 +74,19 @@ extension FlowTables {
         for client in clients {
             let tag = model.attachment(of: client).tag ?? 0
             let place = Place(number: number, tag: tag)
-            if tag <= 4094, owners[place] == nil { owners[place] = client }
+            if tag <= 4094 { sharers[place, default: []].append(client) }
         }
     }
+
+    /// Whose a place is, where configurations by name and by number meet.
+    private func owner(of place: Place) -> ClientReference? { sharers[place]?.first }
 
     /// Where a client is; nil: its port is not there, or the place is another's.
     func place(of client: ClientReference) -> Place? {
         let attachment = model.attachment(of: client)
         guard let number = number(of: attachment.port) else { return nil }
         let place = Place(number: number, tag: attachment.tag ?? 0)
-        guard let owner = owners[place] else { return nil }
+        guard let owner = owner(of: place) else { return nil }
         if owner == client { return place }
         // Several hosts of one domain may share a place.
         guard case .bridged(let first) = owner, case .bridged(let index) = client,
@@ -105,29 +108,35 @@ extension FlowTables {
 
     private mutating func touchNumber(_ number: UInt32) {
         touch(.port(number))
-        touchAttached(number)
+        for client in attached[number] ?? [] { touchSubjects(of: client, model) }
+        for key in (learnedOfPort[number] ?? []).sorted() { touchLearned(key) }
         for client in model.clientsOfPort[.number(number)] ?? [] { touchSubjects(of: client, model) }
     }
-    /// Everything of those that are found at a number now.
-    private mutating func touchAttached(_ number: UInt32) {
-        for client in attached[number] ?? [] { touchSubjects(of: client, model) }
-        for key in (learnedOfPort[number] ?? []).sorted() {
-            touch(.mac(key))
-            touch(.source(key))
-            touch(fact: .mac(key))
-        }
+    /// Everything of those that are found at a place now.
+    private mutating func touchPlace(_ place: Place) {
+        guard changes.places.insert(place).inserted else { return }
+        for client in sharers[place] ?? [] { touchSubjects(of: client, model) }
+        guard let keys = learnedOfPort[place.number] else { return }
+        for key in keys.sorted() where learned[key] == place { touchLearned(key) }
+    }
+    mutating func touchLearned(_ key: MACKey) {
+        touch(.mac(key))
+        touch(.source(key))
+        touch(fact: .mac(key))
     }
     /// `model`: the one of which it is a client, the one in force or the next.
     mutating func touch(client: ClientReference, of model: Model) {
         touchSubjects(of: client, model)
+        let attachment = model.attachment(of: client)
         let number: UInt32? =
-            switch model.attachment(of: client).port {
+            switch attachment.port {
             case .number(let number): number
             case .name(let name): ports[name]
             }
         guard let number else { return }
         touch(.port(number))
-        touchAttached(number)
+        // What is at another VLAN of the port stays as it is.
+        touchPlace(Place(number: number, tag: attachment.tag ?? 0))
     }
     private mutating func touchSubjects(of client: ClientReference, _ model: Model) {
         switch client {
@@ -203,7 +212,7 @@ extension FlowTables {
     /// The domain of a place whose addresses are learned.
     func learningDomain(_ place: Place) -> VNI? {
         guard model.bridge.learningSeconds != nil, !model.isCompatible, names[place.number] != nil,
-            case .bridged(let index) = owners[place], model.bridged[index].mac == nil,
+            case .bridged(let index) = owner(of: place), model.bridged[index].mac == nil,
             let domain = model.domains[model.bridged[index].vni], domain.transit == nil
         else { return nil }
         return domain.vni

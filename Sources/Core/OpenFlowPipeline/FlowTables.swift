@@ -85,8 +85,8 @@ public struct FlowTables: Sendable {
     var hasGroups = false
     /// Clients by the port number they are found at, in the order of the configuration.
     var attached: [UInt32: [ClientReference]] = [:]
-    /// Whose a place is, where configurations by name and by number meet.
-    var owners: [Place: ClientReference] = [:]
+    /// Those who are attached, by their place: it is the first one's, whom others of its domain may share it with.
+    var sharers: [Place: [ClientReference]] = [:]
 
     // Rows.
     var macs: [MACKey: RemoteMAC] = [:]
@@ -164,6 +164,10 @@ struct Changes: Sendable {
     var subjects: [Subject] = []
     var before: [Subject: Rendered] = [:]
     var facts: Set<FactKey> = []
+    /// Whose clients are among them.
+    var places: Set<Place> = []
+    /// Ports that have as many addresses as may be learned.
+    var crowded: [String: Int] = [:]
     /// Groups whose contents change, not only who uses them.
     var groupsBefore: [UInt32: Group]?
     /// `subjects` are in no order.

@@ -34,6 +34,7 @@ extension FlowTables {
         var flows: [Flow] = []
         var targets: Set<IPAddress> = []
         var answers: Set<[IPAddress]> = []
+        let targetsOfCheck = Dictionary(grouping: client.anycast, by: \.check).mapValues { Set($0.map(\.target)) }
         for anycast in client.anycast where anycast.isOfOneFamily {
             let ip = MatchField.ip(isV6: anycast.address.isV6)
             if model.enabledAnycast.contains(anycast), targets.insert(anycast.target).inserted {
@@ -51,7 +52,7 @@ extension FlowTables {
                 ]
             }
             // Who answers one that probes several is told by its address.
-            let isShared = client.anycast.contains { $0.check == anycast.check && $0.target != anycast.target }
+            let isShared = (targetsOfCheck[anycast.check]?.count ?? 0) > 1
             let own = isShared ? [anycast.check, anycast.target] : [anycast.check]
             if let port = model.bridge.anycastCheck, answers.insert(own).inserted {
                 // Those come from its own address too. evpn-connector leaves it to Open vSwitch which flow takes them.
