@@ -280,4 +280,36 @@ extension ClientDirectory {
         #expect(status == nil)
         #expect(problems.hasErrors)
     }
+
+    /// What never was a client does not make a directory full.
+    @Test func emptyBesideAStrangersFile() {
+        var directory = ClientDirectory(graceSeconds: nil)
+        let readme = file("clients of this host")
+        _ = directory.see(["a": client(1), "README": readme], at: 0)
+        #expect(directory.state("README") == .refused)
+        #expect(directory.handle(.seen(["README": .unchanged], reason: ""), now: at(1)).isEmpty)
+        #expect(directory.nextDeadline == nil)
+        #expect(directory.handle(.deadlineReached, now: at(100)).isEmpty)
+        #expect(directory.ports == ["1"])
+        #expect(directory.currentDoubt?.missing == ["a"])
+        // It is still told why that file is none.
+        #expect(directory.rows.map(\.state) == [.refused, .missing])
+        #expect(directory.rows.first?.problems.isEmpty == false)
+        // The same when the client is deleted just before one that was served is broken: that one was a client.
+        _ = directory.see(["a": client(1), "b": client(2), "README": readme], at: 101)
+        #expect(directory.currentDoubt == nil)
+        _ = directory.see(["b": file("{"), "README": readme], at: 102)
+        #expect(directory.nextDeadline == at(104) && directory.currentDoubt == nil)
+        // One after the other: all of them are in doubt, also with another stranger, and until somebody confirms it.
+        _ = directory.see(["NOTES": readme], at: 103)
+        #expect(directory.currentDoubt?.missing == ["a", "b"])
+        #expect(directory.see(["NOTES": readme], at: 104).isEmpty)
+        #expect(directory.handle(.confirmed, now: at(105)) == [.forget("a"), .forget("b")])
+        #expect(directory.ports.isEmpty && directory.currentDoubt == nil)
+        #expect(directory.state("NOTES") == .refused)
+        // A new client beside the strangers is no doubt about others.
+        _ = directory.see(["c": client(3), "NOTES": readme], at: 106)
+        #expect(directory.see(["d": client(4), "NOTES": readme], at: 107) == [.remember("d")])
+        #expect(directory.handle(.deadlineReached, now: at(109)) == [.forget("c")])
+    }
 }

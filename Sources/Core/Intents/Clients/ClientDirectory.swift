@@ -133,10 +133,12 @@ public struct ClientDirectory: Sendable {
             return []
         case .seen(nil, let reason):
             absence = reason
-            return empty(now)
+            empty(now)
+            return []
         case .seen(let names?, _):
             absence = nil
-            return names.isEmpty ? empty(now) : see(names, now)
+            if isEmptied(names) { empty(now, except: names) }
+            return see(names, now)
         case .confirmed: return believe()
         case .deadlineReached:
             let deleted = files.filter { $0.value.deletion.map { $0 <= now } ?? false }.map(\.key).sorted()
@@ -147,19 +149,29 @@ public struct ClientDirectory: Sendable {
         }
     }
 
-    /// Nothing is there, or nothing can be seen: nobody is withdrawn for that.
-    private mutating func empty(_ now: Instant) -> [Effect] {
+    /// Of the files that are there none is, or was, that of a client.
+    private func isEmptied(_ sights: [String: Sight]) -> Bool {
+        if sights.keys.contains(where: { files[$0]?.client != nil }) { return false }
+        return !sights.values.contains { sight in
+            if case .contents(let document) = sight { Client.read(document).client != nil } else { false }
+        }
+    }
+    /// No client is there, or nothing can be seen: nobody is withdrawn for that.
+    private mutating func empty(_ now: Instant, except strangers: [String: Sight] = [:]) {
         // Without a client, its file is only a problem that is gone.
-        files = files.filter { $0.value.client != nil }
-        for name in Array(files.keys) {
+        files = files.filter { $0.value.client != nil || strangers[$0.key] != nil }
+        let missing = files.keys.filter { strangers[$0] == nil }
+        for name in missing {
             files[name]?.isMissing = true
             files[name]?.problems = []
             files[name]?.isBroken = false
             files[name]?.deletion = nil
         }
-        if !files.isEmpty, doubt == nil { doubt = (now, graceSeconds.map { now + .seconds($0) }) }
-        if files.isEmpty { doubt = nil }
-        return []
+        if missing.isEmpty {
+            doubt = nil
+        } else if doubt == nil {
+            doubt = (now, graceSeconds.map { now + .seconds($0) })
+        }
     }
 
     private mutating func see(_ sights: [String: Sight], _ now: Instant) -> [Effect] {
