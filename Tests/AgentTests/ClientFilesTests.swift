@@ -11,7 +11,8 @@ import Testing
 
 @testable import Agent
 
-private final class Place {
+/// A directory of a test, and a loop.
+final class Place {
     let path = "/tmp/evpnd-clients-\(getpid())-\(UInt32.random(in: 0 ... .max))"
     let loop = EventLoop()
     init() {

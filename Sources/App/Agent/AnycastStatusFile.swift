@@ -18,6 +18,8 @@ final class AnycastStatusFile {
     private let loop: EventLoop
     private let log: Log
     private let recordPath: String
+    /// What the record begins with: the path of the file that it is of, in a line of its own.
+    private let recordHead: [UInt8]
     private let onChange: () -> Void
     private var watch: DirectoryWatch?
     private var identity: FileIdentity?
@@ -28,8 +30,11 @@ final class AnycastStatusFile {
         self.path = path
         self.onChange = onChange
         recordPath = stateDirectory + "/anycast-status"
-        if let read = try? readUndisturbed(recordPath, limit: ClientFiles.sizeLimit) {
-            status = AnycastStatus.read(Document.parse(json: read.bytes, file: path)).status
+        recordHead = Array((path + "\n").utf8)
+        let limit = ClientFiles.sizeLimit + recordHead.count
+        if let read = try? readUndisturbed(recordPath, limit: limit), read.bytes.starts(with: recordHead) {
+            let bytes = Array(read.bytes.dropFirst(recordHead.count))
+            status = AnycastStatus.read(Document.parse(json: bytes, file: path)).status
         }
     }
     /// Reads the file and follows it; calls `onChange` when it says something new.
@@ -56,7 +61,7 @@ final class AnycastStatusFile {
             problems = result.problems
             if let good = result.status {
                 status = good
-                if let fault = writeReplacing(recordPath, temporary: recordPath + ".new", read.bytes) {
+                if let fault = writeReplacing(recordPath, temporary: recordPath + ".new", recordHead + read.bytes) {
                     log.warning("anycast.record", ["problem": fault])
                 }
             }
