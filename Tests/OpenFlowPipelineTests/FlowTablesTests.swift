@@ -309,8 +309,24 @@ import Testing
         for number in 0..<FlowTables.maximumLearnedOfPort {
             _ = lab.tables.handle(hear(6, MACAddress(rawValue: 0x0200_7700_0000 + UInt64(number))))
         }
+        let full = lab.tables.handle(hear(6, host.mac))
+        #expect(full.facts.isEmpty && full.flows.isEmpty)
+        // That is told once, and once more when it had room meanwhile.
+        #expect(full.crowded == ["p6": FlowTables.maximumLearnedOfPort])
         #expect(lab.tables.handle(hear(6, host.mac)).isEmpty)
+        let learned = lab.tables.allFlows.filter { $0.idleTimeout == 300 }.map(\.key)
+        #expect(lab.tables.handle(.silent(learned[0])).facts.count == 1)
+        #expect(lab.tables.handle(hear(6, host.mac)).facts.count == 1)
+        #expect(lab.tables.handle(hear(6, mac("02:00:78:00:00:01"))).isEmpty)
         #expect(lab.tables.handle(hear(8, host.mac)).facts.count == 1)
+        for key in learned.dropFirst().prefix(FlowTables.maximumLearnedOfPort / 2) {
+            _ = lab.tables.handle(.silent(key))
+        }
+        var told = 0
+        for number in 0...FlowTables.maximumLearnedOfPort {
+            told += lab.tables.handle(hear(6, MACAddress(rawValue: 0x0200_7900_0000 + UInt64(number)))).crowded.count
+        }
+        #expect(told == 1)
         // Its port goes away, and all with it.
         #expect(lab.tables.handle(.ports(["p6": nil])).facts.count == FlowTables.maximumLearnedOfPort)
     }

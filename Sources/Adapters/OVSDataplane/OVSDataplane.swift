@@ -227,6 +227,11 @@ public final class OVSDataplane {
     private func handle(_ input: FlowTables.Input) {
         let update = tables.handle(input)
         guard !update.isEmpty else { return }
+        for (port, limit) in update.crowded {
+            log.warning(
+                "ovs.learning.limit",
+                ["port": port, "limit": "\(limit)", "action": "no more MAC addresses are learned there"])
+        }
         perform(sync.update(groups: update.groups, flows: update.flows, removedGroups: update.removedGroups))
         guard !update.facts.isEmpty else { return }
         if hasSettled { onLocalChanges?(update.facts) } else { heldFacts += update.facts }

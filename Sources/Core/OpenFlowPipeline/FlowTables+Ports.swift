@@ -225,15 +225,17 @@ extension FlowTables {
         guard learned[key] != place, model.clientsOfMAC[key] == nil, model.domains[vni]?.gateway?.mac != address.mac
         else { return }
         let isMove = learned[key] != nil
-        guard isMove || learned.count < Self.maximumLearned,
-            (learnedOfPort[place.number]?.count ?? 0) < Self.maximumLearnedOfPort
-        else { return }
-        touch(.mac(key))
-        touch(.source(key))
-        touch(fact: .mac(key))
+        guard (learnedOfPort[place.number]?.count ?? 0) < Self.maximumLearnedOfPort else {
+            return refuse(place, Self.maximumLearnedOfPort)
+        }
+        guard isMove || learned.count < Self.maximumLearned else { return refuse(place, Self.maximumLearned) }
+        touchLearned(key)
         if let old = learned[key] { removeLearned(key, old) }
         learned[key] = place
         learnedOfPort[place.number, default: []].insert(key)
+    }
+    private mutating func refuse(_ place: Place, _ limit: Int) {
+        if crowded.insert(place.number).inserted { changes.crowded[name(of: place.number)] = limit }
     }
     mutating func forget(_ flow: FlowKey) {
         guard let key = sourceKey(flow), learned[key] != nil else { return }
@@ -242,15 +244,14 @@ extension FlowTables {
     }
     mutating func drop(_ key: MACKey) {
         guard let place = learned[key] else { return }
-        touch(.mac(key))
-        touch(.source(key))
-        touch(fact: .mac(key))
+        touchLearned(key)
         removeLearned(key, place)
     }
     private mutating func removeLearned(_ key: MACKey, _ place: Place) {
         learned[key] = nil
         learnedOfPort[place.number]?.remove(key)
         if learnedOfPort[place.number]?.isEmpty == true { learnedOfPort[place.number] = nil }
+        if (learnedOfPort[place.number]?.count ?? 0) < Self.maximumLearnedOfPort / 2 { crowded.remove(place.number) }
     }
     /// The address that a flow of table 6 is about.
     private func sourceKey(_ flow: FlowKey) -> MACKey? {

@@ -40,8 +40,13 @@ public struct FlowTables: Sendable {
         public var removedGroups: [UInt32] = []
         /// For the control plane.
         public var facts: [LocalChange] = []
+        /// Ports where an address was not learned, for the first time since half of them were free: there are as many as may be,
+        /// of the port or of the bridge.
+        public var crowded: [String: Int] = [:]
         public init() {}
-        public var isEmpty: Bool { groups.isEmpty && flows.isEmpty && removedGroups.isEmpty && facts.isEmpty }
+        public var isEmpty: Bool {
+            groups.isEmpty && flows.isEmpty && removedGroups.isEmpty && facts.isEmpty && crowded.isEmpty
+        }
     }
 
     public struct TunnelPort: Hashable, Sendable {
@@ -100,6 +105,8 @@ public struct FlowTables: Sendable {
 
     var learned: [MACKey: Place] = [:]
     var learnedOfPort: [UInt32: Set<MACKey>] = [:]
+    /// Ports where no more are learned, since that was told.
+    var crowded: Set<UInt32> = []
 
     /// How many flows should be there: as many as `allFlows` has.
     public private(set) var flowCount = 0
@@ -204,6 +211,7 @@ extension FlowTables {
     mutating func finish() -> Update {
         var update = Update()
         let changes = self.changes
+        update.crowded = changes.crowded
         self.changes = Changes()
         var subjects = changes.subjects
         // After a change of everything there may be more than before.
