@@ -34,11 +34,11 @@ clients:
   - {vni: 200, port: trunk, type: vlan, tag: 8, mac: "02:00:00:00:20:18"}
   - {vni: 300, ofport: 77, mac: "02:00:00:00:20:19"}
 C
-configure_switch v2 10.98.0.2 10.98.0.1 10.98.0.3 <<C
+# v2 learns nothing yet.
+switch_keys='' configure_switch v2 10.98.0.2 10.98.0.1 10.98.0.3 <<C
 vnis: [100, 200]
 clients:
   - {vni: 100, port: pa, mac: "02:00:00:00:20:02"}
-  - {vni: 100, port: pm}
   - {vni: 200, port: pb, mac: "02:00:00:00:20:12"}
 C
 configure_switch v3 10.98.0.3 10.98.0.1 10.98.0.2 <<C
@@ -104,6 +104,25 @@ await 5 'it is announced' behind v1 3
 rest v3
 await 10 'it is forgotten' none v1
 rest v1 v2 v3
+# That begins, and ends, with a reload.
+! pings m2 10.20.0.1 >&2 || fail 'a host of no client is served'
+cp "$T/v2.yaml" "$T/v2.before"
+sed -i 's/bridge: br-int,/& learningSeconds: 3s,/; s/^clients:$/&\n  - {vni: 100, port: pm}/' "$T/v2.yaml"
+for word in some none some; do
+    ctl v2 reload
+    if [ $word = none ]; then
+        ! pings m2 10.20.0.1 >&2 || fail 'a host is served that is not learned any more'
+        none v2 || fail 'a host is known that is not learned any more'
+        mv "$T/v2.after" "$T/v2.yaml"
+    else
+        await 10 'a host is learned after a reload' pings m2 10.20.0.1
+        here v2 || fail 'its VTEP does not know it'
+        cp "$T/v2.yaml" "$T/v2.after"
+        [ ! -e "$T/v2.before" ] || mv "$T/v2.before" "$T/v2.yaml"
+    fi
+    rest v2
+done
+await 10 'it is forgotten' none v1
 # It moves while it is known; the VTEP that has it now announces it with a higher number, and it is reached there.
 await 10 'it speaks again' pings m3 10.20.0.1
 await 5 'it is announced again' behind v1 3

@@ -94,9 +94,8 @@ public final class OVSDataplane {
         if bridge.runDirectory == nil, case .unix(let path) = endpoint, let slash = path.lastIndex(of: "/") {
             directory = String(path[..<slash])
         }
-        link = SwitchLink(
-            loop: loop, path: "\(directory)/\(bridge.name).mgmt",
-            learns: bridge.learningSeconds != nil)
+        link = SwitchLink(loop: loop, path: "\(directory)/\(bridge.name).mgmt")
+        link.learns = bridge.learningSeconds != nil
         database.onChange = { [weak self] in self?.databaseChanged() }
         database.onDown = { [weak self] reason in
             self?.log.warning("ovsdb.down", ["reason": reason, "action": "retrying; flows stay"])
@@ -122,6 +121,7 @@ public final class OVSDataplane {
         self.configuration = configuration
         self.overlay = overlay
         self.vtep = vtep
+        link.learns = configuration.bridge.learningSeconds != nil
         handle(.configure(configuration, overlay))
         databaseChanged()
     }

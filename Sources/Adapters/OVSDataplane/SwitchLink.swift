@@ -17,17 +17,19 @@ final class SwitchLink {
 
     private let loop: EventLoop
     private let path: String
-    private let learns: Bool
+    /// Packets of unknown senders, and flows that time out, are told.
+    var learns = false {
+        didSet { if learns != oldValue { connection?.listen(to: notifications) } }
+    }
+    private var notifications: Notifications { learns ? .learning : .ports }
     private var connection: OpenFlowConnection?
 
     /// Flows by our cookie.
     private static let filter = FlowFilter(cookie: Layout.cookie, cookieMask: Layout.cookieMask)
 
-    /// `learns`: packets of unknown senders, and flows that time out, are told.
-    init(loop: EventLoop, path: String, learns: Bool) {
+    init(loop: EventLoop, path: String) {
         self.loop = loop
         self.path = path
-        self.learns = learns
     }
 
     var version: ProtocolVersion? { connection?.version }
@@ -36,7 +38,7 @@ final class SwitchLink {
     func open() {
         guard connection == nil else { return }
         var options = OpenFlowConnection.Options()
-        if learns { options.notifications = .learning }
+        options.notifications = notifications
         options.cookies = Self.filter
         // An attempt costs microseconds: the flows are to be back at once after a restart of ovs-vswitchd.
         options.retryDelay = .milliseconds(50)

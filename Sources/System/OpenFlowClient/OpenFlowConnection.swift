@@ -40,7 +40,7 @@ public final class OpenFlowConnection {
 
     private let loop: EventLoop
     private let path: String
-    private let options: Options
+    private var options: Options
     private let handler: (Event) -> Void
     private var link: Link?
     private var isClosed = false
@@ -125,6 +125,13 @@ public final class OpenFlowConnection {
         collect(
             { $0.aggregateStats($1, filter) }, { if case .aggregate(let counters) = $0 { [counters] } else { [] } },
             { done($0.map { $0.first ?? FlowCounters() }) })
+    }
+    /// What the switch tells of without being asked, from now on.
+    public func listen(to notifications: Notifications) {
+        options.notifications = notifications
+        guard link?.version != nil else { return }
+        link?.write { output, transactions in output.setAsync(transactions.next(), notifications) }
+        flushSoon()
     }
     /// Sends a packet as if it came from `port`, without waiting; nothing is said when there is no connection or it is too long.
     public func send(_ packet: [UInt8], from port: PortNumber, actions: [Action]) {
