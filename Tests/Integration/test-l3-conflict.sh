@@ -52,7 +52,7 @@ ip netns exec "$P-bad" python3 "$here/peer.py" 10.98.0.1 10.98.0.9 <"$T/pipe" >"
 echo $! >"$T/peer.pid"
 exec 7>"$T/pipe"
 await 10 'the session of the peer' grep -q up "$T/peer.out"
-routes_before() { ip -n "$P-t1" route show | grep -E '10\.20\.2|10\.30\.2'; ip -n "$P-t1" -6 route show | grep 'via ::ffff'; }
+routes_before() { ip -n "$P-t1" route show | grep -E '10\.20\.2|10\.30\.2'; ip -n "$P-t1" -6 route show | grep 'via fe80::ffff'; }
 before=$(routes_before)
 ip netns exec "$P-h1" ping -i 0.05 -c 100000 10.20.2.10 >"$T/stream" 2>&1 &
 stream=$!

@@ -56,10 +56,10 @@ for underlay in 4 6; do
     evpnd_vtep 2 1
     traffic "over IPv$underlay"
     if [ $underlay = 4 ]; then
-        kernel 10.98.0.2 ::ffff:10.98.0.2
+        kernel 10.98.0.2 fe80::ffff:a62:2
         mtu 9000 50
     else
-        kernel 'inet6 2001:db8:98::2' 2001:db8:98::2
+        kernel 'inet6 fe80::a80e:d451:476:d453' fe80::a80e:d451:476:d453
         mtu 9000 70
         # Outside: IPv6 with a checksum, which receivers insist on by themselves.
         [ -n "$(captured 'vxlan.vni == 500 and ipv6.src == 2001:db8:98::1 and ipv6.dst == 2001:db8:98::2' vxlan.vni)" ] \

@@ -138,6 +138,12 @@ final class KernelLab {
         return full
     }
     /// Lines of `bridge fdb show` with `mac`, spaces trimmed, sorted.
+    /// A host on a port, as soon as the bridge forwards there: until then it learns nothing.
+    func learn(_ mac: String, _ port: String) throws {
+        try wait("\(port) forwards") {
+            (try? self.sh("bridge fdb add \(mac) dev \(port) master dynamic 2>/dev/null")) != nil
+        }
+    }
     func fdb(_ mac: String, device: String = "") throws -> [String] {
         try sh("bridge fdb show \(device.isEmpty ? "" : "dev \(device)")").split(separator: "\n")
             .filter { $0.hasPrefix(mac) && !$0.hasPrefix("33:33:") && !$0.hasPrefix("01:00:") }

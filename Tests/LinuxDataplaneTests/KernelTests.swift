@@ -118,9 +118,8 @@ import Testing
             #expect(try lab.fdb(macA).count == 2)
             #expect(subject.dataplane.plan().isEmpty)
             // Out of the configuration and in again at once: its hosts are found anew.
-            try lab.sh(
-                "ip link add q0 type veth peer name q1; ip link set q0 master br0 up; ip link set q1 up; "
-                    + "bridge fdb add 02:00:00:00:00:56 dev q0 master dynamic")
+            try lab.sh("ip link add q0 type veth peer name q1; ip link set q0 master br0 up; ip link set q1 up")
+            try lab.learn("02:00:00:00:00:56", "q0")
             let host = MACKey(vni: vni(100), mac: mac("02:00:00:00:00:56"))
             try lab.wait("a host") { subject.macs[host] != nil }
             subject.dataplane.configure([], defaultVTEP: nil)
@@ -137,7 +136,7 @@ import Testing
         try KernelLab.run { lab in
             try lab.sh("ip link add u0 type veth peer name u1; ip addr add 192.0.2.1/24 dev u0; ip link set u0 up")
             let subject = try KernelTests.programmed(lab, managed)
-            try lab.sh("ip link add p0 type veth peer name p1; ip link set p0 up; ip link set p1 up")
+            try lab.sh("ip link add p0 mtu 1450 type veth peer name p1; ip link set p0 up; ip link set p1 up")
             try lab.wait("member enslaved") {
                 (try? lab.sh("ip -br link show master br100"))?.contains("p0@") == true
             }
@@ -180,6 +179,22 @@ import Testing
                 #expect(told.contains { $0.contains("ip link set \(device) up") }, "\(lab.lines)")
             }
             try lab.wait("nothing wrong") { subject.dataplane.domains().first?.problem == nil }
+            // A port is where the configuration has it now: in another bridge, in none, back again.
+            func domain(_ number: UInt32, _ members: [String]) -> BroadcastDomain {
+                let device = ManagedDevice(vxlanName: "vxlan\(number)", bridgeName: "br\(number)", members: members)
+                return BroadcastDomain(vni: vni(number), device: .managed(device), vtep: ip("192.0.2.1"))
+            }
+            let places: [([String], [String], String)] = [
+                ([], ["p0"], "master br200"), ([], [], ""), (["p0"], [], "master br100"),
+            ]
+            for (first, second, master) in places {
+                subject.dataplane.configure([domain(100, first), domain(200, second)], defaultVTEP: nil)
+                try lab.wait("p0 \(master)") {
+                    guard let text = try? lab.sh("ip link show p0") else { return false }
+                    return master.isEmpty ? !text.contains("master") : text.contains(master)
+                }
+            }
+            subject.dataplane.configure([managed], defaultVTEP: nil)
             // A new VTEP address is followed.
             var moved = managed
             moved.vtep = ip("192.0.2.7")
@@ -189,7 +204,7 @@ import Testing
                     && subject.domains[vni(100)]?.vtep == ip("192.0.2.7")
             }
             // Its hosts go with it, also when nothing is left that could tell of them.
-            try lab.sh("bridge fdb add 02:00:00:00:00:55 dev p0 master dynamic")
+            try lab.learn("02:00:00:00:00:55", "p0")
             let host = MACKey(vni: vni(100), mac: mac("02:00:00:00:00:55"))
             try lab.wait("a host") { subject.macs[host] != nil }
             subject.dataplane.configure([], defaultVTEP: nil)

@@ -249,6 +249,8 @@ private struct TenantConfiguration {
             var (inRed, inBlue) = (try TenantConfiguration(red), try TenantConfiguration(blue))
             // Otherwise a missing namespace would be made.
             (inRed.vrf.isManaged, inBlue.vrf.isManaged) = (false, false)
+            // Whatever the metric of its routes, its subnets are in it.
+            inRed.vrf.metric = 21
             /// What is ours there: prefixes with their next hops, and the number of nexthop objects.
             func ours(_ namespace: String) throws -> [String] {
                 let routes = try lab.sh("ip -n \(namespace) -j route show proto 211 | jq -r '.[] | .dst'")
@@ -273,7 +275,7 @@ private struct TenantConfiguration {
                 route("2001:db8:2::/64", via: "192.0.2.2", vrf: "red"),
             ])
             // Two ways and their group, and one of IPv6.
-            let all = ["10.20.2.10", "10.40.0.0/16", "2001:db8:2::/64 ::ffff:192.0.2.2", "4"]
+            let all = ["10.20.2.10", "10.40.0.0/16", "2001:db8:2::/64 fe80::ffff:c000:202", "4"]
             try settle(red, all)
 
             // Gone, changed meanwhile, made again.
@@ -286,7 +288,7 @@ private struct TenantConfiguration {
                 route("10.40.0.0/16", vrf: "red"), route("10.41.0.0/16", via: "192.0.2.3", vrf: "red"),
             ])
             try lab.sh("ip netns add \(red)")
-            let changed = ["10.20.2.10", "10.41.0.0/16", "2001:db8:2::/64 ::ffff:192.0.2.2", "3"]
+            let changed = ["10.20.2.10", "10.41.0.0/16", "2001:db8:2::/64 fe80::ffff:c000:202", "3"]
             try settle(red, changed)
             // Replaced within the same moment.
             try lab.sh("ip netns del \(red); ip netns add \(red)")

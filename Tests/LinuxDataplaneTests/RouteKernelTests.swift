@@ -51,10 +51,10 @@ import Testing
                     == ["10.20.2.10 via 192.0.2.2 dev br500 proto 211 metric 20 onlink"])
             #expect(
                 try RouteKernelTests.shown(lab, "2001:db8:2::/64")
-                    == ["2001:db8:2::/64 via ::ffff:192.0.2.2 dev br500 proto 211 metric 1044 onlink pref medium"])
+                    == ["2001:db8:2::/64 via fe80::ffff:c000:202 dev br500 proto 211 metric 1044 onlink pref medium"])
             #expect(
                 try RouteKernelTests.shown(lab, "10.30.0.0/16")
-                    == ["10.30.0.0/16 via inet6 2001:db8::3 dev br500 proto 211 metric 20 onlink"])
+                    == ["10.30.0.0/16 via inet6 fe80::e1eb:4018:61eb:401b dev br500 proto 211 metric 20 onlink"])
             #expect(try RouteKernelTests.shown(lab, "2001:db8:3::/64").count == 1)
             #expect(
                 try RouteKernelTests.shown(lab, "10.40.0.0/16").prefix(3) == [

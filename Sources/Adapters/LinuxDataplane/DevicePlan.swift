@@ -48,11 +48,11 @@ struct DevicePlan: Equatable, Sendable {
     /// The network namespace of the devices, if it is another than evpnd's.
     private let namespace: String?
 
-    /// `shared`: what has become of the bridge for many VNIs. `routed`: what there is to know for its layer-3 interface. `tenant`: for a
-    /// namespace whose VXLAN packets travel in another one.
+    /// `shared`: what has become of the bridge for many VNIs. `routed`: what there is to know for its layer-3 interface. `formerMembers`:
+    /// what is to leave the bridge. `tenant`: for a namespace whose VXLAN packets travel in another one.
     init(
         _ domain: BroadcastDomain, defaultVTEP: IPAddress?, links: LinkTable, shared: SharedPlan? = nil,
-        routed: RoutedView = RoutedView(), tenant: Tenant? = nil
+        routed: RoutedView = RoutedView(), formerMembers: Set<String> = [], tenant: Tenant? = nil
     ) {
         namespace = tenant?.namespace
         switch domain.device {
@@ -61,12 +61,14 @@ struct DevicePlan: Equatable, Sendable {
             checkRouted(domain, routed, links)
         case .managed(let device):
             manage(domain, device, vtep: domain.vtep ?? defaultVTEP, links: links, tenant: tenant)
+            release(formerMembers, links)
             route(domain, routed, links)
         case .switched: problem = "is to be in Open vSwitch, from the next start of evpnd on"
         case .managedVLAN where tenant != nil:
             problem = "a bridge for many VNIs cannot be in a network namespace: give the VNI devices of its own"
         case .managedVLAN:
             place(domain, shared, links: links)
+            release(formerMembers, links)
             route(domain, routed, links)
         }
     }
@@ -166,8 +168,8 @@ struct DevicePlan: Equatable, Sendable {
         problem = reason
         remedy = command
     }
-    mutating func noteDown(_ link: Link) {
-        note("\(link.name) is down", remedy: "ip \(namespace.map { "-n \($0) " } ?? "")link set \(link.name) up")
+    mutating func noteDown(_ link: Link, _ role: String = "") {
+        note("\(role)\(link.name) is down", remedy: "ip \(namespace.map { "-n \($0) " } ?? "")link set \(link.name) up")
     }
     /// `command` as it is typed outside of the namespace that the devices are in.
     func typed(_ command: String) -> String { namespace.map { "ip netns exec \($0) \(command)" } ?? command }
@@ -223,19 +225,15 @@ struct DevicePlan: Equatable, Sendable {
                     miss(name, tenant)
                     continue
                 }
-                guard member.master != bridge.interface else {
-                    if !member.isUp {
-                        let place = tenant.map { "-n \($0.namespace) " } ?? ""
-                        note("member \(name) is down", remedy: "ip \(place)link set \(name) up")
-                    }
-                    continue
-                }
-                if member.master == 0 {
+                if member.master == bridge.interface {
+                    noteMember(member)
+                } else if links.isFree(member) {
                     operations.append(
                         .enslave(
                             interface: member.interface, name: name, bridge: bridge.interface, bridgeName: bridge.name))
                 } else {
-                    problem = "member \(name) belongs to \(links.name(of: member.master))"
+                    let master = links.name(of: member.master)
+                    note("member \(name) belongs to \(master)", remedy: typed("ip link set \(name) nomaster"))
                 }
             }
         }
@@ -243,6 +241,25 @@ struct DevicePlan: Equatable, Sendable {
             bind(vlan: 0, sourceVNI: 0, links)
         } else {
             problem = problem ?? "the device is being made"
+        }
+    }
+
+    /// What is wrong with a port that is in the bridge.
+    private mutating func noteMember(_ member: Link) {
+        if !member.isUp {
+            noteDown(member, "member ")
+        } else if let vxlan, member.mtu > vxlan.mtu {
+            note(
+                "member \(member.name) has an MTU of \(member.mtu), \(vxlan.name) \(vxlan.mtu): larger packets are lost",
+                remedy: typed("ip link set \(member.name) mtu \(vxlan.mtu)")
+                    + ", and the same in the host; or an underlay with a larger one")
+        }
+    }
+    private mutating func release(_ members: Set<String>, _ links: LinkTable) {
+        guard let bridge else { return }
+        for name in members.sorted() {
+            guard let member = links[name], member.master == bridge.interface else { continue }
+            operations.append(.release(interface: member.interface, name: name))
         }
     }
 

@@ -14,6 +14,7 @@ extension LinuxDataplane {
         }
         let plan = devicePlan(domain, configuration)
         domain.plan = plan
+        domain.formerMembers = domain.formerMembers.filter { links[$0].map { $0.master != 0 } ?? false }
         if plan.operations.isEmpty {
             domain.work.finish(isSettled: plan.binding != nil)
         } else {
@@ -34,6 +35,7 @@ extension LinuxDataplane {
         view.setAddresses = domain.setAddresses
         return DevicePlan(
             configuration, defaultVTEP: defaultVTEP, links: links, shared: sharedPlan, routed: view,
+            formerMembers: domain.formerMembers,
             tenant: namespace.map { Tenant(namespace: $0.name, underlay: underlayLinks) })
     }
     /// Whether the bridge takes frames to the address of its VLAN device, when it is another than its own, for the host's.
@@ -158,7 +160,7 @@ extension LinuxDataplane {
         if let master = links[link.master], master.vrfTable != 0, master.isUp {
             // One that is configured and cannot be used is none.
             if vrfs[master.name].map({ $0.binding != nil }) ?? true { local.vrf = master.name }
-        } else if link.master == 0, let name = routed?.vrf, vrfs[name]?.binding == .mainTable {
+        } else if link.master == 0, let name = routed?.vrf, vrfs[name]?.binding?.isMainTable == true {
             local.vrf = name
         }
         // Outside of its VRF an L3 VNI would lead into another table: it has no router then.

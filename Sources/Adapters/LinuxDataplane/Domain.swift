@@ -27,6 +27,8 @@ final class Domain {
     var neighborsByMAC: [MACAddress: Set<IPAddress>] = [:]
     /// Facts were left out because there were too many; said once.
     var isFull = false
+    /// Ports that an earlier configuration had as members, until they are out of the bridge.
+    var formerMembers: Set<String> = []
     /// Of the layer-3 interface: addresses that this process has set, and the VRF that it was configured to be in before.
     var setAddresses: Set<SubnetAddress> = []
     var previousVRF: String?

@@ -101,6 +101,10 @@ struct LinkTable: Equatable, Sendable {
     }
     /// Whether a VXLAN device without our mark has the VNI.
     func hasOperatorDevice(_ vni: VNI) -> Bool { vxlans[vni.rawValue]?.contains { marks[$0] == nil } ?? false }
+    /// Whether a port may be taken into a bridge: it is in none, or in one of ours, whose configuration does not have it any more.
+    func isFree(_ port: Link) -> Bool {
+        port.master == 0 || links[port.master].map { $0.isBridge && DeviceMark($0) != nil } == true
+    }
     func name(of interface: Int32) -> String { links[interface]?.name ?? "#\(interface)" }
 
     /// The MTU that VXLAN packets from `vtep` meet: that of the device with the address or, when that is a loopback

@@ -193,6 +193,7 @@ public final class LinuxDataplane {
         for vni in domainsByVNI.keys.sorted() where new[vni] == nil {
             if let domain = domainsByVNI[vni], domain.configuration != nil { retire(domain) }
         }
+        let members = Set(new.values.flatMap(\.members))
         for (vni, configuration) in new {
             let domain = domain(vni)
             released.remove(vni)
@@ -205,6 +206,8 @@ public final class LinuxDataplane {
             if let old = domain.configuration {
                 if old.isTransit != configuration.isTransit { unbind(domain) }
                 if old.routed != nil, configuration.routed == nil { released.insert(vni) }
+                // Those of another domain are moved there.
+                domain.formerMembers = domain.formerMembers.union(old.members).subtracting(members)
                 if let name = old.routed?.vrf, name != configuration.routed?.vrf { domain.previousVRF = name }
             } else if domain.devices != nil {
                 // Its last entries were on their way out: its hosts are looked at anew.

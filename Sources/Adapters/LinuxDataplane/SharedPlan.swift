@@ -198,7 +198,7 @@ struct SharedPlan: Equatable, Sendable {
                     continue
                 }
                 if member.master != bridge.interface {
-                    guard member.master == 0 else {
+                    guard links.isFree(member) else {
                         problems[vni] = "member \(name) belongs to \(links.name(of: member.master))"
                         continue
                     }

@@ -18,6 +18,8 @@ struct VRFBinding: Hashable, Sendable {
     func metric(isV6: Bool) -> UInt32 { metric == 0 ? routeMetric(isV6: isV6) : metric }
 
     static let mainTable = VRFBinding(interface: 0, table: RouteTable.main)
+    /// Whether it has no device: what is not in any VRF is in it.
+    var isMainTable: Bool { interface == 0 && table == RouteTable.main }
 }
 
 final class VRF {

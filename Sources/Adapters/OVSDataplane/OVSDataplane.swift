@@ -114,7 +114,7 @@ public final class OVSDataplane {
     public func configure(_ configuration: SwitchConfiguration, _ overlay: Overlay, vtep: IPAddress?) {
         var configuration = configuration
         if configuration.bridge.name != bridge.name || configuration.bridge.database != bridge.database {
-            log.warning("reload.partial", ["key": "openvswitch.bridge", "action": "takes effect at the next start"])
+            // At the next start.
             configuration.bridge.name = bridge.name
             configuration.bridge.database = bridge.database
         }

@@ -71,7 +71,7 @@ extension Agent {
                 return found.owner != nil || !found.candidates.isEmpty || found.local != nil
             }
             if vnis.isEmpty, all.count > 1 {
-                let links = [unknownMAC(details: ["in none of \(all.count) VNIs"])]
+                let links = [unknownMAC(mac, details: ["in none of \(all.count) VNIs"])]
                 return client.send(.reply("explanations", .array([explanation("mac \(mac)", links)])))
             }
             if vnis.isEmpty { vnis = all }
@@ -85,10 +85,18 @@ extension Agent {
 
     // MARK: MAC
 
-    private func unknownMAC(details: [String]) -> Link {
-        unannounced(
-            "no neighbor announces it and no local port has learned it", details: details,
-            look: "look at the VTEP where the host is: has the host sent a frame, is its MAC learned and announced?")
+    private func unknownMAC(_ mac: MACAddress, details: [String]) -> Link {
+        for client in configuration.openVSwitch?.bridged ?? [] where client.mac == mac {
+            guard let obstacle = obstacle(at: client.attachment) else { continue }
+            return Link(
+                name: "client", state: .missing, text: "it is that of a client here, at port \(client.attachment)",
+                details: [obstacle], wayOut: "evpnctl show clients")
+        }
+        return unusableLink { $0.key.kind == .macIP && $0.key.mac == mac }
+            ?? unannounced(
+                "no neighbor announces it and no local port has learned it", details: details,
+                look: "look at the VTEP where the host is: has the host sent a frame, is its MAC learned and announced?"
+            )
     }
     /// Nothing is known; `look` is what to do when sessions are up.
     func unannounced(_ text: String, details: [String], look: String) -> Link {
@@ -115,7 +123,7 @@ extension Agent {
         }
         let routes = found.candidates + found.ignored
         if routes.isEmpty, found.local == nil, found.configured == nil {
-            links.append(unknownMAC(details: []))
+            links.append(unknownMAC(key.mac, details: []))
             return links
         }
         if !routes.isEmpty {
@@ -329,7 +337,7 @@ extension Agent {
                 name: "rib", state: known > 0 ? .good : .missing, text: "\(counted(known, "route")) with this next hop",
                 wayOut: "does the VTEP announce anything? evpnctl show neighbors")
         ]
-        if known == 0 { return links }
+        if known == 0 { return [unusableLink { $0.attributes.attributes.nextHop == vtep } ?? links[0]] }
         links.append(
             Link(
                 name: "import", state: found.importedRoutes > 0 ? .good : .missing,

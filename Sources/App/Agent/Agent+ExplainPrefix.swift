@@ -2,6 +2,7 @@
 // `netlinkExport` puts into a table.
 
 import BGP
+import BGPEngine
 import Documents
 import EVPN
 import Intents
@@ -69,6 +70,15 @@ extension Agent {
                 details: [obstacle], wayOut: "evpnctl show clients")
         }
         guard !found.ignored.isEmpty else {
+            let prefix = found.key.prefix
+            let unusable = unusableLink { route in
+                switch route.key.kind {
+                case .ipPrefix: route.key.prefix?.contains(prefix.address) == true
+                case .macIP: route.key.address == prefix.address
+                default: false
+                }
+            }
+            if let unusable { return unusable }
             return unannounced(
                 "no neighbor announces it, and it is not here", details: details,
                 look: "look at the VTEP where it is: evpnctl show prefixes there, and what its VRF announces")

@@ -2,6 +2,7 @@
 
 import Documents
 import EVPN
+import Intents
 import KernelRoutes
 import NetTypes
 import UnicastRoutes
@@ -28,8 +29,16 @@ extension Agent {
     /// VRFs and VNIs that are not up, or are up with something wrong; rules of `netlinkExport` without a table, and routes of theirs
     /// that the kernel refused.
     func serviceProblems() -> [ServiceProblem] {
-        var found: [ServiceProblem] = []
+        var found = lateKeys.map {
+            ServiceProblem(
+                subject: $0, text: "was changed and takes effect at the next start", wayOut: "systemctl restart evpnd")
+        }
         var told: Set<String> = []
+        for vtep in Set(dataplane.domains().compactMap(\.vtep)).sorted() {
+            guard let problem = vtepProblem(vtep) else { continue }
+            found.append(problem)
+        }
+        found += unusableProblems()
         for view in vrfs() {
             guard let fault = view.fault ?? (view.state == .up ? nil : VRFView.Fault("not up yet", nil)) else {
                 continue
@@ -43,6 +52,19 @@ extension Agent {
             guard !told.contains(text), !told.contains("vni \(domain.vni): \(text)") else { continue }
             found.append(ServiceProblem(subject: "vni \(domain.vni)", text: text, wayOut: domain.remedy))
         }
+        for domain in dataplane.domains() where !domain.absentMembers.isEmpty && domain.problem == nil {
+            found.append(
+                ServiceProblem(
+                    subject: "vni \(domain.vni)",
+                    text: "waits for \(domain.absentMembers.joined(separator: " ")) (members), not there yet",
+                    wayOut: nil))
+        }
+        for row in controlPlane.vniRows() where row.frozenMACs > 0 {
+            found.append(
+                ServiceProblem(
+                    subject: "vni \(row.vni)", text: "\(counted(row.frozenMACs, "MAC")) frozen as duplicates",
+                    wayOut: "evpnctl show macs --vni \(row.vni); find the second owner, then: evpnctl recover mac MAC"))
+        }
         let table = kernelRoutes.exportTable
         for (rule, problem) in table.ruleProblems.sorted(by: { $0.key < $1.key }) {
             found.append(ServiceProblem(subject: "rule \(rule)", text: problem, wayOut: nil))
@@ -55,5 +77,31 @@ extension Agent {
                     wayOut: nil))
         }
         return Array(found.prefix(Agent.problemLimit))
+    }
+
+    /// What of the configuration waits for the next start.
+    var lateKeys: [String] {
+        let (old, new) = (started, configuration)
+        var keys = [
+            ("bgp.speaker", (new.gobgp == nil) != (old.gobgp == nil)),
+            ("dataplane", (new.openVSwitch == nil) != (old.openVSwitch == nil)),
+            ("control", new.control != old.control), ("node.name", new.node.name != old.node.name),
+        ]
+        if let old = old.openVSwitch?.bridge, let new = new.openVSwitch?.bridge {
+            keys += [
+                ("openvswitch.bridge", old.name != new.name), ("openvswitch.database", old.database != new.database),
+            ]
+        }
+        return keys.filter(\.1).map(\.0)
+    }
+
+    /// Nobody can send to an address that this host does not have.
+    func vtepProblem(_ vtep: IPAddress) -> ServiceProblem? {
+        guard !isLocalAddress(vtep) else { return nil }
+        return ServiceProblem(
+            subject: "vtep \(vtep)", text: "is on no interface of this host: nothing that others send arrives",
+            wayOut:
+                "ip address add \(vtep)/\(vtep.isV6 ? 128 : 32) dev lo; or correct node.vtep in \(options.configurationPath)"
+        )
     }
 }

@@ -39,6 +39,8 @@ final class Agent {
     private(set) var configuration: Configuration
     /// As evpnd.yaml has it.
     private(set) var fileConfiguration: Configuration
+    /// The one that the process began with: some of it stays until the next start.
+    let started: Configuration
     private(set) lazy var clients = ClientSources(
         loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory
     ) { [weak self] in self?.clientsChanged() }
@@ -67,6 +69,7 @@ final class Agent {
         self.options = options
         self.configuration = configuration
         fileConfiguration = configuration
+        started = configuration
         self.loop = loop
         self.log = log
         metrics = MetricRegistry()
@@ -334,17 +337,13 @@ final class Agent {
         }
         kernelRoutes.configure(importing: new.netlinkImport, exporting: new.netlinkExport)
         if new.bgp != old.bgp || new.gobgp != old.gobgp { speaker.configure(new) }
-        let late = [
-            ("bgp.speaker", (new.gobgp == nil) != (old.gobgp == nil)),
-            ("dataplane", (new.openVSwitch == nil) != (old.openVSwitch == nil)),
-            ("control", new.control != old.control),
-            ("node.name", new.node.name != old.node.name),
-        ]
-        for (key, isChanged) in late where isChanged {
+        var problems = loaded.problems
+        for key in lateKeys {
             log.warning("reload.partial", ["key": key, "action": "takes effect at the next start"])
+            problems.append(Problem(.warning, at: nil, path: key, "takes effect at the next start"))
         }
         log.info("reload.applied", ["changed": "\(new != old)"])
-        return loaded.problems
+        return problems
     }
 
     /// Follows the address of `node.interface`; a lookup costs microseconds.

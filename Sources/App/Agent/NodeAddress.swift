@@ -14,8 +14,11 @@ func resolveNodeAddress(_ source: NodeConfiguration.VTEPSource) -> IPAddress? {
     }
 }
 
-/// The global unicast addresses of an interface. IPv4 sorts first.
-private func addresses(of interface: String) -> [IPAddress] {
+/// Whether an interface has it.
+func isLocalAddress(_ address: IPAddress) -> Bool { addresses(of: nil).contains(address) }
+
+/// The global unicast addresses of an interface, or of all. IPv4 sorts first.
+private func addresses(of interface: String?) -> [IPAddress] {
     var list: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&list) == 0 else { return [] }
     defer { freeifaddrs(list) }
@@ -23,9 +26,8 @@ private func addresses(of interface: String) -> [IPAddress] {
     var next = list
     while let entry = next {
         next = entry.pointee.ifa_next
-        guard String(cString: entry.pointee.ifa_name) == interface, let address = entry.pointee.ifa_addr else {
-            continue
-        }
+        guard let address = entry.pointee.ifa_addr else { continue }
+        if let interface, String(cString: entry.pointee.ifa_name) != interface { continue }
         let raw = UnsafeRawPointer(address)
         let parsed: IPAddress? =
             switch Int32(address.pointee.sa_family) {

@@ -288,6 +288,13 @@ extension ControlPlane {
         return best
     }
 
+    /// Whether it can be that of a host: the kernel would send what goes to a multicast or broadcast address to one of them alone.
+    private func isHostAddress(_ entry: AddressEntry) -> Bool {
+        guard Self.isUsable(entry.ip) else { return false }
+        let table = tableOfVRF[Int(entry.vrf)]
+        return !table.exists || tables[Int(table)]?.subnetEnds[entry.ip] == nil
+    }
+
     private mutating func evaluate(address slot: Slot) {
         addresses[slot].isDirty = false
         let entry = addresses[slot]
@@ -295,7 +302,7 @@ extension ControlPlane {
         let vni = vnis[index]
         let best = bestBinding(of: entry)
         var wanted: RemoteNeighbor?
-        if best.exists {
+        if best.exists, isHostAddress(entry) {
             let route = routes[imports[best].route]
             wanted = RemoteNeighbor(mac: route.mac, isRouter: attributes[route.attributes].isRouter)
         }

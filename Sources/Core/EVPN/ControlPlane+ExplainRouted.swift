@@ -26,13 +26,11 @@ extension ControlPlane {
     }
 
     func routerNeighbor(_ key: NeighborKey) -> RemoteNeighbor? {
-        for address in [key.ip, key.ip.unmapped].compactMap({ $0 }) {
-            guard let vtep = vtepSlots[address], RouterNeighbor.addresses(of: address).contains(key.ip),
-                let mac = routers[RouterKey(through: key.vni, vtep: vtep)]?.neighbor
-            else { continue }
-            return RemoteNeighbor(mac: mac, isRouter: true)
+        let router = routers.first { router in
+            router.key.through == key.vni
+                && RouterNeighbor.addresses(of: vteps[router.key.vtep].address).contains(key.ip)
         }
-        return nil
+        return router?.value.neighbor.map { RemoteNeighbor(mac: $0, isRouter: true) }
     }
 
     // MARK: show
@@ -398,13 +396,5 @@ extension ControlPlane {
         verdict.gateway = overlays[slot]?.gateway
         verdict.outcome = route.routedReason.map { .ignored($0) } ?? .chosen
         return verdict
-    }
-}
-
-extension IPAddress {
-    /// The IPv4 address in an IPv4-mapped IPv6 one.
-    fileprivate var unmapped: IPAddress? {
-        guard case .v6(let address) = self, address.high == 0, address.low >> 32 == 0xffff else { return nil }
-        return .v4(IPv4Address(rawValue: UInt32(truncatingIfNeeded: address.low)))
     }
 }

@@ -122,6 +122,9 @@ extension ControlPlane {
         addresses[slot].isDirty = true
         dirtyAddresses.append(slot)
     }
+    mutating func touch(knownAddress ip: IPAddress, in vrf: Slot) {
+        if let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip)) { touch(address: slot) }
+    }
     mutating func touch(flood slot: Slot) {
         guard !floods[slot].isDirty else { return }
         floods[slot].isDirty = true

@@ -108,6 +108,9 @@ extension ControlPlane {
             touchGateways(of: old)
         }
         tableOfVRF[Int(vrf)] = new
+        for table in [old, new] where table.exists {
+            for end in (tables[Int(table)]?.subnetEnds ?? [:]).keys.sorted() { touch(knownAddress: end, in: vrf) }
+        }
         if new.exists {
             for ip in held { setHost(new, ip, vni, true) }
             var list = tables[Int(new)]?.macVRFs ?? []
@@ -156,6 +159,7 @@ extension ControlPlane {
                 let subnet = tables[Int(slot)]?.connectedSubnet(endingAt: end)
                 tables[Int(slot)]?.subnetEnds[end] = subnet
                 touch(prefix: PrefixEntry.Key(slot, host: end))
+                for vrf in tables[Int(slot)]?.macVRFs ?? [] { touch(knownAddress: end, in: vrf) }
             }
         }
         if wasConnected || local?.isConnected == true {

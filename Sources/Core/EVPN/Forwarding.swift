@@ -135,19 +135,28 @@ public struct ExportChange: Hashable, Sendable {
 
 /// How a router is known in the neighbor table of its L3 VNI.
 public enum RouterNeighbor {
-    /// The neighbor addresses that stand for a VTEP: itself, and for IPv6 routes over an IPv4 VTEP its IPv4-mapped form
-    /// (`::ffff:192.0.2.1`), as FRR has it.
+    /// The neighbor addresses that stand for a VTEP: for IPv4 routes over an IPv4 VTEP itself, for all others a link-local address. An
+    /// IPv6 next hop in the VRF's own number space could be covered by a route of the tenant to another device, and then the kernel
+    /// refuses it (`ip6_route_check_nh_onlink`); a link-local one is taken as it is.
     public static func addresses(of vtep: IPAddress) -> [IPAddress] {
-        guard let mapped = mapped(vtep) else { return [vtep] }
-        return [vtep, mapped]
+        vtep.isV6 ? [linkLocal(vtep)] : [vtep, linkLocal(vtep)]
     }
     /// The next hop address of routes of one family: IPv4 routes may have an IPv6 next hop (RTA_VIA), IPv6 routes no IPv4 one.
     public static func gateway(_ vtep: IPAddress, isV6 prefixIsV6: Bool) -> IPAddress {
-        prefixIsV6 ? mapped(vtep) ?? vtep : vtep
+        prefixIsV6 ? linkLocal(vtep) : addresses(of: vtep)[0]
     }
-    private static func mapped(_ vtep: IPAddress) -> IPAddress? {
-        guard case .v4(let address) = vtep else { return nil }
-        return .v6(IPv6Address(high: 0, low: 0xffff_0000_0000 | UInt64(address.rawValue)))
+    /// `fe80::ffff:192.0.2.1` for 192.0.2.1; for an IPv6 address one with an interface identifier made of all its bits, which is never of
+    /// that form.
+    private static func linkLocal(_ vtep: IPAddress) -> IPAddress {
+        let identifier: UInt64
+        switch vtep {
+        case .v4(let address): identifier = 0xffff_0000_0000 | UInt64(address.rawValue)
+        case .v6(let address):
+            // Addresses of one subnet differ in their low bits, which stay as they are.
+            let mixed = address.high &* 0x9e37_79b9_7f4a_7c15
+            identifier = address.low ^ (mixed ^ mixed >> 32) | 1 << 63
+        }
+        return .v6(IPv6Address(high: 0xfe80 << 48, low: identifier))
     }
 }
 

@@ -124,6 +124,14 @@ public struct BroadcastDomain: Equatable, Sendable {
             }
         }
     }
+    /// Ports that are to be in its bridge, when evpnd makes that.
+    public var members: [String] {
+        switch device {
+        case .managed(let device): device.members
+        case .managedVLAN(let place): place.members
+        case .adopted, .switched: []
+        }
+    }
     public init(vni: VNI, device: Device, vtep: IPAddress? = nil, isFloodOnly: Bool = false) {
         self.vni = vni
         self.device = device
