@@ -240,7 +240,8 @@ extension LinuxDataplane {
         _ gateway: IPAddress, in vni: VNI, isV6: Bool, isOnLink: Bool
     ) -> Result<NexthopContent, NexthopTable.Waiting> {
         guard let domain = domainsByVNI[vni], domain.configuration != nil else {
-            return .failure(.init("vni \(vni) is not configured"))
+            return .failure(
+                .init("vni \(vni) is not in this network namespace: packets cannot be routed from one to another"))
         }
         guard let devices = domain.devices else { return .failure(domain.problem.map { .init($0) } ?? .starting) }
         // They are being read; what is wrong with them does not keep them from being used.

@@ -71,6 +71,12 @@ extension OVSDataplane {
         return total
     }
 
+    /// What to do while Open vSwitch is away.
+    private var remedy: String? {
+        guard !database.isLive || link.problem != nil else { return nil }
+        return "systemctl start openvswitch-switch; what it has: ovs-vsctl show"
+    }
+
     /// The configured domains, sorted by VNI.
     public func domains() -> [DomainStatus] {
         let obstacle = notReady
@@ -86,7 +92,7 @@ extension OVSDataplane {
                 vni: vni, device: bridgePlan?.tunnel == nil ? nil : configuration.bridge.tunnelPort,
                 bridge: bridgePlan?.isPresent == true ? bridge.name : nil, isManaged: true,
                 state: obstacle == nil ? .up : .waiting, vtep: own ?? vtep,
-                problem: obstacle ?? bridgePlan?.problems.first)
+                problem: obstacle ?? bridgePlan?.problems.first, remedy: remedy)
         }
     }
     /// The configured IP-VRFs, sorted by name.
@@ -96,7 +102,7 @@ extension OVSDataplane {
             VRFStatus(
                 name: vrf.name, device: bridge.name, table: nil, isManaged: true,
                 state: obstacle == nil ? .up : .waiting,
-                problem: obstacle)
+                problem: obstacle, remedy: remedy)
         }
     }
 

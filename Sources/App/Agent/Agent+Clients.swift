@@ -85,6 +85,15 @@ extension Agent {
                 "Open vSwitch refuses \(counted(refusals.count, "flow")); the first: "
                     + refusals.first.joined(separator: "; "))
         }
+        if let bridge = configuration.openVSwitch {
+            var waiting: [String: Int] = [:]
+            for attachment in bridge.bridged.map(\.attachment) + bridge.routed.map(\.attachment) {
+                if let reason = obstacle(at: attachment) { waiting[reason, default: 0] += 1 }
+            }
+            for (reason, count) in waiting.sorted(by: { $0.key < $1.key }).prefix(3) {
+                lines.append("\(counted(count, "client")) waiting: \(reason)")
+            }
+        }
         guard let files = clients.files else { return lines }
         if let problem = files.directory.problem { lines.append("clientDirectory: \(problem)") }
         if let doubt = files.directory.currentDoubt {

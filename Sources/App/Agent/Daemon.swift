@@ -34,7 +34,12 @@ public func runDaemon(_ arguments: [String]) -> Int32 {
     }
     let loaded = loadConfiguration(options)
     if options.checksOnly {
-        let ofClients = loaded.configuration.map { ClientFiles.check($0) } ?? []
+        // They are no reason not to start.
+        let ofClients = (loaded.configuration.map { ClientFiles.check($0) } ?? []).map { problem in
+            var problem = problem
+            problem.severity = .warning
+            return problem
+        }
         print((loaded.problems + ofClients.filter { !loaded.problems.contains($0) }).report, terminator: "")
         if loaded.configuration != nil { print("\(options.configurationPath): usable") }
         return loaded.configuration == nil ? 2 : 0
