@@ -55,3 +55,14 @@ says v2 'node.name.*next start.*systemctl restart evpnd' || fail 'the status doe
 configure v2 10.99.0.2 p2
 ctl v2 reload | grep 'next start' && fail 'it waits for nothing any more'
 ! says v2 'next start' >&2 || fail 'it waits for nothing any more'
+
+# A route that cannot be followed: from one network namespace into another.
+for name in ten red; do ip netns add "$P-$name"; done
+sed -i 's|^vnis: \[|&{vni: 101, managed: true, vrf: ten, gateway: 10.20.1.1/24}, |' "$T/v2.yaml"
+cat >>"$T/v2.yaml" <<C
+vrfs:
+  - {name: ten, vni: 500, managed: true, namespace: $P-ten, announce: {connected: true}}
+  - {name: red, vni: 501, managed: true, namespace: $P-red, routeTargets: {import: [65101:500, 65101:501]}}
+C
+ctl v2 reload >/dev/null
+await 15 'a route that waits' says v2 'vrf red.* 10.20.1.0/24 is waiting: .*network namespace'

@@ -65,6 +65,7 @@ extension Agent {
                     subject: "vni \(row.vni)", text: "\(counted(row.frozenMACs, "MAC")) frozen as duplicates",
                     wayOut: "evpnctl show macs --vni \(row.vni); find the second owner, then: evpnctl recover mac MAC"))
         }
+        found += routeProblems()
         let table = kernelRoutes.exportTable
         for (rule, problem) in table.ruleProblems.sorted(by: { $0.key < $1.key }) {
             found.append(ServiceProblem(subject: "rule \(rule)", text: problem, wayOut: nil))
@@ -77,6 +78,27 @@ extension Agent {
                     wayOut: nil))
         }
         return Array(found.prefix(Agent.problemLimit))
+    }
+
+    /// Of each VRF that is up the first route that is refused, or waits for something.
+    private func routeProblems() -> [ServiceProblem] {
+        let statistics = dataplane.statistics
+        guard statistics.failed + statistics.waiting > 0 else { return [] }
+        return vrfs().compactMap { view in
+            guard view.state == .up else { return nil }
+            let name = view.row.name
+            for row in controlPlane.prefixPage(vrf: name, limit: 10_000).rows where !row.nexthops.isEmpty {
+                let status = dataplane.status(of: .prefix(row.key))
+                switch status {
+                case .failed, .waiting:
+                    return ServiceProblem(
+                        subject: "vrf \(name)", text: "\(row.key.prefix) is \(status.text)",
+                        wayOut: "evpnctl explain prefix \(row.key.prefix) --vrf \(name)")
+                default: continue
+                }
+            }
+            return nil
+        }
     }
 
     /// What of the configuration waits for the next start.
