@@ -118,14 +118,6 @@ import Testing
         #expect(!text(some).contains { $0.contains("vlan del") })
         let removing = plan([22001: nil, 22003: nil], links, mayRemove: true)
         #expect(text(removing) == ["bridge vlan del dev vxlan0 vid 11"])
-        // The bridge's own membership goes with the mapping; another one's stays.
-        let routed = table(
-            [bridge(), vxlan(), port(4, "p0")],
-            [range(2, 10...11), range(2, 99...99), range(3, 10...11, vni: 22001)])
-        #expect(
-            text(plan([22001: nil], routed, mayRemove: true)) == [
-                "bridge vlan del dev br0 vid 11 self", "bridge vlan del dev vxlan0 vid 11",
-            ])
         // In the way of a configured VLAN it goes in any case, and a VNI that moves leaves its old one.
         #expect(
             text(plan([7: 11, 22001: 30], links)) == [
@@ -146,6 +138,112 @@ import Testing
         let full = plan([100: nil, 200: nil], high)
         #expect(full.vlans == [vni(100): 2])
         #expect(full.problems[vni(200)]?.contains("no VLAN is left") == true)
+    }
+
+    /// The kernel deletes no entry whose VLAN is gone: a mapping waits for them, and so does who wants its VLAN, or the VNI elsewhere.
+    @Test func keepsVLANsUntilTheyAreEmpty() {
+        var filtering = vxlan()
+        filtering.vxlan?.hasVNIFilter = true
+        var links = table(
+            [bridge(), filtering, port(4, "p0"), port(5, "p1")],
+            [
+                range(3, 10...10, vni: 100), range(3, 11...11, vni: 200), range(3, 12...12, vni: 300),
+                range(4, 10...10, access: true), range(5, 11...11, access: true),
+            ])
+        links.filters[3] = [100, 200, 300]
+        // 300 leaves, 100 takes VLAN 11 of 200, which goes to 20.
+        var device = device
+        device.filtersVNIs = true
+        let places = [
+            vni(100): ManagedVLAN(bridge: device, vlan: 11, members: ["p0"]),
+            vni(200): ManagedVLAN(bridge: device, vlan: 20, members: ["p1"]),
+        ]
+        func plan(_ empty: Set<UInt32>) -> SharedPlan {
+            SharedPlan(
+                places, device, vtep: ip("192.0.2.1"), links: links, mayRemove: { _ in true },
+                isEmpty: { empty.contains($0.rawValue) })
+        }
+        let first = plan([])
+        #expect(first.leaving == [vni(100): 10, vni(200): 11, vni(300): 12])
+        #expect(
+            text(first) == [
+                "bridge vlan del dev p0 vid 10", "bridge vlan del dev p1 vid 11",
+                "bridge vlan add dev p1 vid 20 pvid untagged",
+            ])
+        #expect(
+            text(plan([200])).filter { $0.contains("vxlan0") } == [
+                "bridge vlan del dev vxlan0 vid 11",
+                "bridge vlan add dev vxlan0 vid 20; bridge vlan add dev vxlan0 vid 20 tunnel_info id 200",
+            ])
+        #expect(
+            text(plan([100, 200, 300])) == [
+                "bridge vlan del dev vxlan0 vid 10", "bridge vlan del dev vxlan0 vid 11",
+                "bridge vlan del dev vxlan0 vid 12", "bridge vni delete vni 300 dev vxlan0",
+                "bridge vlan add dev vxlan0 vid 11; bridge vlan add dev vxlan0 vid 11 tunnel_info id 100",
+                "bridge vlan add dev vxlan0 vid 20; bridge vlan add dev vxlan0 vid 20 tunnel_info id 200",
+                "bridge vlan del dev p0 vid 10", "bridge vlan add dev p0 vid 11 pvid untagged",
+                "bridge vlan del dev p1 vid 11", "bridge vlan add dev p1 vid 20 pvid untagged",
+            ])
+    }
+
+    /// The entries of a VNI that leaves its VLAN, both halves, with the wishes kept for the next place.
+    @Test func drainsEntries() throws {
+        var table = EntryTable(domain: vni(100), vteps: VTEPTable())
+        var binding = DeviceBinding(vxlan: 3, bridge: 2, vtep: ip("192.0.2.1"))
+        (binding.vlan, binding.sourceVNI) = (10, 100)
+        let host = mac("02:00:00:00:00:0a")
+        table.want(host, remote("192.0.2.2"))
+        table.want(flood: ip("192.0.2.2"), FloodMember(vni: vni(100)))
+        table.bind(binding, canHoldNeighbors: false)
+        func take(_ failure: (EntryOperation) -> NetlinkFailure? = { _ in nil }) -> [String] {
+            let operations = table.takeOperations(limit: 10)
+            for operation in operations {
+                let isReported = table.completed(operation, failure(operation))
+                #expect(!isReported)
+            }
+            return operations.map { $0.text(device: "vxlan0") }
+        }
+        let added = take()
+        #expect(added.count == 2)
+        #expect(take() == [])
+        #expect(!table.isClean)
+        // Some of an earlier process, before they may be pruned.
+        var old = FDBEntry(
+            interface: 3, mac: mac("02:00:00:00:00:0b"), state: .reachable, flags: .externallyLearned)
+        (old.master, old.vlan) = (2, 10)
+        table.observed(port: old)
+        table.markAdopted()
+        #expect(table.pendingOperations().isEmpty)
+        table.drain()
+        #expect(
+            table.pendingOperations().map { $0.text(device: "vxlan0") } == [
+                "bridge fdb del 00:00:00:00:00:00 dev vxlan0 dst 192.0.2.2 src_vni 100",
+                "bridge fdb del 02:00:00:00:00:0a dev vxlan0 src_vni 100 self vlan 10 master",
+                "bridge fdb del 02:00:00:00:00:0b dev vxlan0 vlan 10 master",
+            ])
+        // Somebody else took the VLAN away: the bridge's halves count as gone, the device's is deleted by itself.
+        let invalid = NetlinkFailure(code: 22)
+        let deletions = take { $0.flags.contains(.master) ? invalid : nil }
+        #expect(deletions.count == 3)
+        #expect(!table.isClean)
+        let rest = take()
+        #expect(rest == ["bridge fdb del 02:00:00:00:00:0a dev vxlan0 src_vni 100 self"])
+        #expect(take() == [])
+        #expect(table.pendingOperations().isEmpty && table.isClean && table.healed == 0)
+        table.unbind()
+        binding.vlan = 20
+        table.bind(binding, canHoldNeighbors: false)
+        #expect(
+            take() == [
+                "bridge fdb append 00:00:00:00:00:00 dev vxlan0 dst 192.0.2.2 src_vni 100",
+                "bridge fdb replace 02:00:00:00:00:0a dev vxlan0 dst 192.0.2.2 src_vni 100 self vlan 20 master extern_learn",
+            ])
+        // Any other refusal is one.
+        table.want(host, nil)
+        let refused = table.takeOperations(limit: 10)
+        let deletion = try #require(refused.first)
+        let isReported = table.completed(deletion, NetlinkFailure(code: 1))
+        #expect(isReported && !table.isClean)
     }
 
     /// The filter of VNIs: made with the device, filled and emptied with the configuration, and done without where the kernel has none.
@@ -211,8 +309,8 @@ import Testing
         let vlans = [range(3, 10...10, vni: 10)]
         #expect(
             plan(table([bridge(), vxlan(), red], vlans)) == [
-                "bridge vlan add dev br0 vid 10 self",
                 "ip link add link br0 name br0.10 address 02:00:00:00:01:01 type vlan id 10; ip link set br0.10 alias evpnd:vni=10:new",
+                "bridge vlan add dev br0 vid 10 self",
             ])
         var upper = Link(interface: 30, name: "br0.10")
         upper.kind = "vlan"
@@ -226,7 +324,23 @@ import Testing
                 "ip link set br0.10 master red", "bridge fdb add 02:00:00:00:01:01 dev br0 vlan 10 self local",
                 "ip link set br0.10 up alias evpnd:vni=10",
             ])
+        // Another gateway MAC: frames to the old one are not the host's own any more.
+        upper.address = mac("02:00:00:00:01:99")
+        #expect(
+            plan(table([bridge(), vxlan(), red, upper], member)).prefix(2) == [
+                "bridge fdb del 02:00:00:00:01:99 dev br0 vlan 10 self",
+                "ip link set br0.10 address 02:00:00:00:01:01",
+            ])
+        // With the device go its MAC and the bridge's own VLAN, and none that is somebody else's.
+        func removal(_ links: LinkTable) -> [String] { links.removal(of: upper).map(\.description) }
+        #expect(
+            removal(table([bridge(), vxlan(), upper], member + [range(2, 99...99)])) == [
+                "bridge fdb del 02:00:00:00:01:99 dev br0 vlan 10 self", "bridge vlan del dev br0 vid 10 self",
+                "ip link del br0.10",
+            ])
+        #expect(removal(table([bridge(), vxlan(), upper], vlans)) == ["ip link del br0.10"])
         upper.alias = ""
+        upper.address = mac("02:00:00:00:01:01")
         #expect(
             plan(table([bridge(), vxlan(), red, upper], member)) == ["# br0.10 exists and was not made by evpnd"])
     }

@@ -176,7 +176,7 @@ extension LinuxDataplane {
                 refused.increment()
                 if isReported {
                     fail(operation, failure)
-                } else if !failure.isAbsence, operation.generation == domain.table.generation {
+                } else if !operation.isGone(failure), operation.generation == domain.table.generation {
                     logRefusal(operation, failure)
                 }
             } else if !failures.isEmpty, operation.generation == domain.table.generation {

@@ -95,7 +95,7 @@ extension LinuxDataplane {
         var outcome = DeviceOutcome()
         for operation in operations {
             var refused = sockets.transact(operation)
-            if case .removeEnds = operation { refused.removeAll { $0.failure.isAbsence } }
+            if operation.toleratesAbsence { refused.removeAll { $0.failure.isAbsence } }
             guard let first = refused.first else {
                 if case .addAddress(_, _, let address) = operation { outcome.addedAddresses.insert(address) }
                 if case .forwardIPv4(let interface, _) = operation { outcome.forwarding.insert(interface) }

@@ -8,7 +8,7 @@ import Telemetry
 
 extension LinuxDataplane {
     func evaluate(_ domain: Domain) {
-        guard let configuration = domain.configuration else {
+        guard let configuration = domain.configuration, !domain.isLeaving else {
             if let devices = domain.devices, links[devices.vxlan]?.isUp != true { unbind(domain) }
             return
         }
@@ -16,7 +16,8 @@ extension LinuxDataplane {
         domain.plan = plan
         domain.formerMembers = domain.formerMembers.filter { links[$0].map { $0.master != 0 } ?? false }
         if plan.operations.isEmpty {
-            domain.work.finish(isSettled: plan.binding != nil)
+            // A device that is being made is first seen without its mark.
+            domain.work.finish(isSettled: plan.binding != nil && !domain.work.isChanging)
         } else {
             change(domain.work, plan.operations, isDamage: plan.operations.contains { $0.concerns(plan.vxlan) })
         }
@@ -69,18 +70,13 @@ extension LinuxDataplane {
     /// Compares the bridge for many VNIs with the configuration, and has the domains in it looked at where something changed.
     func evaluateShared() {
         mustEvaluateShared = false
-        guard let first = sharedPlaces.min(by: { $0.key < $1.key }) else {
+        guard var plan = newSharedPlan(isEmpty: { emptied.contains($0) }) else {
             sharedPlan = nil
             sharedWork.finish(isSettled: false)
             return
         }
-        var plan = SharedPlan(
-            sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
-            links: links,
-            previous: sharedPlan?.vlans ?? [:], kernelFilters: { Observation.filters(0, asking) != nil },
-            mayRemove: { mayPrune || released.contains($0) })
         if plan.operations.isEmpty {
-            sharedWork.finish(isSettled: plan.problem == nil)
+            sharedWork.finish(isSettled: plan.problem == nil && plan.leaving.isEmpty)
         } else {
             change(sharedWork, plan.operations, isDamage: plan.operations.contains { $0.concerns(plan.vxlan) })
         }
@@ -95,6 +91,16 @@ extension LinuxDataplane {
         where !isSameDevice || old?.vlans[vni] != plan.vlans[vni] || old?.problems[vni] != plan.problems[vni] {
             touched.insert(vni)
         }
+        empty(plan)
+    }
+    /// Nil: no VNI is in the bridge for many.
+    func newSharedPlan(isEmpty: (VNI) -> Bool) -> SharedPlan? {
+        guard let first = sharedPlaces.min(by: { $0.key < $1.key }) else { return nil }
+        return SharedPlan(
+            sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
+            links: links,
+            previous: sharedPlan?.vlans ?? [:], kernelFilters: { Observation.filters(0, asking) != nil },
+            mayRemove: { mayPrune || released.contains($0) }, isEmpty: isEmpty)
     }
 
     /// Binds the domain to the devices that it should use now.
@@ -170,7 +176,7 @@ extension LinuxDataplane {
         return local
     }
 
-    private func place(_ domain: Domain, _ binding: DeviceBinding) {
+    func place(_ domain: Domain, _ binding: DeviceBinding) {
         byVXLAN[binding.vxlanPlace] = domain
         if binding.isBridged { byBridge[binding.bridgePlace] = domain }
         if binding.neighborInterface != 0 { byNeighbor[binding.neighborInterface] = domain }
@@ -269,10 +275,7 @@ extension LinuxDataplane {
         guard !found.isEmpty else { return }
         removing.formUnion(found)
         let devices = links.sorted(found)
-        let operations = (devices.filter { !$0.isBridge } + devices.filter(\.isBridge)).flatMap { link in
-            (link.vrfTable == 0 ? [] : [LinkOperation.removeEnds(table: link.vrfTable)])
-                + [.delete(interface: link.interface, name: link.name)]
-        }
+        let operations = (devices.filter { !$0.isBridge } + devices.filter(\.isBridge)).flatMap(links.removal)
         log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
         let me = OnLoop(self)
         worker.submit { [deviceSockets, operations, found, handle = loop.handle] in

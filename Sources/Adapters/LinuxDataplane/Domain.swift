@@ -58,5 +58,7 @@ final class Domain {
     var problem: String? { work.failure ?? plan?.problem }
     var remedy: String? { work.failure == nil ? plan?.remedy : nil }
     var isUp: Bool { reported != nil }
+    /// What it has in a VLAN that it leaves is being removed.
+    var isLeaving: Bool { table.isDraining }
     var isTransit: Bool { configuration?.isTransit == true }
 }

@@ -42,6 +42,12 @@ struct EntryOperation: Hashable, Sendable {
     /// The VTEP, or a neighbor's IP address.
     var address: IPAddress = .v4(.any)
 
+    /// It failed because what it is to delete is gone, or is as good as that: of a VLAN that has left its port the bridge deletes no entry,
+    /// nor does it use one (EINVAL; br_fdb_delete in net/bridge/br_fdb.c). When the VLAN is used again it is found as one of ours.
+    func isGone(_ failure: NetlinkFailure) -> Bool {
+        failure.isAbsence || failure.code == 22 && kind == .deleteMAC && vlan != 0 && flags.contains(.master)
+    }
+
     /// How many netlink requests it takes.
     var requestCount: Int { kind == .verifyMAC && flags.contains(.master) ? 2 : 1 }
 

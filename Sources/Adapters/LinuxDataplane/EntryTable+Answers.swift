@@ -79,12 +79,12 @@ extension EntryTable {
         case .setSticky: if failure == nil { row.have.flags.insert(.sticky) }
         case .clearSticky: if failure == nil { row.have.flags.remove(.sticky) }
         case .deleteMAC:
-            if let failure, !failure.isAbsence {
+            if let failure, !operation.isGone(failure) {
                 // Still there, wholly or in part: tried again later, when what is gone is no fault.
                 row.marks.insert(.failed)
                 isReported = true
             } else if failure != nil, operation.flags.isSuperset(of: [.own, .master]) {
-                // The bridge is asked first and had none: the device's own table has not been touched.
+                // The bridge is asked first and had none, or deletes none: the device's own table has not been touched.
                 row.marks.remove(.takenOver)
                 row.have.flags.remove(.inBridge)
             } else {

@@ -19,6 +19,8 @@ struct EntryTable {
     /// Neighbors need their device up, which the bridge may not be.
     var canHoldNeighbors = false
     var mayPrune = false
+    /// Everything of ours is on its way out, whatever is wanted, until the next binding.
+    private(set) var isDraining = false
     /// Flood entries that are wanted and that somebody else made become ours.
     var takesOver = false
 
@@ -51,6 +53,17 @@ struct EntryTable {
     var hasQueued: Bool { !queuedMACs.isEmpty || !queuedFloods.isEmpty || !queuedNeighbors.isEmpty }
     /// Nobody wants anything here, and nothing of ours is known to be in the kernel.
     var isEmpty: Bool { macs.isEmpty && floods.isEmpty && neighbors.isEmpty }
+    /// Nobody wants anything here, or that does not count, and nothing of ours is in the kernel or on its way there. Neighbors do not count
+    /// either while it is drained: they go with the VLAN device.
+    var isClean: Bool {
+        func isOut(_ isWanted: Bool, _ marks: RowMarks) -> Bool {
+            (isDraining || !isWanted) && !marks.contains(.inFlight)
+        }
+        return !hasQueued
+            && floods.values.allSatisfy { $0.isForeign || !$0.isPresent && isOut($0.isWanted, $0.marks) }
+            && macs.values.allSatisfy { $0.have.flags.isDisjoint(with: .ours) && isOut($0.isWanted, $0.marks) }
+            && (isDraining || neighbors.values.allSatisfy { $0.want == nil && ($0.have == nil || $0.isForeign) })
+    }
 
     // MARK: Wishes
 
@@ -186,6 +199,7 @@ struct EntryTable {
     /// The device is gone, down, or another one: nothing is in the kernel any more as far as we know.
     mutating func unbind() {
         binding = nil
+        isDraining = false
         canHoldNeighbors = false
         generation &+= 1
         queuedMACs = []
@@ -203,6 +217,14 @@ struct EntryTable {
     mutating func bind(_ binding: DeviceBinding, canHoldNeighbors: Bool) {
         self.binding = binding
         self.canHoldNeighbors = canHoldNeighbors
+        enqueueAll()
+    }
+    /// Takes out of the kernel what it has; the wishes stay, for the next binding.
+    mutating func drain() {
+        isDraining = true
+        // That they go is no damage.
+        for mac in Array(macs.keys) { macs[mac]?.marks.remove(.settled) }
+        for target in Array(floods.keys) { floods[target]?.marks.remove(.settled) }
         enqueueAll()
     }
     /// The device that neighbors live on went down: the kernel has flushed them.
@@ -287,7 +309,7 @@ struct EntryTable {
             row.marks = settled(row.marks)
             if let operation = next(target, row, binding) { operations.append(operation) }
         }
-        for (mac, var row) in macs.filter({ !$0.value.isDone(bridged: binding.isBridged) })
+        for (mac, var row) in macs.filter({ isDraining || !$0.value.isDone(bridged: binding.isBridged) })
             .sorted(by: { $0.key < $1.key })
         {
             row.marks = settled(row.marks)
@@ -317,9 +339,9 @@ struct EntryTable {
             question.flags = tables
             return list.append(question)
         }
-        guard row.isWanted, !ownMACs.contains(mac) else {
+        guard row.isWanted, !isDraining, !ownMACs.contains(mac) else {
             if row.have.flags.isDisjoint(with: .ours) || row.marks.contains(.failed)
-                || row.marks.contains(.adopted) && !mayPrune && !row.isWanted
+                || row.marks.contains(.adopted) && !mayPrune && !isDraining && !row.isWanted
             {
                 return
             }
@@ -358,9 +380,12 @@ struct EntryTable {
         return change
     }
     private func next(_ target: FloodTarget, _ row: FloodRow, _ binding: DeviceBinding) -> EntryOperation? {
-        guard !row.marks.contains(.inFlight), !row.isForeign, row.isWanted != row.isPresent else { return nil }
-        if row.marks.contains(.failed) || !row.isWanted && row.marks.contains(.adopted) && !mayPrune { return nil }
-        var change = operation(row.isWanted ? .addFlood : .deleteFlood, binding)
+        let isWanted = row.isWanted && !isDraining
+        guard !row.marks.contains(.inFlight), !row.isForeign, isWanted != row.isPresent else { return nil }
+        if row.marks.contains(.failed) || !isWanted && row.marks.contains(.adopted) && !mayPrune && !isDraining {
+            return nil
+        }
+        var change = operation(isWanted ? .addFlood : .deleteFlood, binding)
         change.address = target.vtep
         change.vni = sendingVNI(target.vni)
         return change

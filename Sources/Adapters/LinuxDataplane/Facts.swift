@@ -138,7 +138,7 @@ extension LinuxDataplane {
             // The end of our request, or something that somebody did meanwhile?
             let isExpected =
                 isNew && entry.flags.contains(.externallyLearned) && entry.destination == vteps[row.want.vtep]
-            if row.isWanted, !isExpected { suspect(entry.mac, domain) }
+            if row.isWanted, !domain.isLeaving, !isExpected { suspect(entry.mac, domain) }
             return
         }
         let isSame =
@@ -160,7 +160,7 @@ extension LinuxDataplane {
             return
         }
         if row.marks.contains(.inFlight) {
-            if row.isWanted, !isNew { suspect(entry.mac, domain) }
+            if row.isWanted, !domain.isLeaving, !isNew { suspect(entry.mac, domain) }
             return
         }
         let isSame =

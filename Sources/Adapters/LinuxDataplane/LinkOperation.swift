@@ -95,6 +95,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     case leaveSelf(interface: Int32, name: String, vlan: UInt16)
     /// Frames to the MAC in the VLAN are the host's own.
     case addLocalMAC(interface: Int32, name: String, vlan: UInt16, mac: MACAddress)
+    case deleteLocalMAC(interface: Int32, name: String, vlan: UInt16, mac: MACAddress)
     /// Nil for `mac`: that of the device below.
     case addVLANDevice(name: String, lower: Int32, lowerName: String, vlan: UInt16, mac: MACAddress?, mark: String)
     case addVRF(name: String, table: UInt32, mark: String)
@@ -138,6 +139,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
         case .leaveSelf(_, let name, let vlan): "bridge vlan del dev \(name) vid \(vlan) self"
         case .addLocalMAC(_, let name, let vlan, let mac):
             "bridge fdb add \(mac) dev \(name)\(vlan == 0 ? "" : " vlan \(vlan)") self local"
+        case .deleteLocalMAC(_, let name, let vlan, let mac): "bridge fdb del \(mac) dev \(name) vlan \(vlan) self"
         case .addVLANDevice(let name, _, let lower, let vlan, let mac, let mark):
             "ip link add link \(lower) name \(name)\(mac.map { " address \($0)" } ?? "") type vlan id \(vlan); ip link set \(name) alias \(mark)"
         case .addVRF(let name, let table, let mark):
@@ -205,6 +207,9 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             batch.setFDB(
                 sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, vlan: vlan,
                 state: .permanent, flags: .own, mode: [.create, .replace])
+        case .deleteLocalMAC(let interface, _, let vlan, let mac):
+            batch.deleteFDB(
+                sequence: sequence, interface: interface, mac: mac, destination: nil, vni: nil, vlan: vlan, flags: .own)
         case .addVLANDevice(let name, let lower, _, let vlan, let mac, let mark):
             request == 0
                 ? batch.addVLANDevice(sequence: sequence, name: name, lower: lower, vlan: vlan, mac: mac)
@@ -241,14 +246,23 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
             .stopForwardingIPv4(_, let name):
             name
         case .delete, .removeEnds, .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .joinSelf, .leaveSelf,
-            .addLocalMAC, .addAddress, .deleteAddress:
+            .addLocalMAC, .deleteLocalMAC, .addAddress, .deleteAddress:
             nil
         }
     }
     /// A failure concerns one VLAN, one member or one address: the others are done all the same.
     var isAlone: Bool {
         switch self {
-        case .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .leaveSelf, .addAddress, .deleteAddress: true
+        case .mapVLAN, .filterVNI, .leaveVNI, .joinVLAN, .leaveVLAN, .leaveSelf, .deleteLocalMAC, .addAddress,
+            .deleteAddress:
+            true
+        default: false
+        }
+    }
+    /// What it is to remove may be gone already.
+    var toleratesAbsence: Bool {
+        switch self {
+        case .removeEnds, .leaveSelf, .deleteLocalMAC: true
         default: false
         }
     }

@@ -108,6 +108,8 @@ public final class LinuxDataplane {
     var hasConfiguration = false
     /// VNIs that left the configuration while this process ran.
     var released: Set<VNI> = []
+    /// VNIs whose entries are gone from the VLANs that they leave.
+    var emptied: Set<VNI> = []
     /// Devices whose deletion is at the kernel.
     var removing: Set<Int32> = []
     var retryTimer: TimerID?
@@ -265,21 +267,6 @@ public final class LinuxDataplane {
         if wasManaged { unbind(domain) }
         due(domain)
     }
-    /// Forgets a domain that is not configured once its last entry is gone.
-    func dropIfRetired(_ domain: Domain) {
-        guard domain.configuration == nil else { return }
-        let table = domain.table
-        let isClean =
-            table.floods.values.allSatisfy { $0.isForeign || !$0.isPresent && !$0.isWanted && $0.marks.isEmpty }
-            && table.macs.values.allSatisfy {
-                !$0.isWanted && $0.have.flags.isDisjoint(with: .ours) && !$0.marks.contains(.inFlight)
-            }
-            && table.neighbors.values.allSatisfy { $0.want == nil && ($0.have == nil || $0.isForeign) }
-        guard isClean, !table.hasQueued else { return }
-        unbind(domain)
-        domainsByVNI[domain.vni] = nil
-    }
-
     /// Rows to set or remove. Rows of domains that are not configured are remembered until they are.
     public func apply(_ changes: [ForwardingChange]) {
         var cached: Domain?

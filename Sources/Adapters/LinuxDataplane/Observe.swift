@@ -228,11 +228,13 @@ extension LinuxDataplane {
             let canHoldNeighbors = links[devices.neighborInterface]?.isUp == true
             domain.table.bind(devices, canHoldNeighbors: canHoldNeighbors)
             if canHoldNeighbors, !domain.isTransit { watchAddresses() }
-            log.info(
-                "domain.up",
-                ["vni": "\(vni)", "device": deviceText(devices), "vtep": "\(devices.vtep)"])
-            report(domain, devices)
-            reportAll(domain)
+            if domain.configuration != nil, !domain.isLeaving {
+                log.info(
+                    "domain.up",
+                    ["vni": "\(vni)", "device": deviceText(devices), "vtep": "\(devices.vtep)"])
+                report(domain, devices)
+                reportAll(domain)
+            }
         }
         due(domain)
         if domain.observesAgain { observe(domain) }

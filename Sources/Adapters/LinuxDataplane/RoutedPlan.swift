@@ -44,6 +44,9 @@ extension DevicePlan {
         if links.vlans[bridge.interface]?.members.contains(binding.vlan) != true {
             operations.append(.joinSelf(interface: bridge.interface, name: bridge.name, vlan: binding.vlan))
         }
+        if let mac = routed.mac, mac != upper.address {
+            operations += links.forgetMAC(of: upper)
+        }
         correct(upper, routed, view, links)
         if let mac = routed.mac ?? upper.address, mac != bridge.address, !view.isLocalMAC {
             operations.append(
@@ -64,13 +67,14 @@ extension DevicePlan {
         guard links[name] == nil else {
             return problem = problem ?? "\(name) exists and is not VLAN \(vlan) of \(bridge.name)"
         }
-        if links.vlans[bridge.interface]?.members.contains(vlan) != true {
-            operations.append(.joinSelf(interface: bridge.interface, name: bridge.name, vlan: vlan))
-        }
+        // The device first: by its mark it is known whose the bridge's own VLAN is.
         operations.append(
             .addVLANDevice(
                 name: name, lower: bridge.interface, lowerName: bridge.name, vlan: vlan, mac: routed.mac,
                 mark: DeviceMark(.vni(domain.vni), isNew: true).alias))
+        if links.vlans[bridge.interface]?.members.contains(vlan) != true {
+            operations.append(.joinSelf(interface: bridge.interface, name: bridge.name, vlan: vlan))
+        }
     }
     /// `br0.10`; a long name of the bridge is cut to what the kernel takes (IFNAMSIZ).
     static func vlanDeviceName(_ bridge: String, _ vlan: UInt16) -> String {
@@ -184,5 +188,27 @@ extension DevicePlan {
         } else if link.forwardsIPv4 == false {
             note("IPv4 forwarding is off on \(link.name)", remedy: typed(Forwarding.command(link.name)))
         }
+    }
+}
+
+extension LinkTable {
+    /// So that frames to the MAC of a VLAN device are not the host's own any more. Nothing where it is the bridge's.
+    func forgetMAC(of upper: Link) -> [LinkOperation] {
+        guard let bridge = self[upper.lower], let mac = upper.address, mac != bridge.address,
+            vlans[bridge.interface]?.members.contains(upper.vlan) == true
+        else { return [] }
+        return [.deleteLocalMAC(interface: bridge.interface, name: bridge.name, vlan: upper.vlan, mac: mac)]
+    }
+    /// Deletes a device of ours, and what goes with it: the ends of a VRF's table, the own VLAN of the bridge below a VLAN device.
+    func removal(of link: Link) -> [LinkOperation] {
+        var operations: [LinkOperation] = []
+        if link.vrfTable != 0 { operations.append(.removeEnds(table: link.vrfTable)) }
+        if link.vlan != 0, let bridge = self[link.lower], bridge.isBridge {
+            operations += forgetMAC(of: link)
+            if vlans[bridge.interface]?.members.contains(link.vlan) == true {
+                operations.append(.leaveSelf(interface: bridge.interface, name: bridge.name, vlan: link.vlan))
+            }
+        }
+        return operations + [.delete(interface: link.interface, name: link.name)]
     }
 }

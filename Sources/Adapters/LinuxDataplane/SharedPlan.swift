@@ -16,22 +16,26 @@ struct SharedPlan: Equatable, Sendable {
     /// Why none, or one, of the VNIs can be served.
     var problem: String?
     var problems: [VNI: String] = [:]
+    /// VNIs whose mappings have to go, and the VLANs that they leave; done when nothing is in them any more.
+    var leaving: [VNI: UInt16] = [:]
     /// Members that are not there (yet).
     var absentMembers: [VNI: [String]] = [:]
 
     /// `places`: the configured VNIs, all in one bridge. `previous`: the VLANs chosen so far. `mayRemove`: whether the mapping of a VNI
-    /// that is not among them goes. `kernelFilters`: whether the kernel has filters of VNIs; asked for only when it matters.
+    /// that is not among them goes. `isEmpty`: whether the entries of a VNI that leaves its VLAN are gone: before that its mapping stays.
+    /// `kernelFilters`: whether the kernel has filters of VNIs; asked for only when it matters.
     init(
         _ places: [VNI: ManagedVLAN], _ device: SharedBridge, vtep: IPAddress?, links: LinkTable,
-        previous: [VNI: UInt16] = [:], kernelFilters: () -> Bool = { true }, mayRemove: (VNI) -> Bool
+        previous: [VNI: UInt16] = [:], kernelFilters: () -> Bool = { true }, mayRemove: (VNI) -> Bool,
+        isEmpty: (VNI) -> Bool = { _ in true }
     ) {
         self.vtep = vtep
         vlans = previous.filter { places[$0.key] != nil }
-        plan(places, device, links, previous, kernelFilters, mayRemove)
+        plan(places, device, links, previous, kernelFilters, mayRemove, isEmpty)
     }
     private mutating func plan(
         _ places: [VNI: ManagedVLAN], _ device: SharedBridge, _ links: LinkTable, _ previous: [VNI: UInt16],
-        _ kernelFilters: () -> Bool, _ mayRemove: (VNI) -> Bool
+        _ kernelFilters: () -> Bool, _ mayRemove: (VNI) -> Bool, _ isEmpty: (VNI) -> Bool
     ) {
         let ours = links.sorted(links.marked[.shared])
         guard let bridge = resolve(device.bridgeName, ours.first { $0.isBridge }, links),
@@ -44,8 +48,8 @@ struct SharedPlan: Equatable, Sendable {
         chooseVLANs(places, links, previous)
         guard operations.isEmpty, let bridge, let vxlan = self.vxlan else { return }
         guard bridge.hasVLANFiltering else { return problem = "the kernel's bridges cannot filter VLANs" }
-        mapVLANs(vxlan, bridge, links, mayRemove: mayRemove)
-        joinMembers(places, bridge, links)
+        let held = mapVLANs(vxlan, links, mayRemove, isEmpty)
+        joinMembers(places, bridge, links, held)
     }
 
     /// The device of ours, by its mark under whatever name; a foreign device under our name is a problem.
@@ -157,39 +161,49 @@ struct SharedPlan: Equatable, Sendable {
         }
     }
 
-    private mutating func mapVLANs(_ vxlan: Link, _ bridge: Link, _ links: LinkTable, mayRemove: (VNI) -> Bool) {
+    /// Returns the VLANs that VNIs have to leave before others can have them.
+    private mutating func mapVLANs(
+        _ vxlan: Link, _ links: LinkTable, _ mayRemove: (VNI) -> Bool, _ isEmpty: (VNI) -> Bool
+    ) -> Set<UInt16> {
         let (index, name) = (vxlan.interface, vxlan.name)
-        let own = links.vlans[bridge.interface]?.members ?? []
         let table = links.vlans[index] ?? VLANTable()
         var wanted: [UInt16: VNI] = [:]
         for (vni, vlan) in vlans { wanted[vlan] = vni }
+        var held: [VNI: UInt16] = [:]
         for (vlan, number) in table.tunnels.sorted(by: { $0.key < $1.key }) where wanted[vlan]?.rawValue != number {
             // In the way of another VNI, of a VNI that lives elsewhere now, or of nobody any more.
-            guard wanted[vlan] != nil || VNI(number).map({ vlans[$0] != nil || mayRemove($0) }) ?? true else {
-                continue
-            }
-            // First: where it fails the mapping still tells that it has to be done.
-            if wanted[vlan] == nil, own.contains(vlan) {
-                operations.append(.leaveSelf(interface: bridge.interface, name: bridge.name, vlan: vlan))
+            let old = VNI(number)
+            guard wanted[vlan] != nil || old.map({ vlans[$0] != nil || mayRemove($0) }) ?? true else { continue }
+            if let old {
+                leaving[old] = vlan
+                guard isEmpty(old) else {
+                    held[old] = vlan
+                    continue
+                }
             }
             operations.append(.leaveVLAN(interface: index, name: name, vlan: vlan))
         }
+        let heldVLANs = Set(held.values)
         if vxlan.vxlan?.hasVNIFilter == true {
             let present = links.filters[index] ?? []
             for number in present.sorted() {
-                guard let vni = VNI(number), vlans[vni] == nil, mayRemove(vni) else { continue }
+                guard let vni = VNI(number), vlans[vni] == nil, mayRemove(vni), held[vni] == nil else { continue }
                 operations.append(.leaveVNI(interface: index, name: name, vni: number))
             }
             for vni in vlans.keys.sorted() where !present.contains(vni.rawValue) {
                 operations.append(.filterVNI(interface: index, name: name, vni: vni))
             }
         }
-        for (vlan, vni) in wanted.sorted(by: { $0.key < $1.key }) where table.tunnels[vlan] != vni.rawValue {
+        for (vlan, vni) in wanted.sorted(by: { $0.key < $1.key })
+        where table.tunnels[vlan] != vni.rawValue && held[vni] == nil && !heldVLANs.contains(vlan) {
             operations.append(.mapVLAN(interface: index, name: name, vlan: vlan, vni: vni))
         }
+        return heldVLANs
     }
 
-    private mutating func joinMembers(_ places: [VNI: ManagedVLAN], _ bridge: Link, _ links: LinkTable) {
+    private mutating func joinMembers(
+        _ places: [VNI: ManagedVLAN], _ bridge: Link, _ links: LinkTable, _ held: Set<UInt16>
+    ) {
         for (vni, place) in places.sorted(by: { $0.key < $1.key }) {
             guard let vlan = vlans[vni] else { continue }
             for name in place.members {
@@ -210,6 +224,8 @@ struct SharedPlan: Equatable, Sendable {
                 for other in (table?.members ?? []).sorted() where other != vlan {
                     operations.append(.leaveVLAN(interface: member.interface, name: name, vlan: other))
                 }
+                // Its frames would still go to the VNI that had the VLAN before.
+                if held.contains(vlan) { continue }
                 if table?.pvid != vlan || table?.untagged.contains(vlan) != true {
                     operations.append(.joinVLAN(interface: member.interface, name: name, vlan: vlan))
                 }

@@ -139,14 +139,7 @@ extension LinuxDataplane {
     /// What would be changed now, as commands; empty when the kernel is as wanted.
     public func plan() -> [String] {
         var lines = vrfs.values.sorted { $0.name < $1.name }.flatMap { vrfPlan($0).operations.map(\.description) }
-        if let first = sharedPlaces.min(by: { $0.key < $1.key }) {
-            lines += SharedPlan(
-                sharedPlaces, first.value.bridge, vtep: domainsByVNI[first.key]?.configuration?.vtep ?? defaultVTEP,
-                links: links,
-                previous: sharedPlan?.vlans ?? [:], kernelFilters: { Observation.filters(0, asking) != nil },
-                mayRemove: { mayPrune || released.contains($0) }
-            ).operations.map(\.description)
-        }
+        lines += newSharedPlan(isEmpty: { _ in true })?.operations.map(\.description) ?? []
         for (_, domain) in domainsByVNI.sorted(by: { $0.key < $1.key }) {
             if let configuration = domain.configuration {
                 lines += devicePlan(domain, configuration).operations.map(\.description)
@@ -182,7 +175,8 @@ extension LinuxDataplane {
             for row in table.floods.values where row.isWanted {
                 count(isDone: row.isPresent, hasFailed: row.marks.contains(.failed))
             }
-            for row in table.neighbors.values where row.want != nil {
+            // Where nothing routes and no bridge is the domain's own, neighbors have no place.
+            for row in table.neighbors.values where row.want != nil && table.binding?.neighborInterface != 0 {
                 count(isDone: row.want == row.have, hasFailed: row.marks.contains(.failed) || row.isForeign)
             }
             total.localMACs += domain.localMACs.count + domain.ownMACs.count

@@ -128,6 +128,61 @@ await 10 'the VLANs of the bridge itself' vlans
 await 20 'settled with another VLAN' settled v3
 await 20 'hosts of the subnet reach each other in it' pings h2 10.20.1.13
 
+# Of a VLAN that a VNI leaves no entry stays, neither in the bridge nor in the VXLAN device, nor of a layer-3 interface that goes.
+remains() { bridge -n "$P-v3" fdb show | grep -E "$1"; } # PATTERN
+lacks() { ! remains "$1"; }
+own_vlans() { bridge -n "$P-v3" -j vlan show dev "$1" | jq -e "[.[0].vlans // [] | .[].vlan] == $2"; } # DEVICE LIST
+lacks ' vlan 10 ' || fail 'entries of the VLAN that the VNI left'
+for entry in '02:00:00:00:77:02 dev vxlan0 vlan 11 ' ' dev vxlan0 vlan 50 extern_learn' 'src_vni 101 ' 'src_vni 500 '; do
+    await 10 "before it goes: $entry" remains "$entry"
+done
+sed -i 's/gatewayMAC: 00:00:5e:00:01:01/gatewayMAC: 00:00:5e:00:01:02/' "$T/v3.yaml"
+ctl v3 reload
+await 10 'another gateway MAC' remains '00:00:5e:00:01:02 dev br0 vlan 11 .*permanent'
+await 5 'the old one goes' lacks '00:00:5e:00:01:01 dev br0 '
+sed -i 's/ vrf: ten, gateway: .*gatewayMAC: 00:00:5e:00:01:02,//' "$T/v3.yaml"
+ctl v3 reload
+await 10 'a VNI that is routed no more keeps its VLAN, not the bridge its own' own_vlans br0 '[50]'
+await 5 'nor the MAC of the gateway' lacks '00:00:5e:00:01:02 dev br0 '
+own_vlans vxlan0 '[11,50]' || fail 'the VLANs of the VXLAN device'
+# The same as if it had never been otherwise.
+state() {
+    bridge -n "$P-v3" fdb show | grep -E 'extern_learn| dst | dev br0 .*permanent' | sort
+    bridge -n "$P-v3" vlan show
+    bridge -n "$P-v3" vlan tunnelshow
+    bridge -n "$P-v3" vni show
+}
+await 10 'settled without a gateway' settled v3
+state >"$T/reloaded"
+kill "$(cat "$T/v3.pid")"
+wait "$(cat "$T/v3.pid")" || true
+rm -f "$T/v3.sock"
+on v3 "$build/evpnd" --cleanup --config "$T/v3.yaml" --state-dir "$T/v3.state" >/dev/null
+start_evpnd v3
+same() { settled v3 && state | cmp - "$T/reloaded"; }
+(await 20 'a clean start gives the same as reloading' same) || { state | diff "$T/reloaded" -; false; }
+# A VNI, an L3 VNI and their VRF leave; another VNI takes one of their VLANs.
+sed -i '/^vrfs\|^  - {name: ten\|vni: 101/d' "$T/v3.yaml"
+echo '  - {vni: 102, managed: true, vlan: 50}' >>"$T/v3.yaml"
+ctl v3 reload
+await 10 'only the VLAN of the other VNI is left' own_vlans vxlan0 '[50]'
+await 5 'the bridge has none' own_vlans br0 '[]'
+await 5 'nothing is pending' settled v3
+lacks 'extern_learn' && lacks 'src_vni (101|500)' || fail 'entries of the VNIs that left'
+bridge -n "$P-v3" vni show | grep -E '(^| )(101|500)( |$)' && fail 'the filter still has what left'
+grep 'event=dataplane.refused' "$T/v3.log" | grep 'bridge fdb del' && fail 'a deletion was refused'
+ctl v3 show status | grep ', 0 pending,' || fail 'entries are pending'
+# Also what left while the daemon was away.
+sed -i 's/vni: 102, managed: true, vlan: 50/vni: 101, managed: true, vlan: 50/' "$T/v3.yaml"
+ctl v3 reload
+await 10 'the entry of a remote host' remains '02:00:00:00:77:02 dev vxlan0 vlan 50 '
+kill -9 "$(cat "$T/v3.pid")"
+rm -f "$T/v3.sock"
+sed -i 's/vni: 101, managed: true, vlan: 50/vni: 102, managed: true, vlan: 51/' "$T/v3.yaml"
+start_evpnd v3
+await 40 'its VLAN goes' own_vlans vxlan0 '[51]'
+lacks 'extern_learn' && lacks 'src_vni 101' || fail 'entries of a VNI that left while the daemon was away'
+
 # Nothing of it is left when it leaves the configuration.
 for i in 2 3; do
     sed -i '/^vlanBridge\|^vrfs\|^vnis\|^  - {name: ten\|^  - {vni/d' "$T/v$i.yaml"
