@@ -240,6 +240,54 @@ private struct TenantConfiguration {
         }
     }
 
+    /// A host that is declared to live in a tenant goes with its declaration, wherever its namespace was meanwhile; a remote one that has
+    /// its address takes its place then.
+    @Test(arguments: [true, false])
+    func declaredHostsAreNoRemoteOnes(isMade: Bool) throws {
+        try KernelLab.run { lab in
+            let (red, blue) = (lab.namespace("red"), lab.namespace("blue"))
+            try lab.sh("\(NamespaceTests.underlay)\nip netns add \(red); ip netns add \(blue)")
+            let subject = try lab.dataplanes()
+            let (inRed, inBlue) = (try TenantConfiguration(red), try TenantConfiguration(blue))
+            let declared = StaticMAC(
+                mac: mac("02:00:00:00:00:0d"), addresses: ["10.50.0.8", "10.50.0.9"].map { ip($0) })
+            func configure(_ configuration: TenantConfiguration, _ hosts: [StaticMAC]) {
+                subject.dataplane.configure(
+                    [configuration.domain], vrfs: [configuration.vrf], hosts: [vni(101): hosts],
+                    defaultVTEP: ip("192.0.2.1"))
+            }
+            func neighbors(_ namespace: String) -> String {
+                (try? lab.sh("ip -n \(namespace) neigh show dev br101 nud all 2>/dev/null || true")) ?? ""
+            }
+            configure(inRed, [declared])
+            // 10.50.0.9 is somebody else's, too.
+            subject.dataplane.apply(NamespaceTests.rows)
+            func isDeclared(in namespace: String) -> Bool {
+                let lines = neighbors(namespace).split(separator: "\n")
+                return ["10.50.0.8", "10.50.0.9"].allSatisfy { address in
+                    lines.contains { $0.contains(address) && $0.contains("02:00:00:00:00:0d") }
+                }
+            }
+            try lab.wait("declared") { NamespaceTests.isUp(subject) && isDeclared(in: red) }
+            let end: (configuration: TenantConfiguration, namespace: String)
+            if isMade {
+                try lab.sh("ip netns del \(red); ip netns add \(red)")
+                try lab.wait("declared again") { NamespaceTests.isUp(subject) && isDeclared(in: red) }
+                end = (inRed, red)
+            } else {
+                end = (inBlue, blue)
+            }
+            configure(end.configuration, [])
+            try lab.wait("the remote one is there") {
+                NamespaceTests.isUp(subject) && neighbors(end.namespace).contains("10.50.0.9 lladdr \(macA)")
+            }
+            let left = neighbors(end.namespace)
+            #expect(!left.contains("10.50.0.8") && !left.contains("02:00:00:00:00:0d"), "\(left)")
+            #expect(subject.dataplane.plan() == [])
+            subject.dataplane.close()
+        }
+    }
+
     /// Routes of a VRF come back with its namespace and go with it into another.
     @Test func routesLiveWhereTheirVRFLives() throws {
         try KernelLab.run { lab in

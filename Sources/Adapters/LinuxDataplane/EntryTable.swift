@@ -32,6 +32,10 @@ struct EntryTable {
     /// Hosts that are declared to live here, and the remote neighbors that are wanted for the same addresses.
     private(set) var declared: [IPAddress: MACAddress] = [:]
     private var shadowed: [IPAddress: RemoteNeighbor] = [:]
+    /// Those that are wanted, whether a declared host is in their way or not.
+    var remoteNeighbors: [IPAddress: RemoteNeighbor] {
+        neighbors.compactMapValues(\.remote).merging(shadowed) { $1 }
+    }
     /// The kernel has not refused `extern_valid`.
     var canValidate = true
 
@@ -110,9 +114,7 @@ struct EntryTable {
             want(ip, shadowed.removeValue(forKey: ip).map { NeighborRow.Binding($0.mac, isRouter: $0.isRouter) })
         }
         for (ip, mac) in new.sorted(by: { $0.key < $1.key }) where declared[ip] != mac {
-            if declared[ip] == nil, let remote = neighbors[ip]?.want {
-                shadowed[ip] = RemoteNeighbor(mac: remote.mac, isRouter: remote.isRouter)
-            }
+            if declared[ip] == nil { shadowed[ip] = neighbors[ip]?.remote }
             declared[ip] = mac
             want(ip, NeighborRow.Binding(mac, isRouter: false, isDeclared: true))
         }
@@ -407,5 +409,12 @@ struct EntryTable {
             change.kind = .deleteNeighbor
         }
         return change
+    }
+}
+
+extension NeighborRow {
+    /// What is wanted, unless that is a host that is declared to live here.
+    var remote: RemoteNeighbor? {
+        want.flatMap { $0.isDeclared ? nil : RemoteNeighbor(mac: $0.mac, isRouter: $0.isRouter) }
     }
 }

@@ -113,7 +113,7 @@ extension LinuxDataplane {
         hasConfiguration = true
         removeUnconfigured()
     }
-    /// The rows that are wanted in a domain.
+    /// The rows that are wanted in a domain; what the configuration declares comes with that.
     func rows(of vni: VNI) -> [ForwardingChange] {
         guard let table = domainsByVNI[vni]?.table else { return [] }
         var rows: [ForwardingChange] = []
@@ -129,11 +129,7 @@ extension LinuxDataplane {
                     MACKey(vni: vni, mac: mac),
                     RemoteMAC(vtep: vtep, vni: target, isSticky: row.want.flags.contains(.sticky))))
         }
-        for (ip, row) in table.neighbors {
-            guard let want = row.want else { continue }
-            rows.append(
-                .neighbor(NeighborKey(vni: vni, ip: ip), RemoteNeighbor(mac: want.mac, isRouter: want.isRouter)))
-        }
+        for (ip, remote) in table.remoteNeighbors { rows.append(.neighbor(NeighborKey(vni: vni, ip: ip), remote)) }
         return rows
     }
     /// The namespace is gone: tells that nothing is here any more, and lets go of it, without which the kernel keeps it.
