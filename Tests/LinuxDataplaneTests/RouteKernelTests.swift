@@ -1,5 +1,6 @@
 // Routes and nexthop objects against the real kernel, each test in a network namespace of its own (root), whose main table is the VRF.
 
+import AsyncIO
 import EVPN
 import Glibc
 import NetTypes
@@ -79,6 +80,32 @@ import Testing
             #expect(try RouteKernelTests.shown(lab, "10.40.0.0/16").count == 1)
             #expect(try RouteKernelTests.shown(lab, "10.41.0.0/16").isEmpty)
             #expect(subject.dataplane.statistics.healed == 0)
+            subject.dataplane.close()
+        }
+    }
+    /// Other work keeps the routes of objects that nothing needs any more in the kernel: they go after it.
+    @Test func sweepsWhatRoutesHaveLeftLate() throws {
+        try KernelLab.run { lab in
+            try lab.sh(routed)
+            let subject = try RouteKernelTests.bound(lab)
+            subject.dataplane.apply([
+                route("10.20.2.0/24", via: "192.0.2.2"), route("2001:db8:2::/64", via: "192.0.2.2"),
+            ])
+            try RouteKernelTests.settle(lab, subject, 2)
+            #expect(try RouteKernelTests.nexthops(lab).count == 2)
+            var pipes: [Int32] = [0, 0]
+            try #require(pipe(&pipes) == 0)
+            let (end, start) = (pipes[0], pipes[1])
+            subject.dataplane.worker.submit {
+                var byte: UInt8 = 0
+                _ = read(end, &byte, 1)
+            }
+            subject.dataplane.apply([route("10.20.2.0/24"), route("2001:db8:2::/64")])
+            try lab.wait("about to sweep") { subject.dataplane.routing.isSweepScheduled }
+            try lab.wait("swept") { !subject.dataplane.routing.isSweepScheduled }
+            close(start)
+            try lab.wait("gone") { (try? RouteKernelTests.nexthops(lab).isEmpty) == true }
+            close(end)
             subject.dataplane.close()
         }
     }

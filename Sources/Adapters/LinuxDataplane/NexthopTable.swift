@@ -61,6 +61,8 @@ struct NexthopTable {
     private(set) var lacksNumbers = false
     /// There may be objects that nothing needs: `sweep`.
     private(set) var hasUnused = false
+    /// Nothing needs objects to which routes of the kernel referred at the last `sweep`: it is due again once those have changed.
+    private(set) var awaitsRoutes = false
     /// Objects found damaged since the last time this was taken.
     var healed = 0
 
@@ -327,13 +329,18 @@ struct NexthopTable {
             sets[index] = nil
             freeSets.append(UInt32(index))
         }
-        var needed = inUse
+        awaitsRoutes = false
+        var needed: Swift.Set<UInt32> = []
         for way in ways.values { needed.insert(way.id) }
         for set in sets { if let set { needed.insert(set.id) } }
         var operations: [RouteOperation] = []
         for isGroup in [true, false] {
             for (id, object) in objects.sorted(by: { $0.key < $1.key }) where !needed.contains(id) {
                 if object.marks.contains(.adopted), !mayPrune { continue }
+                if inUse.contains(id) {
+                    awaitsRoutes = true
+                    continue
+                }
                 if object.marks.contains(.inFlight) {
                     hasUnused = true
                     continue

@@ -183,6 +183,7 @@ extension LinuxDataplane {
         vrf.outdated = []
         tell(vrf, LocalRoutes())
         vrf.table.unbind()
+        if routing.nexthops.awaitsRoutes { scheduleSweep() }
         for key in failures.keys { if case .prefix(let row) = key, row.vrf == vrf.name { failures[key] = nil } }
     }
     private func retire(_ vrf: RoutedVRF) {
@@ -346,7 +347,7 @@ extension LinuxDataplane {
         }
         noteHealed(routing.nexthops.healed, ("table", "nexthop"))
         routing.nexthops.healed = 0
-        if routing.nexthops.hasUnused { scheduleSweep() }
+        if routing.nexthops.hasUnused || routing.nexthops.awaitsRoutes && !due.isEmpty { scheduleSweep() }
     }
     func noteHealed(_ count: Int, _ place: (key: String, value: String)) {
         guard count > 0 else { return }
