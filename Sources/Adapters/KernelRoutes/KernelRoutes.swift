@@ -53,6 +53,7 @@ public final class KernelRoutes {
     private var observedAt: Instant?
     private var tickTimer: TimerID?
     private(set) var isClosed = false
+    private var healedTimer: TimerID?
     private var reportedHealed = 0
     private var reportedStrangers: Set<ExportMark> = []
 
@@ -121,7 +122,7 @@ public final class KernelRoutes {
             loop.unwatch(kernel.routes.descriptor)
             kernel.worker.stop()
         }
-        for timer in [deadlineTimer?.id, retryTimer, askTimer, observeTimer, tickTimer] {
+        for timer in [deadlineTimer?.id, retryTimer, askTimer, observeTimer, tickTimer, healedTimer] {
             if let timer { loop.cancel(timer) }
         }
     }
@@ -208,10 +209,7 @@ public final class KernelRoutes {
             if operations.isEmpty { break }
             send(operations, kernel)
         }
-        if table.statistics.healed > reportedHealed {
-            log.warning("routes.healed", ["routes": "\(table.statistics.healed - reportedHealed)"])
-            reportedHealed = table.statistics.healed
-        }
+        reportHealedSoon()
         for mark in table.strangers.keys.sorted() where reportedStrangers.insert(mark).inserted {
             log.warning(
                 "routes.foreign",
@@ -222,6 +220,16 @@ public final class KernelRoutes {
                 ])
         }
         armDeadline()
+    }
+    /// The kernel tells of a table that somebody has emptied bit by bit: that is one report.
+    private func reportHealedSoon() {
+        guard healedTimer == nil, table.statistics.healed > reportedHealed else { return }
+        healedTimer = loop.schedule(after: .seconds(1)) { [weak self] in
+            guard let self else { return }
+            healedTimer = nil
+            log.warning("routes.healed", ["routes": "\(table.statistics.healed - reportedHealed)"])
+            reportedHealed = table.statistics.healed
+        }
     }
     private func armDeadline() {
         let next = table.nextDeadline
