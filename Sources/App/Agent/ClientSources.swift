@@ -105,8 +105,8 @@ final class ClientSources {
             let start = self.loop.now
             self.onChange()
             let end = self.loop.now
-            // Four fifths of the time are others'.
-            self.restUntil = end + (end - start) * 4
+            // Four fifths of the time are others', but nobody waits for longer than a second.
+            self.restUntil = end + min(.seconds(1), (end - start) * 4)
         }
     }
 
