@@ -195,13 +195,35 @@ private struct Random {
         #expect(bridge == wanted)
     }
 
+    @Test func catchesUpUnderChurn() {
+        var sync = FlowSync()
+        let (a, b) = (flow(0, 1, to: 2), flow(0, 2, to: 2))
+        for _ in 0..<2 {
+            _ = sync.connected()
+            #expect(!sync.hasCaughtUp)
+            #expect(sync.read(contents(), wanted: contents(a)) == [.send([.flow(.set(a))])])
+            _ = sync.update(groups: [], flows: [.set(b)], removedGroups: [])
+            #expect(!sync.hasCaughtUp)
+            #expect(sync.answered([], now: now) == [.send([.flow(.set(b))])])
+            #expect(sync.hasCaughtUp && !sync.isSettled)
+            sync.disconnected()
+            #expect(!sync.hasCaughtUp)
+        }
+        _ = sync.connected()
+        #expect(sync.read(contents(a), wanted: contents(a)).isEmpty)
+        #expect(sync.hasCaughtUp)
+    }
+
     @Test func countsUnderChurn() {
         var sync = FlowSync()
         let (a, b) = (flow(0, 1, to: 2), flow(0, 2, to: 2))
         _ = sync.connected()
         _ = sync.read(contents(a), wanted: contents(a))
         // What was found and is not known yet is no difference.
-        #expect(sync.counted(5, expected: 1, changes: 0).isEmpty)
+        #expect(sync.counted(2, expected: 1, changes: 0).isEmpty)
+        #expect(sync.counted(0, expected: 1, changes: 0).isEmpty)
+        #expect(sync.counted(3, expected: 1, changes: 0) == [.read])
+        _ = sync.read(contents(a), wanted: contents(a))
         _ = sync.allowPruning { contents(a) }
         #expect(sync.counted(1, expected: 1, changes: 0).isEmpty)
         _ = sync.update(groups: [], flows: [.set(b)], removedGroups: [])

@@ -69,6 +69,8 @@ struct FlowSync {
 
     /// The bridge is as wanted, as far as it takes it.
     var isSettled: Bool { state == .live && queue.isEmpty && onTheWay.isEmpty }
+    /// The bridge has had all that was wanted when it was read after it was connected, as far as it takes it.
+    private(set) var hasCaughtUp = false
     var isLive: Bool { state == .live }
     var isReading: Bool { state == .reading }
     var pendingCount: Int { queue.count + onTheWay.count }
@@ -85,6 +87,7 @@ struct FlowSync {
     }
     mutating func disconnected() {
         state = .down
+        hasCaughtUp = false
         edition += 1
         queue = []
         onTheWay = []
@@ -109,7 +112,10 @@ struct FlowSync {
             hasRead = true
             // What was refused shows again.
             (failures, groupFailures) = ([:], [:])
-            enqueue(difference(found, wanted))
+            let changes = difference(found, wanted)
+            // Otherwise they are the first that are sent.
+            hasCaughtUp = changes.isEmpty
+            enqueue(changes)
         case .live:
             guard let changed = changedSinceAsked else { return [] }
             changedSinceAsked = nil
@@ -133,11 +139,13 @@ struct FlowSync {
     /// everything read where that does not fit, but only once for the same difference, since what is refused does not go away by reading.
     mutating func counted(_ flows: Int, expected: Int, changes: Int) -> [Effect] {
         let surplus = flows - expected
-        guard mayPrune, abs(surplus) > changes else {
-            if mayPrune, changes == 0 { surplusAsked = 0 }
+        // What is held may be wanted or not.
+        let slack = changes + held.count
+        guard abs(surplus) > slack else {
+            if slack == 0 { surplusAsked = 0 }
             return []
         }
-        guard abs(surplus - surplusAsked) > changes else { return [] }
+        guard abs(surplus - surplusAsked) > slack else { return [] }
         let effects = verify()
         if !effects.isEmpty { surplusAsked = surplus }
         return effects
@@ -178,6 +186,7 @@ struct FlowSync {
         guard state == .live, !onTheWay.isEmpty else { return [] }
         let changes = onTheWay
         onTheWay = []
+        hasCaughtUp = true
         edition += 1
         let reasons = Dictionary(refusals.map { ($0.index, $0.reason) }, uniquingKeysWith: { first, _ in first })
         guard !reasons.isEmpty || !failures.isEmpty || !groupFailures.isEmpty else { return next() }

@@ -324,13 +324,14 @@ public final class OVSDataplane {
     }
     /// Once the bridge has everything that was known, hosts are announced.
     private func settle() {
-        guard sync.isSettled else { return }
+        // Changes may come without an end: later ones are not waited for.
+        guard sync.hasCaughtUp else { return }
         if let holdTimer {
             loop.cancel(holdTimer)
             self.holdTimer = nil
             handle(.forwarding(true))
         }
-        if takesOver, mayPrune { removeConnectorFlows() }
+        if takesOver, mayPrune, sync.isSettled { removeConnectorFlows() }
         guard !hasSettled else { return }
         hasSettled = true
         let facts = heldFacts
