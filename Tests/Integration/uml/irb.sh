@@ -31,8 +31,8 @@ remote_routes() { # NUMBER : those that other VTEPs have told of, a line each, a
     [ "${roles[$1]}" != frr ] || protocol=bgp
     ip -n "$P-v$1" route show vrf ten proto $protocol >"$T/routes"
     ip -n "$P-v$1" -6 route show vrf ten proto $protocol >>"$T/routes"
-    # Paths of a route follow it, indented.
-    awk '/^[^\t ]/ {printf "%s%s", separator, $0; separator = "\n"} /^[\t ]/ {printf " %s", $0} END {print ""}' "$T/routes"
+    # Paths of a route follow it, indented. The IPv6 next hops of evpnd are written as the VTEPs that they stand for.
+    awk '/^[^\t ]/ {printf "%s%s", separator, $0; separator = "\n"} /^[\t ]/ {printf " %s", $0} END {print ""}' "$T/routes" | sed 's/fe80::ffff:a63:/10.99.0./g'
 }
 has_route() { remote_routes "$1" | grep -E -- "$2"; } # NUMBER PATTERN
 lacks_route() { ! has_route "$@"; }
