@@ -38,14 +38,16 @@ await 5 'FRR has the remote MAC of evpnd' remote 02:00:00:00:00:03
 await 5 'FRR floods to evpnd' floods
 await 5 'the chain to the MAC behind FRR is complete' ctl ev explain mac 02:00:00:00:00:02
 
-# The host behind FRR moves to evpnd: same MAC and address, a new port.
-ip netns delete "$P-a"
+# The host behind FRR moves to evpnd: same MAC and address, a new port. Its old place, which is silent, ends only then: a MAC that was withdrawn
+# first would begin at 0 again.
+ip netns exec "$P-a" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 host m ev pm 10.0.0.2/24 02:00:00:00:00:02
 # No neighbor discovery of its own accord: it has to be silent when the MAC moves on.
 ip netns exec "$P-m" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
 moved() { pings m 10.0.0.3 && ctl ev show macs --mac 02:00:00:00:00:02 --json | jq -e '.[0].place == "local" and .[0].sequence >= 1'; }
 await 10 'the moved MAC is local, with a sequence number' moved
 await 10 'FRR sees the MAC at evpnd' remote 02:00:00:00:00:02
+ip netns delete "$P-a"
 
 # And it moves back. Only then does the old place end: a MAC that was withdrawn first would begin at 0 again.
 host a2 frr pa2 10.0.0.2/24 02:00:00:00:00:02
