@@ -113,3 +113,9 @@ renamed() { [ "$(vsctl v1 --bare --columns=name find Interface type=vxlan)" = vx
 await 10 'the tunnel port has its new name' renamed
 await 10 'ping through it' pings h1 10.20.0.2
 rest v1
+
+# What the connections are made with waits for the next start, and that is told.
+sed -i 's|bridge: br-int,|& runDirectory: /nowhere,|' "$T/v1.yaml"
+ctl v1 reload | grep 'openvswitch.runDirectory.*next start' || fail 'the reload does not say what waits'
+says 'openvswitch.runDirectory' || fail 'the status does not say what waits'
+pings h1 10.20.0.2 || fail 'what waits has an effect'

@@ -112,6 +112,8 @@ extension Agent {
         if let old = old.openVSwitch?.bridge, let new = new.openVSwitch?.bridge {
             keys += [
                 ("openvswitch.bridge", old.name != new.name), ("openvswitch.database", old.database != new.database),
+                ("openvswitch.runDirectory", old.runDirectory != new.runDirectory),
+                ("openvswitch.tls", old.tls != new.tls),
             ]
         }
         return keys.filter(\.1).map(\.0)

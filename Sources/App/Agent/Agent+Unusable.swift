@@ -51,7 +51,7 @@ extension Agent {
         }
     }
 
-    /// Neighbors whose routes are dropped.
+    /// Neighbors whose routes are dropped. What gobgpd does not accept may be a matter of its policies, which are somebody else's.
     func unusableProblems() -> [ServiceProblem] {
         speaker.neighbors().compactMap { neighbor in
             guard neighbor.isEstablished,
