@@ -90,6 +90,18 @@ bgp:
   dynamicNeighbors: [{prefix: 10.99.0.0/24, peerGroup: vteps}]
 C
 }
+stop() { # PIDFILE [SIGNAL] : SIGKILL, and the process is gone and its ports are free
+    local pid
+    pid=$(cat "$1")
+    kill "-${2:-KILL}" "$pid"
+    stopped() { ! kill -0 "$pid" 2>/dev/null; }
+    await 10 "process $pid ends" stopped
+    rm -f "$1"
+}
+stop_evpnd() { # NODE [SIGNAL] : SIGTERM
+    stop "$T/$1.pid" "${2:-TERM}"
+    rm -f "$T/$1.sock"
+}
 established() { ctl "$1" show neighbors --json | jq -e "map(select(.state == \"established\")) | length >= ${2:-1}"; }
 settled() { ctl "$1" plan | grep '^nothing'; }
 pings() { on "$1" ping -c 1 -W 1 -q "$2"; }
@@ -140,7 +152,7 @@ start_gobgpd() { # NODE [OPTION…], configuration in $T/NODE.toml, if there is 
     ip netns exec "$P-$1" "$gobgpd" "${file[@]}" --pprof-disable "${@:2}" >>"$T/$1.gobgpd.log" 2>&1 &
     echo $! >"$T/$1.gobgpd.pid"
 }
-kill_gobgpd() { kill -9 "$(cat "$T/$1.gobgpd.pid")"; }
+kill_gobgpd() { stop "$T/$1.gobgpd.pid"; }
 configure_gobgp_hub() { # NODE FAMILY [LINES-OF-THE-GROUP [LINES-OF-THE-FAMILY]] : 10.99.0.1, everybody in 10.99.0.0/24 is its client
     cat >"$T/$1.toml" <<C
 [global.config]

@@ -29,14 +29,6 @@ ovs_tls() { # NODE : certificates as ovs-pki makes them, whose names are no addr
         openssl x509 -req -days 2 -in "$T/$1.ovs/$name.csr" -CA "$T/ca.pem" -CAkey "$T/ca.key" -CAcreateserial -out "$T/$1.ovs/$name.pem" 2>/dev/null
     done
 }
-stop() { # PIDFILE : kill -9, and the process is gone
-    local pid
-    pid=$(cat "$1")
-    kill -9 "$pid"
-    gone() { ! kill -0 "$pid"; }
-    await 5 "process $pid ends" gone
-    rm -f "$1"
-}
 ovs_node() { # NODE ADDRESS/LENGTH
     ovs_nodes+=("$1")
     ip netns add "$P-$1"

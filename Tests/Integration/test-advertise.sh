@@ -37,10 +37,7 @@ refuses 'what?' advertise carrot
 refuses 'evpnd announces' advertise multicast --vni 100
 refuses 'was not made by hand' withdraw mac 02:00:00:00:00:bb --vni 100
 # A restart keeps what was to be kept, and only that.
-kill -TERM "$(cat "$T/v1.pid")"
-stopped() { ! kill -0 "$(cat "$T/v1.pid")"; }
-await 10 'v1 stops' stopped
-rm -f "$T/v1.sock"
+stop_evpnd v1
 start_evpnd v1
 kept() { ctl v1 advertise --json | jq -e 'length == 1 and .[0].persistent'; }
 await 10 'one route survives' kept

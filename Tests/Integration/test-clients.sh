@@ -34,11 +34,6 @@ serve() { # OPTION… : evpnd in node a
     echo $! >"$T/a.pid"
     await 10 'the control socket' ctl a show status
 }
-end() {
-    kill "$(cat "$T/a.pid")"
-    await 10 'the end of evpnd' gone
-}
-gone() { ! kill -0 "$(cat "$T/a.pid")" 2>/dev/null; }
 rows() { ctl a show clients --json | jq -r '.[] | "\(.source) \(.state) \(.kind) \(.port) \(.vni)"'; }
 shows() { [ "$(rows)" = "$(printf '%s\n' "$@")" ]; }
 says() { ctl a show status | grep "$1"; }
@@ -66,7 +61,7 @@ rm "$T/clients/d" "$T/clients/0"
 await 10 'a deleted file' shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20'
 
 # The last good state outlives evpnd.
-end
+stop_evpnd a
 serve --from evpn-connector "$T/evpn.conf"
 shows 'a kept l2 1 10' 'b waiting l2 2 10' 'c waiting l3 3 20' || fail "after a restart: $(rows)"
 
@@ -92,7 +87,7 @@ await 5 'an enabled anycast address' enabled true
 echo '[' >"$T/status"
 await 5 'a broken status file' says "$T/status"
 enabled true || fail 'a broken status file disables'
-end
+stop_evpnd a
 
 # Probes of our own, through a veth in place of the check port, to a server that comes and goes.
 ip link add check0 netns "$P-a" address 12:34:56:78:90:aa type veth peer name check1 netns "$P-b"

@@ -17,11 +17,6 @@ start() { # unlike `ip netns exec` without a mount namespace of its own
     echo $! >"$T/v1.pid"
     await 10 'the control socket' test -S "$T/v1.sock"
 }
-stop() {
-    kill "$(cat "$T/v1.pid")"
-    wait "$(cat "$T/v1.pid")" || true
-    rm -f "$T/v1.sock"
-}
 configure vrf
 start
 await 10 'the namespace is there' exists
@@ -31,7 +26,7 @@ ip -n "$ten" link show dev lo | grep -q '<.*UP' || fail 'lo is down in it'
 ip -n "$ten" address show dev br101 | grep -q 10.20.1.1/24 || fail 'the gateway is not there'
 inode() { stat -Lc %i "/run/netns/$ten"; }
 before=$(inode)
-stop
+stop_evpnd v1
 exists || fail 'the namespace went with the daemon'
 start
 await 10 'the VRF is up again' up
@@ -51,7 +46,7 @@ configure vrf
 kill -HUP "$(cat "$T/v1.pid")"
 await 10 'the namespace is made again' exists
 await 10 'the VRF is up once more' up
-stop
+stop_evpnd v1
 nsenter --net="/run/netns/$P-v1" "$build/evpnd" --cleanup --config "$T/v1.yaml" --state-dir "$T/v1.state" >"$T/cleanup"
 grep -qx "ip netns delete $ten" "$T/cleanup" || fail "$(cat "$T/cleanup")"
 missing || fail 'cleanup left the namespace'
@@ -60,7 +55,7 @@ missing || fail 'cleanup left the namespace'
 ip netns add "$ten"
 start
 await 10 'the VRF is up in a namespace of the operator' up
-stop
+stop_evpnd v1
 nsenter --net="/run/netns/$P-v1" "$build/evpnd" --cleanup --config "$T/v1.yaml" --state-dir "$T/v1.state" >"$T/cleanup"
 exists || fail "cleanup removed a namespace of the operator: $(cat "$T/cleanup")"
 ip netns delete "$ten"

@@ -130,9 +130,7 @@ await 20 's2 stays in 10010' flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 '
 # A restart of evpnd: devices and entries stay, nothing is removed before the others' routes are here.
 bridge -n "$P-s1" monitor fdb >"$T/monitor.out" 2>&1 &
 echo $! >"$T/monitor.pid"
-kill "$(cat "$T/s1.pid")"
-gone() { ! kill -0 "$(cat "$T/s1.pid")"; }
-await 5 'evpnd of s1 ends' gone
+stop_evpnd s1
 ip -n "$P-s1" link show vxlan10010 >/dev/null || fail 'the operator'\''s device is gone'
 flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 ' || fail 'entries are gone after the exit'
 start_evpnd s1

@@ -237,12 +237,9 @@ ctl n show netlink --json | jq -e '[.[] | select(.kind == "route" and .installed
 for signal in TERM KILL; do
     ip -n "$P-n" monitor route >"$T/monitor.out" 2>&1 &
     echo $! >"$T/monitor.pid"
-    kill -$signal "$(cat "$T/n.pid")"
-    gone() { ! kill -0 "$(cat "$T/n.pid")"; }
-    await 5 'evpnd ends' gone
+    stop_evpnd n $signal
     route n 100 198.51.100.0/24 'proto bgp' || fail 'routes are gone after the exit'
     ip -n "$P-n" route add 10.203.0.0/16 via 10.99.0.1 table 100 metric 20 proto 186
-    rm -f "$T/n.sock"
     start_evpnd n
     await 40 'back after the restart' established n 3
     await 80 'what nobody announces is swept' no_route n 100 10.203.0.0/16
@@ -304,8 +301,7 @@ start_evpnd n
 await 40 'back once more' established n 3
 await 20 'exported once more' route n 100 198.51.100.0/24 'proto bgp'
 await 20 'exported once more to the main table' route n main 2001:db8:51::/48 'proto bgp'
-kill -9 "$(cat "$T/n.pid")"
-await 5 'evpnd is killed' gone
+stop_evpnd n KILL
 on n "$build/evpnd" --cleanup --config <(echo 'bgp: {global: {asn: 65002, routerID: 10.99.0.2}}') --socket "$T/n.sock" \
     --state-dir "$T/n.state" >"$T/cleanup.out" || fail 'cleanup without a daemon'
 grep -q '^ip route del 198.51.100.0/24 table 100 proto 186 metric 20$' "$T/cleanup.out" || fail 'it does not tell'
@@ -319,20 +315,15 @@ route n 300 10.202.0.0/16 'proto bgp' || fail 'cleanup without a daemon took a r
 [ ! -e "$T/n.state/exported" ] || fail 'the record outlives the cleanup without a daemon'
 
 # Without any export, what an earlier run put there goes as well.
-rm -f "$T/n.sock"
 start_evpnd n
 await 40 'back for the last time' established n 3
 await 20 'exported for the last time' route n 100 198.51.100.0/24 'proto bgp'
-kill "$(cat "$T/n.pid")"
-await 5 'evpnd ends' gone
+stop_evpnd n
 sed -i 's/enabled: true, interfaceList/enabled: false, interfaceList/; /netlinkExport:/,/enabled: true/s/enabled: true/enabled: false/' "$T/n.yaml"
-rm -f "$T/n.sock"
 start_evpnd n
 await 60 'swept without an export' no_route n 100 198.51.100.0/24
 await 5 'no record' test ! -e "$T/n.state/exported"
-kill "$(cat "$T/n.pid")"
-await 5 'evpnd ends' gone
-rm -f "$T/n.sock"
+stop_evpnd n
 
 # The same with gobgpd as the speaker.
 gobgp_asns='65002 65001' configure_gobgp n 10.99.0.2 10.99.0.1 ipv4-unicast 2001:db8:99::1 ipv6-unicast
@@ -353,9 +344,8 @@ await 10 'gobgpd: IPv6 export' route n 100 2001:db8:51::/48 'via .* dev eth0 pro
 # gobgpd restarts: routes stay, networks come back.
 ip -n "$P-n" monitor route >"$T/monitor.out" 2>&1 &
 echo $! >"$T/monitor.pid"
-kill -9 "$(cat "$T/n.gobgpd.pid")"
-ip netns exec "$P-n" "${EVPND_GOBGPD:-gobgpd}" -f "$T/n.toml" --pprof-disable >>"$T/n.gobgpd.log" 2>&1 &
-echo $! >"$T/n.gobgpd.pid"
+kill_gobgpd n
+start_gobgpd n
 await 40 'networks are announced by the new gobgpd' in_frr 'ipv4 unicast' 172.16.5.0/24
 await 40 'sessions of the new gobgpd' established n 2
 await 40 'settled with the new gobgpd' settled n

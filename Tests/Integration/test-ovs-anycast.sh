@@ -10,7 +10,7 @@ serve() { # I : the service of e<I>, which says its name
     ip netns exec "$P-e$1" python3 -m http.server --bind :: --directory "$T/e$1.files" 8080 >"$T/e$1.log" 2>&1 &
     echo $! >"$T/e$1.pid"
 }
-end() { kill -9 "$(cat "$T/e$1.pid")"; }
+end() { stop "$T/e$1.pid"; }
 anycast() { # I
     cat <<C
   - cfg_type: l3

@@ -32,20 +32,12 @@ none_lost() { # WHAT
         [ "$count" = 0 ] || fail "$1: $count packets are lost on $way"
     done
 }
-dead() { ! kill -0 "$1" 2>/dev/null; }
-end() { # NODE SIGNAL
-    local pid
-    pid=$(cat "$T/$1.pid")
-    kill "-$2" "$pid"
-    await 10 "evpnd of $1 ends" dead "$pid"
-    rm -f "$T/$1.sock"
-}
 ready() { established v1 && established v2 && settled v1 && settled v2; }
 
 # evpnd dies, on either side.
 for death in 'v1 TERM' 'v2 KILL'; do
     stream 300
-    end $death
+    stop_evpnd $death
     start_evpnd ${death% *}
     await 15 "everything is settled after $death" ready
     none_lost "evpnd, $death"
@@ -70,7 +62,7 @@ start_vswitchd v2
 back v2
 stop "$T/v2.vswitchd.pid"
 stop "$T/v2.ovsdb.pid"
-end v2 KILL
+stop_evpnd v2 KILL
 start_evpnd v2
 without() { ctl v2 show status | grep -F "$1"; }
 await 5 'it says that there is no database' without 'db.sock'

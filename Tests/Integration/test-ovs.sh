@@ -80,12 +80,8 @@ await 20 'ping after ovsdb-server has been restarted' pings_again
 # evpnd dies under a stream of packets.
 flood() { # SIGNAL
     ip netns exec "$P-h1" ping -i 0.01 -c 500 -q 10.20.0.2 >"$T/ping.txt" &
-    local stream=$! pid
-    pid=$(cat "$T/v1.pid")
-    kill "-$1" "$pid"
-    dead() { ! kill -0 "$pid"; }
-    await 5 'evpnd ends' dead
-    rm -f "$T/v1.sock"
+    local stream=$!
+    stop_evpnd v1 "$1"
     start_evpnd v1
     await 10 'the session is back' established v1
     wait $stream || true

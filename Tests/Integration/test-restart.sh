@@ -14,10 +14,7 @@ await 20 'first ping' pings h2 10.0.0.3
 flood() { # SIGNAL
     ip netns exec "$P-h2" ping -i 0.01 -c 400 -q 10.0.0.3 >"$T/ping.txt" &
     local flood=$!
-    kill "-$1" "$(cat "$T/v2.pid")"
-    dead() { ! kill -0 "$(cat "$T/v2.pid")"; }
-    await 5 'the daemon ends' dead
-    rm -f "$T/v2.sock"
+    stop_evpnd v2 "$1"
     start_evpnd v2
     await 10 'the session is back' established v2
     wait $flood || true

@@ -139,7 +139,7 @@ ctl ev neighbor clear to-frr >/dev/null
 await 20 'a neighbor is cleared by its interface' sessions ev to-frr 3
 
 # FRR starts anew, with yet another address.
-for f in /var/run/frr/"$P-frr"/*.pid; do kill -9 "$(cat "$f")"; done
+for f in /var/run/frr/"$P-frr"/*.pid; do stop "$f"; done
 ip -n "$P-frr" address add fe80::3333/64 dev to-ev nodad
 ip -n "$P-frr" address delete fe80::2222/64 dev to-ev
 start_frr frr
@@ -149,9 +149,7 @@ await 10 'the route to FRR follows' leads ev 10.9.0.2 fe80::3333 to-frr
 await 20 'ping between evpnd and the new FRR' pings b 10.0.0.2
 
 # Without CAP_NET_RAW nobody can be found, which is said.
-kill "$(cat "$T/ev2.pid")"
-gone() { ! test -S "$T/ev2.sock"; }
-await 10 'the other evpnd has ended' gone
+stop_evpnd ev2
 ip netns exec "$P-ev2" setpriv --bounding-set -net_raw --inh-caps -net_raw "$build/evpnd" --config "$T/ev2.yaml" \
     --socket "$T/ev2.sock" --state-dir "$T/ev2.state" >>"$T/ev2.log" 2>&1 &
 echo $! >"$T/ev2.pid"
