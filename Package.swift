@@ -166,5 +166,11 @@ if Context.environment["EVPND_FUZZ"] == "1" {
         .executableTarget(
             name: "Fuzz", dependencies: (fuzzed + ["EVPN"]).map { .byName(name: $0) }, path: "Sources/Test/Fuzz",
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])],
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+            linkerSettings: [
+                .unsafeFlags([
+                    // A release build renames `main` by itself; a debug build is told to, and drops that of libFuzzer.
+                    "-sanitize=fuzzer", "-use-ld=lld", "-Xlinker", "--defsym=main=Fuzz_main", "-Xlinker",
+                    "--gc-sections",
+                ])
+            ]))
 }
