@@ -30,7 +30,8 @@ import other "$fixtures/gobgpd/hub.toml" 2
 
 # What can be said but not used says why, at the place in the other file.
 printf '[global.config]\nas = 65000\nrouter-id = "127.0.0.1"\n' >"$T/odd.toml"
-import gobgpd "$T/odd.toml" 0
+import gobgpd "$T/odd.toml" 1
+grep -q 'odd.toml: one mistake to be put right' "$T/out.err" || fail 'what is wrong is told in a comment only'
 grep -q '^# .*odd.toml:3:13: error: bgp.global.routerID' "$T/out.yaml" || fail 'a mistake is not told'
 
 for file in evpn everything; do

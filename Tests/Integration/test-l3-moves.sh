@@ -45,6 +45,7 @@ for i in 1 2; do
 done
 ctl v2 explain ip 10.30.0.50 | grep -q 'two hosts have it: 02:00:00:00:30:02 here, which keeps it while it answers, and 02:00:00:00:30:01 behind 10.99.0.4' ||
     fail 'explain says nothing of the duplicate'
+ctl v2 show status | grep -q 'vni 100: 10.30.0.50: two hosts have it' || fail "the status says nothing of the duplicate: $(ctl v2 show status)"
 
 # The underlay of v2 is cut off, and its routes stay for the hold time; s2 is started behind v1 with its MAC and address.
 ip -n "$P-core" link set to-v2 down

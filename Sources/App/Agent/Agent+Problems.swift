@@ -65,6 +65,12 @@ extension Agent {
                     subject: "vni \(row.vni)", text: "\(counted(row.frozenMACs, "MAC")) frozen as duplicates",
                     wayOut: "evpnctl show macs --vni \(row.vni); find the second owner, then: evpnctl recover mac MAC"))
         }
+        for dispute in controlPlane.disputedAddresses() {
+            found.append(
+                ServiceProblem(
+                    subject: "vni \(dispute.vni)", text: "\(dispute.ip): \(dispute.text)",
+                    wayOut: "give one of them another address"))
+        }
         found += routeProblems()
         let table = kernelRoutes.exportTable
         for (rule, problem) in table.ruleProblems.sorted(by: { $0.key < $1.key }) {

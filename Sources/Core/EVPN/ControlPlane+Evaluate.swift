@@ -309,8 +309,6 @@ extension ControlPlane {
         var isHere = false
         if entry.isLocal {
             (wanted, isHere) = settle(slot, best, wanted)
-        } else {
-            addresses[slot].hasConflict = false
         }
         if isHere || isHere != entry.isHere || wanted != entry.installed {
             addresses[slot].isHere = isHere
@@ -330,8 +328,8 @@ extension ControlPlane {
         let entry = addresses[slot]
         let index = Int(entry.vrf)
         let ip = entry.ip
-        var hasConflict = false
-        defer { addresses[slot].hasConflict = hasConflict }
+        var isDisputed = false
+        defer { vrfs[index]?.neighbors[ip]?.isDisputed = isDisputed }
         guard let local = vrfs[index]?.neighbors[ip] else { return (remote, false) }
         // A neighbor counts only while its MAC is here.
         guard let mac = local.mac, let claim = vrfs[index]?.locals[mac],
@@ -352,8 +350,8 @@ extension ControlPlane {
                 // One address in two places: it has moved there, neither has moved after the other, or it is a duplicate. The host that is
                 // here is asked, and keeps the address while it answers; numbers and addresses of VTEPs say nothing about that.
                 isLocal = true
-                hasConflict = true
-                if !entry.hasConflict {
+                isDisputed = true
+                if !local.isDisputed {
                     report(
                         .addressConflict(
                             NeighborKey(vni: vnis[index], ip: ip), here: mac, there: remote.mac,

@@ -204,7 +204,9 @@ extension ControlPlane {
                     "what others have for \(key.prefix) is kept out: it would lead the underlay's packets to \(ip) elsewhere"
                 )
             }
-            for vrf in table.macVRFs { if let rival = rival(vrf, key.prefix) { result.problems.append(rival) } }
+            if key.prefix.length == key.prefix.address.bitWidth {
+                result.problems += table.macVRFs.compactMap { dispute($0, key.prefix.address)?.text }
+            }
             for vrf in table.macVRFs {
                 guard let host, let entry = addresses.find(AddressEntry.Key(vrf: vrf, host)), addresses[entry].isHere,
                     let mac = vrfs[Int(vrf)]?.neighbors[host]?.mac, !host.isLinkLocal, !isRoutable(host, in: vrf)
@@ -250,17 +252,23 @@ extension ControlPlane {
         return result
     }
 
-    /// Another host with an address of one that is here.
-    private func rival(_ vrf: Slot, _ prefix: IPPrefix) -> String? {
-        guard prefix.length == prefix.address.bitWidth,
-            let slot = addresses.find(AddressEntry.Key(vrf: vrf, prefix.address)), addresses[slot].hasConflict,
-            let here = vrfs[Int(vrf)]?.neighbors[prefix.address]?.mac
+    /// Addresses that a host here and one behind another VTEP have, by VNI and address.
+    public func disputedAddresses() -> [DisputedAddress] {
+        vrfByVNI.keys.sorted().flatMap { vni -> [DisputedAddress] in
+            guard let slot = vrfByVNI[vni], let vrf = vrfs[Int(slot)] else { return [] }
+            return vrf.neighbors.filter(\.value.isDisputed).keys.sorted().compactMap { dispute(slot, $0) }
+        }
+    }
+    private func dispute(_ vrf: Slot, _ ip: IPAddress) -> DisputedAddress? {
+        guard let known = vrfs[Int(vrf)], let local = known.neighbors[ip], local.isDisputed, let here = local.mac,
+            let slot = addresses.find(AddressEntry.Key(vrf: vrf, ip))
         else { return nil }
         let best = bestBinding(of: addresses[slot])
         guard best.exists else { return nil }
         let route = routes[imports[best].route]
-        let vtep = vteps[attributes[route.attributes].vtep].address
-        return "two hosts have it: \(here) here, which keeps it while it answers, and \(route.mac) behind \(vtep)"
+        return DisputedAddress(
+            vni: known.vni, ip: ip, here: here, there: route.mac, vtep: vteps[attributes[route.attributes].vtep].address
+        )
     }
 
     private func misplacement(_ item: RoutedImport) -> String? {

@@ -23,6 +23,18 @@ public struct VNIRow: Equatable, Sendable {
     public var signalling: Signalling
 }
 
+/// An address that a host here has, and one behind another VTEP as well.
+public struct DisputedAddress: Hashable, Sendable {
+    public var vni: VNI
+    public var ip: IPAddress
+    public var here: MACAddress
+    public var there: MACAddress
+    public var vtep: IPAddress
+    public var text: String {
+        "two hosts have it: \(here) here, which keeps it while it answers, and \(there) behind \(vtep)"
+    }
+}
+
 /// One line of `show macs`.
 public struct MACRow: Hashable, Sendable {
     public var key: MACKey

@@ -28,6 +28,8 @@ struct LocalAddress {
     /// It is the layer-3 interface's own, with this MAC.
     var interface: MACAddress?
     var isFresh = true
+    /// A host behind another VTEP has it as well, which has been reported.
+    var isDisputed = false
     /// The MAC it is announced with now.
     var announcedMAC: MACAddress?
 

@@ -195,11 +195,6 @@ struct AddressEntry: TableRow {
         get { flag(5) }
         set { set(5, newValue) }
     }
-    /// Two hosts with it have been reported.
-    var hasConflict: Bool {
-        get { flag(6) }
-        set { set(6, newValue) }
-    }
     /// The neighbor entry in force.
     var installed: RemoteNeighbor? {
         get { flag(3) ? RemoteNeighbor(mac: MACAddress(rawValue: word), isRouter: flag(4)) : nil }
