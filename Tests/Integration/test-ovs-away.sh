@@ -9,7 +9,7 @@ ovs_host m1 v1 q1 10.20.0.9/24 02:00:00:00:20:09
 ovs_host h2 v2 p2 10.20.0.2/24 02:00:00:00:20:02
 # It speaks only when it is asked to.
 on m1 sysctl -qw net.ipv6.conf.all.disable_ipv6=1
-switch_keys='learningSeconds: 5m, holdSeconds: 2s' configure_switch v1 10.98.0.1 10.98.0.2 <<C
+switch_keys='learningSeconds: 5m, holdSeconds: 6s' configure_switch v1 10.98.0.1 10.98.0.2 <<C
 vnis: [100]
 clients:
   - {vni: 100, port: p1, mac: "02:00:00:00:20:01", addresses: [10.20.0.1]}
@@ -57,7 +57,7 @@ stop "$T/v1.vswitchd.pid"
 # In user space the underlay is gone with it, so that only v1 can be asked.
 own 01 >/dev/null && own 09 >/dev/null || fail 'withdrawn before the hold time'
 disowned() { ! own 01 && ! own 09; }
-await 5 'after the hold time nothing is announced' disowned
+await 15 'after the hold time nothing is announced' disowned
 grep -q event=ovs.away "$T/v1.log" || fail 'the log does not say so'
 start_vswitchd v1
 underlay v1 10.98.0.1/24
