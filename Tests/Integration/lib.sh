@@ -51,6 +51,8 @@ node() { # NAME ADDRESS/LENGTH…
     ip link add eth0 netns "$P-$1" mtu 9000 type veth peer name "to-$1" netns "$P-core"
     ip -n "$P-core" link set "to-$1" master br0 up mtu 9000
     for address in "${@:2}"; do ip -n "$P-$1" address add "$address" dev eth0 $([[ $address == *:* ]] && echo nodad); done
+    # Who is given a link-local address has no second one, which might be the source of its connections.
+    [[ " ${*:2}" != *' fe80:'* ]] || ip -n "$P-$1" link set eth0 addrgenmode none
     ip -n "$P-$1" link set eth0 up
 }
 host() { # NAME NODE PORT ADDRESS/LENGTH MAC

@@ -41,6 +41,7 @@ func runImport(_ words: [String]) throws(CommandError) {
     guard mistakes.isEmpty else {
         let count = mistakes.count == 1 ? "one mistake" : "\(mistakes.count) mistakes"
         throw CommandError(
-            status: 1, reason: "\(words[1]): \(count) to be put right before this can be used; its first lines list them")
+            status: 1,
+            reason: "\(words[1]): \(count) to be put right before this can be used; its first lines list them")
     }
 }
