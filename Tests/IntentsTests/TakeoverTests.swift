@@ -18,7 +18,7 @@ private func takeover(_ program: Takeover.Program, _ name: String) throws -> Tak
         name.hasSuffix(".conf")
         ? Document.parse(ini: bytes, file: name)
         : name.hasSuffix(".toml") ? Document.parse(toml: bytes, file: name) : Document.parse(yaml: bytes, file: name)
-    return Takeover(of: program, parsed)
+    return Takeover(of: program, parsed, workingDirectory: "/srv")
 }
 private func load(_ takeover: Takeover) throws -> (configuration: Configuration?, problems: [Problem]) {
     Configuration.load(from: try #require(takeover.document))

@@ -15,7 +15,7 @@ struct LoadedConfiguration {
 func loadConfiguration(_ options: Options) -> LoadedConfiguration {
     var parsed = options.takeover?.hasINI == true ? readINI(options) : Document.read(file: options.configurationPath)
     if let program = options.takeover {
-        let takeover = Takeover(of: program, parsed)
+        let takeover = Takeover(of: program, parsed, workingDirectory: workingDirectory())
         parsed = ParsedDocument(document: takeover.document, problems: takeover.problems)
     }
     guard let document = parsed.document else {

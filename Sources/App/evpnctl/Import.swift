@@ -20,7 +20,7 @@ func runImport(_ words: [String]) throws(CommandError) {
     guard words.count == 2, let program = Takeover.Program(rawValue: words[0]) else {
         throw CommandError(status: 2, reason: "usage: evpnctl import \(programs) FILE")
     }
-    let takeover = Takeover(of: program, read(words[1], of: program))
+    let takeover = Takeover(of: program, read(words[1], of: program), workingDirectory: workingDirectory())
     let losses = takeover.problems.filter { $0.severity == .warning }.sortedByPosition
     let errors = takeover.problems.filter { $0.severity == .error }
     guard let document = takeover.document, errors.isEmpty else {

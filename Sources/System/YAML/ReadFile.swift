@@ -32,6 +32,13 @@ public func readFile(_ path: String, limit: Int = DocumentLimits().size) -> Resu
     }
 }
 
+/// The working directory of this process; the root when it is gone.
+public func workingDirectory() -> String {
+    guard let path = getcwd(nil, 0) else { return "/" }
+    defer { free(path) }
+    return String(cString: path)
+}
+
 /// The permission bits of a file; nil when it is not there.
 public func fileMode(_ path: String) -> UInt32? {
     var status = stat()

@@ -7,7 +7,16 @@ import NetTypes
 struct ConnectorTakeover {
     let tree: Document
 
-    init(_ file: Section) {
+    init(_ file: Section, workingDirectory: String) {
+        func path(_ value: Value?) -> Document? {
+            guard let value, let text = value.text(), !text.isEmpty, !text.hasPrefix("/") else {
+                return value?.document
+            }
+            let whole = (workingDirectory.hasSuffix("/") ? workingDirectory : workingDirectory + "/") + text
+            value.warn("relative to the working directory: \(whole)")
+            return .plain(whole, at: value.position)
+        }
+
         let position = file.source.position
         let daemon = file.section("daemon"), gobgp = file.section("gobgp"), ovs = file.section("ovs")
         let anycast = file.section("anycast"), metrics = file.section("victoria_metrics")
@@ -19,8 +28,8 @@ struct ConnectorTakeover {
                 ("node", .map([("vtep", gobgp["source_ip"]?.document)], at: gobgp.source.position)),
                 ("bgp", ConnectorTakeover.bgp(gobgp)),
                 ("dataplane", .plain("openvswitch", at: position)),
-                ("openvswitch", ConnectorTakeover.bridge(ovs, gobgp, anycast)),
-                ("clientDirectory", .map([("path", daemon["configs_dir"]?.document)], at: daemon.source.position)),
+                ("openvswitch", ConnectorTakeover.bridge(ovs, gobgp, anycast, path(anycast["anycast_status_file"]))),
+                ("clientDirectory", .map([("path", path(daemon["configs_dir"]))], at: daemon.source.position)),
                 (
                     "compatibility",
                     .map(
@@ -69,7 +78,9 @@ struct ConnectorTakeover {
             ], at: position)
     }
 
-    private static func bridge(_ ovs: Section, _ gobgp: Section, _ anycast: Section) -> Document {
+    private static func bridge(_ ovs: Section, _ gobgp: Section, _ anycast: Section, _ statusFile: Document?)
+        -> Document
+    {
         let position = ovs.source.position
         return .map(
             [
@@ -90,8 +101,7 @@ struct ConnectorTakeover {
                 ),
                 (
                     "anycastStatusFile",
-                    anycast["anycast_status_file"]?.document
-                        ?? .plain("/tmp/anycast_status_file", at: anycast.source.position)
+                    statusFile ?? .plain("/tmp/anycast_status_file", at: anycast.source.position)
                 ),
             ], at: position)
     }

@@ -27,8 +27,8 @@ public struct Takeover: Equatable, Sendable {
     /// Errors: the file was no good for its own program either. Warnings: what has no equivalent.
     public var problems: [Problem]
 
-    /// Translates a file of `program`.
-    public init(of program: Program, _ parsed: ParsedDocument) {
+    /// Translates a file of `program`. `workingDirectory`, an absolute path: where its relative paths begin.
+    public init(of program: Program, _ parsed: ParsedDocument, workingDirectory: String = "/") {
         guard let document = parsed.document else {
             self.document = nil
             problems = parsed.problems
@@ -40,7 +40,7 @@ public struct Takeover: Equatable, Sendable {
             switch program {
             case .gobgpEVPNAgent: AgentTakeover(file).tree
             case .gobgpd: GoBGPTakeover(file).tree
-            case .evpnConnector: ConnectorTakeover(file).tree
+            case .evpnConnector: ConnectorTakeover(file, workingDirectory: workingDirectory).tree
             }
         // A repeated key is left to its first value, as it is said.
         let details = parsed.problems.map { problem in
