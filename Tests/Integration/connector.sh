@@ -43,5 +43,5 @@ C
     ip netns exec "$P-$1" bash -c 'mount -t tmpfs none /run && mkdir /run/openvswitch && mount --bind "$0" /run/openvswitch && exec "$@"' \
         "$T/$1.ovs" "$build/evpnd" --from evpn-connector "$T/$1.conf" --socket "$T/$1.sock" --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &
     echo $! >"$T/$1.pid"
-    await 10 "control socket of $1" test -S "$T/$1.sock"
+    await 20 "evpnd of $1 answers" ctl "$1" show status
 }

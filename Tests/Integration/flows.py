@@ -25,7 +25,7 @@ def ask(address, port, count):
         flow.send(b'who?')
         flows.append(flow)
     answers = ['-'] * count
-    end = time.monotonic() + 1
+    end = time.monotonic() + 5
     while '-' in answers and time.monotonic() < end:
         for flow in select.select(flows, [], [], max(0, end - time.monotonic()))[0]:
             answers[flows.index(flow)] = flow.recv(64).decode()

@@ -67,7 +67,7 @@ start_evpnd() { # NODE, configuration in $T/NODE.yaml
     # Not through `on`: the pid must be that of evpnd, not of a subshell.
     ip netns exec "$P-$1" "$build/evpnd" --config "$T/$1.yaml" --socket "$T/$1.sock" --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &
     echo $! >"$T/$1.pid"
-    await 10 "control socket of $1" test -S "$T/$1.sock"
+    await 20 "evpnd of $1 answers" ctl "$1" show status
 }
 # With an IPv6 address, `router_id` is to be set. `strangers`: a prefix that anybody may connect from.
 configure_vtep() { # NODE ADDRESS NEIGHBOR…, the rest of the file on standard input : a VTEP of AS 65000 with these internal neighbors
@@ -96,8 +96,9 @@ stop() { # PIDFILE [SIGNAL] : SIGKILL, and the process is gone and its ports are
     local pid
     pid=$(cat "$1")
     kill "-${2:-KILL}" "$pid"
-    stopped() { ! kill -0 "$pid" 2>/dev/null; }
-    await 10 "process $pid ends" stopped
+    # Gone, or a zombie without threads, where nobody waits for orphans: its files are closed.
+    stopped() { ! kill -0 "$pid" 2>/dev/null || awk '/^State:/ {state = $2} /^Threads:/ {threads = $2} END {exit state != "Z" || threads != 1}' "/proc/$pid/status"; }
+    await 20 "process $pid ends" stopped
     rm -f "$1"
 }
 stop_evpnd() { # NODE [SIGNAL] : SIGTERM
@@ -107,10 +108,41 @@ stop_evpnd() { # NODE [SIGNAL] : SIGTERM
 established() { ctl "$1" show neighbors --json | jq -e "map(select(.state == \"established\")) | length >= ${2:-1}"; }
 settled() { ctl "$1" plan | grep '^nothing'; }
 pings() { on "$1" ping -c 1 -W 1 -q "$2"; }
+echoes() { on "$1" ping -c 1 -W 10 -q "$2"; } # the same for what must not be lost: one packet, however slow the machine is
+# How many packets of a ping that has ended (without -q) got no answer. It hardly waits for answers to its last packets: up to ten do not count.
+unanswered() { # FILE
+    awk '
+        /bytes from .*icmp_seq=/ {match($0, /icmp_seq=[0-9]+/); at = substr($0, RSTART + 9, RLENGTH - 9) + 0; if (!seen[at]++) answered++; if (at > last) last = at}
+        /packets transmitted/ {sent = $1}
+        END {if (!sent) exit 1; print (sent - last > 10 ? sent : last) - answered}' "$1"
+}
+none_unanswered() { # FILE WHAT
+    local count
+    count=$(unanswered "$1") || fail "$2: no ping"
+    [ "$count" = 0 ] || fail "$2: $count packets are lost: $(tail -2 "$1")"
+}
+remove_host() { # NAME : now, not when the kernel gets round to clearing its namespace away
+    ip -n "$P-$1" link delete eth0
+    ip netns delete "$P-$1"
+}
+monitor() { # NODE ip|bridge OBJECT : from now on, into $T/monitor.out
+    "$2" -n "$P-$1" monitor "$3" >"$T/monitor.out" 2>&1 &
+    echo $! >"$T/monitor.pid"
+    await 10 'the monitor listens' monitors $!
+}
+monitors() { # PID : one of its sockets is in a multicast group of netlink
+    local sockets
+    sockets=$(readlink "/proc/$1"/fd/* | sed -n 's/^socket:.\([0-9]*\).$/\1/p' | tr '\n' ' ')
+    awk -v sockets=" $sockets" '$4 !~ /^0+$/ && index(sockets, " " $NF " ") {found = 1} END {exit !found}' "/proc/$1/net/netlink"
+}
+end_monitor() {
+    kill "$(cat "$T/monitor.pid")"
+    rm "$T/monitor.pid"
+}
 sniff() { # NODE [INTERFACE] : from now on; without an interface what comes in on all that are named to-…
     ip netns exec "$P-$1" python3 "$here/sniff.py" "${@:2}" >"$T/$1.sniffed" 2>"$T/$1.sniff.log" &
     echo $! >"$T/$1.sniff.pid"
-    await 10 'the sniffer listens' grep -q ready "$T/$1.sniffed"
+    await 20 'the sniffer listens' grep -q ready "$T/$1.sniffed"
 }
 # Exactly this packet was on the wire.
 sniffed() { grep -qxF -- "$2" "$T/$1.sniffed"; } # NODE LINE

@@ -40,5 +40,5 @@ L
     lab kill hv3
     gone() { ! on "$1" bridge fdb show | grep 10.0.0.103 && ! { on "$1" bridge fdb show | grep 02:20:20:03:; }; }
     for h in hv1 hv2; do await 30 "$h has forgotten the dead hypervisor" gone "$h"; done
-    await 5 'the others go on' reaches e11 10.100.2.101
+    await 15 'the others go on' reaches e11 10.100.2.101
 }

@@ -6,7 +6,7 @@ ovs() { # NODE COMMAND… : in the namespace of the node and with the directorie
     local directory=$T/$1.ovs
     env OVS_RUNDIR="$directory" OVS_LOGDIR="$directory" OVS_DBDIR="$directory" ip netns exec "$P-$1" "${@:2}"
 }
-vsctl() { ovs "$1" ovs-vsctl --timeout=10 --db="unix:$T/$1.ovs/db.sock" "${@:2}"; }
+vsctl() { ovs "$1" ovs-vsctl --timeout=30 --db="unix:$T/$1.ovs/db.sock" "${@:2}"; }
 ofctl() { ovs "$1" ovs-ofctl -O OpenFlow15 "$2" "unix:$T/$1.ovs/br-int.mgmt" "${@:3}"; } # NODE COMMAND …
 appctl() { ovs "$1" ovs-appctl -t "$T/$1.ovs/vswitchd.ctl" "${@:2}"; }
 start_ovsdb() { # NODE : with certificates (ovs_tls) also at ssl:127.0.0.1:6640
@@ -93,7 +93,7 @@ routed_host() { # NAME NODE PORT MAC PREFIX… : it has every address of them, a
     ip -n "$P-$1" -6 route add default via fe80::1 dev eth0
     for prefix in "${@:5}"; do ip -n "$P-$1" route replace local "$prefix" dev lo; done
 }
-rest() { for node in "$@"; do await 5 "the plan of $node is empty" settled "$node"; done; } # NODE… : nothing is left to do
+rest() { for node in "$@"; do await 15 "the plan of $node is empty" settled "$node"; done; } # NODE… : nothing is left to do
 state() { # NODE : what explains why a test has failed
     echo "-- $1"
     flows "$1"

@@ -36,7 +36,8 @@ def read():
 
 
 threading.Thread(target=read, daemon=True).start()
-up.wait(10)
+if not up.wait(60):
+    sys.exit('no session')
 print('up', flush=True)
 for line in sys.stdin:
     kind, body = line.strip().split(':')

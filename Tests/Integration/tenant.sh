@@ -31,7 +31,7 @@ vnis:
 ${vnis:-}
 C
     start_evpnd "v$1"
-    await 10 "the gateway of VTEP $1" on "t$1" ping -c1 -W1 -q "10.20.$1.1"
+    await 20 "the gateway of VTEP $1" on "t$1" ping -c1 -W1 -q "10.20.$1.1"
     routes_of_host "$1"
 }
 frr_vtep() { # I PEER… : the VXLAN devices are made through the underlay; zebra takes every name it sees in /run/netns for a VRF
@@ -107,7 +107,7 @@ traffic() { # WHAT [PEER] : between VTEP 1 and another one
     local capture=$!
     echo $capture >"$T/tcpdump.pid"
     seen() { pings h1 "10.20.$peer.10"; pings h1 "2001:db8:20:$peer::10"; [ "$(captured 'icmp.type == 0 or icmpv6.type == 129' ip.ttl | wc -l)" -ge 4 ]; }
-    await 10 "$what: packets on the underlay" seen
+    await 40 "$what: packets on the underlay" seen
     kill $capture
     wait $capture || true
     rm "$T/tcpdump.pid"

@@ -40,7 +40,7 @@ for k in 1 2 3 4; do
     await 10 "v2 knows $address" holds v2 $address 02:00:00:00:40:01
     ip -n "$P-b1" address del $address/24 dev eth0
     take b2 $address
-    await 6 "the move of $address during the flood" holds v1 $address 02:00:00:00:40:02
+    await 15 "the move of $address during the flood" holds v1 $address 02:00:00:00:40:02
 done
 [ "$(grep -c 'event=dataplane.addresses.flood .*interface=br300' "$T/v2.log")" = 1 ] || fail 'the flood is told of again and again'
 echo 'moves are heard beside a flood'

@@ -49,7 +49,7 @@ start_clients() { # ADDRESS
         ip netns exec "$P-$c" ping -i 0.1 -W 1 -c 100000 "$1" >"$T/$c.ping" 2>&1 &
         echo $! >"$T/$c.pid"
     done
-    for c in $(clients "$1"); do await 5 "$c has answers" answers "$c" 3; done
+    for c in $(clients "$1"); do await 15 "$c has answers" answers "$c" 3; done
 }
 count() { grep -c 'bytes from' "$T/$1.ping"; } # CLIENT
 answers() { [ "$(count "$1")" -gt "$2" ]; } # CLIENT NUMBER : more than so many
@@ -92,8 +92,8 @@ service() { # ADDRESS VNI KIND MAC FROM/TO… : a host of the kind has the addre
         from=${step%/*} to=${step#*/}
         leave "$kind$from" "$address"
         take "$kind$to" "$address"
-        for i in 1 2 3; do await 6 "v$i: $address is at $kind$to" holds "v$i" "$vni" "$address" "02:00:00:00:$mac:0$to"; done
-        for c in $(clients "$address"); do await 4 "$c reaches $address at $kind$to" answers "$c" "$(count "$c")"; done
+        for i in 1 2 3; do await 15 "v$i: $address is at $kind$to" holds "v$i" "$vni" "$address" "02:00:00:00:$mac:0$to"; done
+        for c in $(clients "$address"); do await 15 "$c reaches $address at $kind$to" answers "$c" "$(count "$c")"; done
     done
     stop_clients "$address" 45
 }
@@ -113,7 +113,7 @@ take s1 $address
 await 10 'v1 knows the duplicate' on t1 ping -c 1 -W 1 -q $address
 await 10 'v3 knows the duplicate' holds v3 100 $address 02:00:00:00:30:01
 take s2 $address
-await 5 'v1 tells of the duplicate' grep -q "event=evpn.address.conflict.*ip=$address" "$T/v1.log"
+await 15 'v1 tells of the duplicate' grep -q "event=evpn.address.conflict.*ip=$address" "$T/v1.log"
 start_clients $address
 for _ in 1 2 3; do
     say s1 $address &
@@ -132,5 +132,5 @@ configure_vtep v4 10.99.0.7 10.99.0.4 <<<"vnis: [{vni: 200, managed: true}]"
 ip netns exec "$P-v4" setpriv --bounding-set=-net_raw --inh-caps=-net_raw "$build/evpnd" --config "$T/v4.yaml" --socket "$T/v4.sock" --state-dir "$T/v4.state" >>"$T/v4.log" 2>&1 &
 echo $! >"$T/v4.pid"
 await 10 'the missing capability is told' grep -q 'event=dataplane.addresses.unheard .*CAP_NET_RAW' "$T/v4.log"
-await 5 'the VNI all the same' grep -q 'event=domain.up vni=200' "$T/v4.log"
+await 15 'the VNI all the same' grep -q 'event=domain.up vni=200' "$T/v4.log"
 echo "longest times without an answer, in tenths of a second: $(tr '\n' ' ' <"$T/gaps")"

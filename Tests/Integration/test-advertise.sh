@@ -18,7 +18,7 @@ carried() {
     ctl v2 show routes --type 2 --json | jq -e 'map(select(.rd == "10.99.0.1:9")) | length == 1'
     ctl v2 show routes --type 5 --json | jq -e 'length == 1'
 }
-await 5 'all that was asked is carried' carried
+await 15 'all that was asked is carried' carried
 [ "$(ctl v1 advertise --json | jq length)" = 3 ] || fail 'the list does not have three routes'
 # Refusals name the option.
 refuses() { # TEXT ARGUMENT…

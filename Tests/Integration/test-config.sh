@@ -52,7 +52,7 @@ kill -HUP "$(cat "$T/a.pid")"
 removed() { ! on a ip link show vxlan101; }
 await 10 'the removed VNI and its device' removed
 # Garbage on the control socket.
-head -c 20000 /dev/urandom | timeout 5 python3 -c '
+head -c 20000 /dev/urandom | timeout 30 python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read() + b"\n"); s.settimeout(2)
 try: print(s.recv(100))
@@ -69,18 +69,18 @@ ip netns exec "$P-b" python3 -c 'import socket,time
 s = socket.socket(); s.bind(("10.99.0.3", 1790)); s.listen(); time.sleep(100)' &
 echo $! >"$T/port.pid"
 taken() { on b ss -Hltn 'sport = 1790' | grep 1790; }
-await 5 'the port is taken' taken
+await 15 'the port is taken' taken
 sed 's/global: {asn: 65000}/global: {asn: 65000, listenPort: 1790, listenAddresses: [10.99.0.3]}/' "$T/b.yaml" >"$T/b2.yaml"
 cp "$T/b2.yaml" "$T/b.yaml"
 ctl b reload
 shown() { ctl b show status | grep 'Address already in use'; }
-await 5 'a taken port is shown' shown
+await 15 'a taken port is shown' shown
 kill "$(cat "$T/port.pid")"
 free() { ! ctl b show status | grep 'Address already in use'; }
 await 10 'the port is taken over when it is free' free
 # Cleanup leaves nothing.
 ctl a cleanup --yes
-await 5 'managed devices are removed' bash -c "! ip -n $P-a link show vxlan100"
+await 15 'managed devices are removed' bash -c "! ip -n $P-a link show vxlan100"
 
 # Files of clients are read as well; what is wrong with one is no reason not to start.
 mkdir "$T/clients"

@@ -52,5 +52,5 @@ echo $! >"$T/decode.pid"
 exec 7>"$T/in"
 echo ffffffffffffffffffffffffffffffff001304 >&7
 answered() { grep -q '"message":"KEEPALIVE"' "$T/out"; }
-await 5 'an answer before the end of the input' answered
+await 15 'an answer before the end of the input' answered
 exec 7>&-

@@ -47,7 +47,7 @@ start_evpnd v3
 await 20 'session with MD5 and GTSM' established v2
 await 20 'ping across the eBGP spine' pings h2 10.0.0.3
 path() { ctl v2 show routes --json | jq -e 'map(select(.next_hop == "10.99.0.3" and .as_path == "65001 65103")) | length > 0'; }
-await 5 'next hop unchanged, AS path of both' path
+await 15 'next hop unchanged, AS path of both' path
 # A wrong password keeps the session down.
 sed 's/authPassword: secret/authPassword: wrong/' "$T/v2.yaml" >"$T/x" && cp "$T/x" "$T/v2.yaml"
 ctl v2 reload

@@ -1,5 +1,4 @@
 # `manage: true`: evpnd starts BGP in an empty gobgpd and configures it, changes only what differs, and leaves alone what others made.
-# LIMIT 240
 . "$(dirname "$0")/lib.sh"
 core
 gobgp() { on "$1" gobgp "${@:2}"; }

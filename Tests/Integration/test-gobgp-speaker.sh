@@ -1,5 +1,4 @@
 # gobgpd as the speaker of every host: a hub with dynamic neighbors, spokes over TCP and over a unix socket, and one embedded
-# LIMIT 240
 # speaker among them. Then: gobgpd killed and started, evpnd restarted, mobility, poison routes, a policy that rejects ours.
 . "$(dirname "$0")/lib.sh"
 core
@@ -30,7 +29,7 @@ configure_vtep v4 10.99.0.4 10.99.0.1 <<<"$(vnis 4)"
 # evpnd before gobgpd: it waits, says why, and is not ready.
 start_evpnd v2
 not_ready() { ctl v2 show status --json | jq -e '.ready == false and (.waiting_for | join(" ") | test("Connection refused"))'; }
-await 5 'evpnd says that gobgpd is not there' not_ready
+await 15 'evpnd says that gobgpd is not there' not_ready
 start_gobgpd v2
 start_gobgpd v3 --api-hosts "unix://$T/v3.gobgp"
 start_evpnd v3
@@ -48,12 +47,12 @@ await 30 'v2 is ready' ready v2
 await 10 'nothing to do on v2' settled v2
 
 routes_of() { gobgp v2 global rib -a evpn | grep "10.99.0.2:100.*02:00:00:00:00:02"; }
-await 5 'our MAC route in our gobgpd' routes_of
+await 15 'our MAC route in our gobgpd' routes_of
 
 # gobgpd is killed: what was learned stays in the kernel. It returns empty: our routes are there within a second, and nothing was lost meanwhile.
 kill_gobgpd v2
 is_down() { ctl v2 show status --json | jq -e '.ready == false'; }
-await 5 'v2 notices' is_down
+await 15 'v2 notices' is_down
 has_mac v2 02:00:00:00:00:03 10.99.0.3 >/dev/null || fail 'an entry was lost with gobgpd'
 start_gobgpd v2
 answers() { gobgp v2 global; }
@@ -77,7 +76,7 @@ old_imet() { gobgp hub global rib -a evpn | grep '10.99.0.3:100.*etag:0.*ip:10.9
 await 10 'the hub knows VNI 100 of v3' old_imet
 stop_evpnd v3
 old_imet >/dev/null || fail 'a stop must not withdraw'
-await 3 'forwarding goes on without evpnd' pings h2 10.0.0.3
+await 15 'forwarding goes on without evpnd' pings h2 10.0.0.3
 sed -i 's/^vnis: .*/vnis: [{vni: 100, managed: true, members: [p3], rd: "10.99.0.3:777"}]/' "$T/v3.yaml"
 start_evpnd v3
 new_imet() { gobgp hub global rib -a evpn | grep '10.99.0.3:777.*ip:10.99.0.3'; }
@@ -129,7 +128,7 @@ C
 ip netns exec "$P-bad" python3 "$here/peer.py" 10.99.0.1 10.99.0.9 <"$T/poison" >"$T/bad.out" 2>"$T/bad.err" &
 echo $! >"$T/bad.pid"
 await 20 'a good route among poison from the wire' has_mac v2 02:00:00:00:09:b4 10.99.0.9
-await 5 'a route with an unknown attribute' has_mac v2 02:00:00:00:09:b1 10.99.0.9
+await 15 'a route with an unknown attribute' has_mac v2 02:00:00:00:09:b1 10.99.0.9
 for last in b2 b3; do
     on v2 bridge fdb show dev vxlan100 | grep 02:00:00:00:09:$last && fail "a poisonous route was used: $last"
 done
@@ -147,7 +146,7 @@ refused() { ctl v2 show status --json | jq -e '.refused_routes | map(select(.rou
 await 15 'the rejected route is reported' refused
 count() { grep -c 'gobgp.route.refused.*02:00:00:00:00:55' "$T/v2.log" || true; }
 logged() { [ "$(count)" -ge 1 ]; }
-await 5 'it is logged, too' logged
+await 15 'it is logged, too' logged
 before=$(count)
 end=$((${EPOCHREALTIME/./} + 3000000))
 while [ ${EPOCHREALTIME/./} -lt $end ]; do

@@ -18,7 +18,7 @@ gobgp global rib add -a evpn macadv 02:00:00:00:00:aa 10.0.0.200 etag 0 label 10
 added() { on v2 bridge fdb show dev vxlan100 | grep '02:00:00:00:00:aa dst 10.99.0.9'; }
 await 10 'the added route is in the FDB' added
 neighbor() { on v2 ip neigh show dev br100 | grep '10.0.0.200 .*02:00:00:00:00:aa'; }
-await 5 'its address is a neighbour for suppression' neighbor
+await 15 'its address is a neighbour for suppression' neighbor
 gobgp global rib del -a evpn macadv 02:00:00:00:00:aa 10.0.0.200 etag 0 label 100 rd 10.99.0.9:100 rt 65000:100 encap vxlan nexthop 10.99.0.9
 gone() { ! added; }
 await 10 'the deleted route leaves the FDB' gone

@@ -53,21 +53,23 @@ capabilities=$(ctl v2 show neighbors --json | jq -r 'map(select(.address == "10.
 [[ $capabilities == *graceful-restart-60s* ]] || fail "gobgpd has no graceful restart: $capabilities"
 
 # Both are away for longer than the hold time. (The zebra of FRR removes what bgpd told it, so nothing answers there.)
-ip netns exec "$P-h2" ping -i 0.05 -c 240 -q 10.0.0.3 >"$T/ping3.txt" &
+ip netns exec "$P-h2" ping -i 0.05 -c 240 10.0.0.3 >"$T/ping3.txt" &
 first=$!
+killed=${EPOCHREALTIME/./}
 kill -9 "$(cat "$T/rr.gobgpd.pid")" "$(cat "/var/run/frr/$P-fr/bgpd.pid")"
 kept() { ctl v2 show neighbors --json | jq -e "map(select(.address == \"$1\")) | .[0] | .state != \"established\" and .stale_routes"; }
-await 3 'routes of the lost reflector are kept as stale' kept 10.99.0.1
-await 3 'routes of the lost FRR are kept as stale' kept 10.99.0.4
-for _ in {1..15}; do
-    has 4 >/dev/null || fail 'routes of FRR are gone before its hold time'
+await 5 'routes of the lost reflector are kept as stale' kept 10.99.0.1
+await 5 'routes of the lost FRR are kept as stale' kept 10.99.0.4
+# The hold time is 6 s; what is looked at late says nothing.
+while [ ${EPOCHREALTIME/./} -lt $((killed + 3000000)) ]; do
+    has 4 >/dev/null || [ ${EPOCHREALTIME/./} -gt $((killed + 5000000)) ] || fail 'routes of FRR are gone before its hold time'
     pause
 done
 gone() { ! has 4; }
-await 10 'routes of FRR go with its hold time' gone
+await 20 'routes of FRR go with its hold time' gone
 has 3 >/dev/null || fail 'routes of the restarting reflector are gone before its restart time'
 wait $first || true
-grep -q ' 0% packet loss' "$T/ping3.txt" || fail "lost packets while the reflector is away: $(grep loss "$T/ping3.txt")"
+none_unanswered "$T/ping3.txt" 'while the reflector is away'
 start_gobgpd rr -r
 back() { ctl v2 show neighbors --json | jq -e 'map(select(.address == "10.99.0.1")) | .[0] | .state == "established" and (.stale_routes | not) and (.families | all(.stale == 0 and .end_of_rib))'; }
 await 40 'the reflector is back and has told everything' back

@@ -59,7 +59,7 @@ learned || fail 'forwarding went away with the container'
 container delete "$P-a"
 container run --detach --pid-file "$T/a.pid" --bundle "$T/a/bundle" "$P-a" >>"$T/a.log" 2>&1 </dev/null
 await 30 'the session after a restart' session
-pings ha 10.0.0.3 || fail 'no ping after the restart'
+echoes ha 10.0.0.3 || fail 'no ping after the restart'
 # A wrong configuration is said and ends it with status 2.
 echo 'bgp: {global: {asn: no}}' >"$T/b/etc/evpnd.yaml"
 container kill "$P-b" KILL

@@ -37,15 +37,15 @@ for vni in 100 101 102; do
         o=$((5 - i))
         [ $vni = 102 ] && vtep=10.99.0.$o || vtep=2001:db8::$o
         # The first ping may have been flooded: the MAC route follows it.
-        await 5 "a destination of VNI $vni in the FDB of VTEP $i" forwards v$i $vni 02:00:00:00:${vni#1}:0$o $vtep
-        await 5 "a flood entry of VNI $vni at VTEP $i" forwards v$i $vni 00:00:00:00:00:00 $vtep
-        await 5 'nothing left to do' settled v$i
+        await 15 "a destination of VNI $vni in the FDB of VTEP $i" forwards v$i $vni 02:00:00:00:${vni#1}:0$o $vtep
+        await 15 "a flood entry of VNI $vni at VTEP $i" forwards v$i $vni 00:00:00:00:00:00 $vtep
+        await 15 'nothing left to do' settled v$i
     done
 done
 mtu v3 vxlan100 8930 && mtu v3 vxlan101 8930 && mtu v3 vxlan102 8950 || fail "MTU of managed devices: $(ip -n "$P-v3" link show type vxlan)"
 # Only what is managed follows the underlay.
 ip -n "$P-v2" link set vxlan101 mtu 8000
 ip -n "$P-v2" link set eth0 mtu 2000
-await 5 'the MTU follows the underlay' mtu v2 vxlan100 1930
-await 5 'that of the IPv4 VTEP too' mtu v2 vxlan102 1950
+await 15 'the MTU follows the underlay' mtu v2 vxlan100 1930
+await 15 'that of the IPv4 VTEP too' mtu v2 vxlan102 1950
 mtu v2 vxlan101 8000 || fail "the operator's device has another MTU"

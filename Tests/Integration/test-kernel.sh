@@ -20,7 +20,7 @@ foreign || fail 'foreign entries were touched'
 
 # Damage heals within two seconds.
 has() { fdb | grep "02:00:00:00:00:03 dst 10.99.0.3"; }
-await 5 'the entry of the remote MAC' has
+await 15 'the entry of the remote MAC' has
 bridge -n "$P-v2" fdb del 02:00:00:00:00:03 dev vxlan100
 await 2 'a deleted entry comes back' has
 bridge -n "$P-v2" fdb replace 02:00:00:00:00:03 dev vxlan100 dst 203.0.113.7 self
@@ -29,17 +29,17 @@ bridge -n "$P-v2" fdb del 00:00:00:00:00:00 dev vxlan100 dst 10.99.0.3
 flooded() { fdb | grep '00:00:00:00:00:00 dst 10.99.0.3'; }
 await 2 'a deleted flood entry comes back' flooded
 counted() { ctl v2 show status --json | jq -e '.dataplane.healed >= 2'; }
-await 5 'the damage is counted' counted
+await 15 'the damage is counted' counted
 
 # Set down: withdrawn at the peer; up again: back.
 remote() { ctl v3 show macs --json | jq -e 'map(select(.place == "remote")) | length == 0'; }
 ip -n "$P-v2" link set vxlan100 down
-await 5 'routes of a device set down are withdrawn' remote
+await 15 'routes of a device set down are withdrawn' remote
 ip -n "$P-v2" link set vxlan100 up
 await 10 'ping after the device is up' pings h2 10.0.0.3
 # Deleted and made again.
 ip -n "$P-v2" link delete vxlan100
-await 5 'routes of a deleted device are withdrawn' remote
+await 15 'routes of a deleted device are withdrawn' remote
 ctl v2 explain vni 100 >"$T/explain" 2>&1 && fail 'explain says all is well without a device'
 grep -q '!!' "$T/explain" || fail 'explain names no missing link'
 ip -n "$P-v2" link add vxlan100 type vxlan id 100 dstport 4789 local 10.99.0.2 nolearning

@@ -1,6 +1,5 @@
 # All four combinations of tenants' prefixes and VTEPs, IPv4 and IPv6, between two evpnd: symmetric IRB from host to host and prefix
 # routes (RFC 9136), the session in the family of the VTEPs. Tenants are network namespaces, so every kernel will do.
-# LIMIT 180
 . "$(dirname "$0")/lib.sh"
 . "$here/tenant.sh"
 
@@ -40,7 +39,7 @@ kernel() { # NEXT-HOP-OF-IPV4 NEXT-HOP-OF-IPV6
     bridge -n "$P-t1" fdb show dev vxlan500 | grep "^02:98:00:00:00:02 dst $peer " >/dev/null || fail "the router is not behind $peer"
     ctl v1 show neighbors --json | jq -e --arg peer "$peer" 'map(select(.state == "established") | .address) == [$peer]' >/dev/null \
         || fail "no session with $peer"
-    await 5 "nothing left to do over IPv$underlay" settled v1
+    await 15 "nothing left to do over IPv$underlay" settled v1
 }
 mtu() { # UNDERLAY LESS : those of managed devices
     local vni got

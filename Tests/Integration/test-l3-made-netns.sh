@@ -4,7 +4,7 @@ core
 node v1 10.98.0.1/24
 ten=$P-made
 at_end() { ip netns delete "$ten" 2>/dev/null || true; }
-exists() { ip netns list | grep -qx "$ten\( .*\)\?"; }
+exists() { ip netns list | grep -x "$ten\( .*\)\?" >/dev/null; }
 missing() { ! exists; }
 configure() { # WITH-VRF
     {
@@ -23,7 +23,7 @@ await 10 'the namespace is there' exists
 up() { ctl v1 show vrfs --json | jq -e '.[0].state == "up"'; }
 await 10 'the VRF is up' up
 ip -n "$ten" link show dev lo | grep -q '<.*UP' || fail 'lo is down in it'
-ip -n "$ten" address show dev br101 | grep -q 10.20.1.1/24 || fail 'the gateway is not there'
+ip -n "$ten" address show dev br101 | grep 10.20.1.1/24 >/dev/null || fail 'the gateway is not there'
 inode() { stat -Lc %i "/run/netns/$ten"; }
 before=$(inode)
 stop_evpnd v1

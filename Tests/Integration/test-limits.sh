@@ -77,9 +77,9 @@ held() { [ "$(state 10.99.0.4)" = idle ]; }
 await 10 'the session is held down' held
 ctl v2 show neighbors | grep -q '10.99.0.4: held down: more than 5 routes' || fail 'show neighbors does not say why'
 told() { frr fr 'show bgp neighbors 10.99.0.2' | grep -i 'Maximum Number of Prefixes Reached\|Cease/Hard Reset\|Cease/Maximum'; }
-await 5 'FRR was told the reason' told
+await 15 'FRR was told the reason' told
 none() { [ "$(ctl v2 show macs --json | jq 'map(select(.at == "10.99.0.4")) | length')" = 0 ]; }
-await 5 'its routes are gone' none
+await 15 'its routes are gone' none
 tries=$(grep -c 'bgp.session.established neighbor=10.99.0.4' "$T/v2.log")
 [ "$(http http://127.0.0.1:9474/metrics)" = 200 ] || fail '/metrics'
 cp "$T/body" "$T/metrics"
@@ -96,5 +96,5 @@ await 20 'the session is back with a higher limit' up
 all() { [ "$(ctl v2 show macs --json | jq 'map(select(.at == "10.99.0.4")) | length')" = 6 ]; }
 await 10 'all routes are there' all
 # Warn only: two routes of a limit of one, and nothing is lost.
-grep -q 'event=bgp.limit.exceeded neighbor=10.99.0.3' "$T/v2.log" || { pings h3 10.0.0.9; await 10 'the warning about the other neighbor' grep 'event=bgp.limit.exceeded neighbor=10.99.0.3' "$T/v2.log"; }
+grep -q 'event=bgp.limit.exceeded neighbor=10.99.0.3' "$T/v2.log" || { pings h3 10.0.0.9 || true; await 10 'the warning about the other neighbor' grep 'event=bgp.limit.exceeded neighbor=10.99.0.3' "$T/v2.log"; }
 [ "$(ctl v2 show neighbors --json | jq 'map(select(.address == "10.99.0.3")) | .[0] | .sessions == 1 and .state == "established"')" = true ] || fail 'warnOnly cost the session'

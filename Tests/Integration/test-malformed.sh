@@ -46,8 +46,8 @@ ctl v2 explain mac 02:00:00:00:00:a2 --vni 100 >"$T/explain" 2>&1 && fail 'expla
 grep -q 'ignored: VNI 0' "$T/explain" || fail 'explain does not say why the route is ignored'
 echo 'raw:00112233445566778899aabbccddeeff001304' >&7
 ended() { grep -q 'notification 1/1' "$T/peer.out"; }
-await 5 'a bad marker gets NOTIFICATION 1/1' ended
+await 15 'a bad marker gets NOTIFICATION 1/1' ended
 lost() { ! has 02:00:00:00:00:a1; }
-await 5 'routes of the reset session are gone' lost
-await 5 'the other session goes on' pings h2 10.0.0.3
+await 15 'routes of the reset session are gone' lost
+await 15 'the other session goes on' pings h2 10.0.0.3
 [ "$(ctl v2 show neighbors --json | jq 'map(select(.address == "10.99.0.3")) | .[0].sessions')" = 1 ] || fail 'the other session was reset'

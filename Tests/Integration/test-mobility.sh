@@ -26,7 +26,7 @@ ctl $v explain mac $duplicate --vni 100 >"$T/explain" 2>&1 && fail 'explain call
 grep -q "evpnctl recover mac $duplicate --vni 100" "$T/explain" || fail 'explain does not say how to recover'
 grep -q 'event=evpn.mac.duplicate' "$T/$v.log" || fail 'no log line about the duplicate'
 # The second owner goes; the operator lets the MAC move again.
-ip netns delete "$P-d3"
+remove_host d3
 for x in v2 v3; do ctl $x recover mac $duplicate 2>"$T/recover" || grep -q 'is not frozen' "$T/recover" || fail 'recover'; done
 lives() { pings d2 10.0.0.3 && ctl v3 show macs --mac $duplicate --json | jq -e '.[0].place == "remote" and .[0].at == "10.99.0.2" and (.[0].frozen | not)'; }
 await 20 'the MAC is where its one owner is' lives
@@ -37,7 +37,7 @@ grep -q '0 is not a VNI' "$T/recover" || fail 'no word about the wrong VNI'
 host s3 v3 s3 10.0.0.88/24 02:00:00:00:00:ee
 # The kernel has it as sticky: the bridge does not even learn it from the wrong port.
 sticky() { on v3 bridge fdb show dev vxlan100 | grep '02:00:00:00:00:ee.*sticky'; }
-await 5 'the sticky MAC in the FDB of the other VTEP' sticky
+await 15 'the sticky MAC in the FDB of the other VTEP' sticky
 on s3 ping -c 10 -i 0.1 -W 0.2 -q 10.0.0.3 >/dev/null && fail 'somebody answers to a stolen sticky MAC'
 ctl v3 show macs --mac 02:00:00:00:00:ee --json | jq -e '.[0].place == "remote" and .[0].at == "10.99.0.2"' >/dev/null || fail 'a sticky MAC moved'
 ctl v2 show routes --mac 02:00:00:00:00:ee --json | jq -e 'map(select(.neighbor == "local")) | .[0].sticky' >/dev/null || fail 'not announced as sticky'

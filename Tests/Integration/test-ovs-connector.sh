@@ -32,6 +32,8 @@ s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 8125))
 while True: print(s.recv(65536).decode())' >"$T/numbers" &
 echo $! >"$T/numbers.pid"
+bound() { on v1 ss -Hlun 'sport = 8125' | grep .; }
+await 20 'somebody listens to the numbers' bound
 for i in 1 2; do start_connector v$i 10.98.0.$i; done
 await 40 'flat clients' pings f1 10.20.0.2
 await 10 'flat to VLAN' pings f1 10.20.0.12
@@ -40,7 +42,8 @@ await 20 'routed clients' pings r1 10.30.2.1
 await 10 'and back' pings r2 10.30.1.1
 # Flows that have the tables, registers and priorities of evpn-connector, and no others.
 flows v1 | awk '/table=[3-9]/ {exit 1}' || fail 'tables that evpn-connector does not have'
-has() { flows v1 | sed 's/^cookie=[^ ]*, //' | grep -xF -- "$1" >/dev/null || fail "no flow $1"; }
+flow() { flows v1 | sed 's/^cookie=[^ ]*, //' | grep -xF -- "$1"; }
+has() { await 10 "the flow $1" flow "$1"; }
 has 'priority=10,in_port=101 actions=set_field:0xa->reg0,set_field:0x1->reg1,resubmit(,1)'
 has 'priority=10,in_port=102,dl_vlan=7 actions=pop_vlan,set_field:0xa->reg0,set_field:0x1->reg1,resubmit(,1)'
 has 'priority=10,tun_id=0xa,in_port=65278 actions=set_field:0xa->reg0,set_field:0->reg1,resubmit(,1)'
@@ -60,7 +63,7 @@ served '' || fail 'an address that nobody lists is enabled'
 for step in 2:2 1:12 2:1; do
     list=$T/v${step%:*}.anycast
     if [ -e "$list" ]; then echo "[]" >"$list"; else echo '["198.51.100.1_10.254.0.1"]' >"$list"; fi
-    await 5 "listed at ${step#*:}" served "${step#*:}"
+    await 15 "listed at ${step#*:}" served "${step#*:}"
     await 10 "reached at ${step#*:}" pings q 198.51.100.1
 done
 rm "$T/v1.clients/flat"
@@ -71,7 +74,7 @@ rest v1 v2
 # The numbers of that project, under its names: clients, VNIs, remote MACs and prefixes, flows.
 ours() { ofctl v1 dump-flows cookie=0x6576706e00000000/0xffffffff00000000 | grep -c cookie; }
 number() { [ "$(sed -n "s/^cloud.evpn.$1;host=v1:\(.*\)|g$/\1/p" "$T/numbers" | tail -1)" = "$2" ]; }
-while read -r name value; do await 10 "$name is $value" number "$name" "$value"; done <<C
+while read -r name value; do await 20 "$name is $value" number "$name" "$value"; done <<C
 local_ce_cnt 1
 local_vni_cnt 1
 remote_ce_cnt 2
@@ -80,7 +83,7 @@ disabled_anycast_prefixes 0
 ovs_flow_cnt $(ours)
 C
 total() { [ "$(sed -n "s/^cloud.evpn.$1;host=v1:\(.*\)|g$/\1/p" "$T/numbers" | awk '{sum += $1} END {print sum}')" = "$2" ]; }
-while read -r name value; do await 5 "$name is $value in all" total "$name" "$value"; done <<C
+while read -r name value; do await 15 "$name is $value in all" total "$name" "$value"; done <<C
 add_unicast_cnt 2
 del_unicast_cnt 1
 add_multicast_cnt 1

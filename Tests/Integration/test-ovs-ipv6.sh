@@ -18,7 +18,7 @@ sniff core
 for pair in '1 2' '1 3' '3 2'; do
     read -r from to <<<"$pair"
     await 20 "g$from to g$to" pings g$from 10.40.0.$to
-    await 5 "on the wire from g$from to g$to" sniffed core \
+    await 15 "on the wire from g$from to g$to" sniffed core \
         "2001:db8:98::$from > 2001:db8:98::$to 110 02:00:00:00:40:0$from > 02:00:00:00:40:0$to 10.40.0.$from > 10.40.0.$to ttl 64"
 done
 # To all: each VTEP gets it, and hands it to none.

@@ -26,11 +26,11 @@ for i in 2 3; do
     await 10 'the same over IPv6' pings g1 2001:db8:40::$i
     await 10 'and back' pings g$i 2001:db8:40::1
     learned() { ctl v1 show macs --mac 02:00:00:00:40:0$i --json | jq -e ".[0].at == \"10.98.0.$i\""; }
-    await 5 "the host behind VTEP $i is known by its route" learned
+    await 15 "the host behind VTEP $i is known by its route" learned
 done
 # FRR sends to the MAC of the host, and floods to its VTEP.
 remote() { frr v3 'show evpn mac vni 110' | grep '02:00:00:00:40:01.*remote.*10.98.0.1'; }
-await 5 'FRR knows the host behind Open vSwitch' remote
+await 15 'FRR knows the host behind Open vSwitch' remote
 frr v3 'show evpn vni 110' | grep '10.98.0.1 flood: HER' >/dev/null || fail 'FRR does not flood to Open vSwitch'
 traffic 'Open vSwitch and the kernel' 2
 traffic 'Open vSwitch and FRR' 3

@@ -20,17 +20,14 @@ await 20 'everything is reached' reached
 stream() { # COUNT : a packet each 10 ms on every way
     streams=()
     for way in $ways; do
-        ip netns exec "$P-${way%%=*}" ping -i 0.01 -c "$1" -q "${way#*=}" >"$T/stream.$way" 2>&1 &
+        ip netns exec "$P-${way%%=*}" ping -i 0.01 -c "$1" "${way#*=}" >"$T/stream.$way" 2>&1 &
         streams+=($!)
     done
 }
 none_lost() { # WHAT
-    local way pid count
+    local way pid
     for pid in "${streams[@]}"; do wait "$pid" || true; done
-    for way in $ways; do
-        count=$(awk '/transmitted/ {print $1 - $4; found = 1} END {exit !found}' "$T/stream.$way") || fail "no stream on $way"
-        [ "$count" = 0 ] || fail "$1: $count packets are lost on $way"
-    done
+    for way in $ways; do none_unanswered "$T/stream.$way" "$1, $way"; done
 }
 ready() { established v1 && established v2 && settled v1 && settled v2; }
 
@@ -39,7 +36,7 @@ for death in 'v1 TERM' 'v2 KILL'; do
     stream 300
     stop_evpnd $death
     start_evpnd ${death% *}
-    await 15 "everything is settled after $death" ready
+    await 30 "everything is settled after $death" ready
     none_lost "evpnd, $death"
 done
 
@@ -47,15 +44,15 @@ done
 start=${EPOCHREALTIME/./}
 stop "$T/v1.ovsdb.pid"
 start_ovsdb v1
-await 10 'everything is reached without a new flow' reached
-await 15 'everything is settled after ovsdb-server' ready
+await 20 'everything is reached without a new flow' reached
+await 30 'everything is settled after ovsdb-server' ready
 older v1 $start || fail 'flows were made anew'
 
 # ovs-vswitchd dies: its flows come back, also when all three die and evpnd is the first to come back.
 back() { # NODE
     underlay "$1" "10.98.0.${1#v}/24"
     await 20 'everything is reached again' reached
-    await 15 'everything is settled again' ready
+    await 30 'everything is settled again' ready
 }
 stop "$T/v2.vswitchd.pid"
 start_vswitchd v2
@@ -65,7 +62,7 @@ stop "$T/v2.ovsdb.pid"
 stop_evpnd v2 KILL
 start_evpnd v2
 without() { ctl v2 show status | grep -F "$1"; }
-await 5 'it says that there is no database' without 'db.sock'
+await 15 'it says that there is no database' without 'db.sock'
 start_ovsdb v2
 start_vswitchd v2
 back v2

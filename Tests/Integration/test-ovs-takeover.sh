@@ -67,9 +67,9 @@ done
 await 10 'layer 2 as evpn-connector left it' pings h1 10.20.0.2
 await 10 'layer 3 as evpn-connector left it' pings r1 10.30.2.1
 
-ip netns exec "$P-h1" ping -i 0.02 -c 900 -q 10.20.0.2 >"$T/bridged.txt" &
+ip netns exec "$P-h1" ping -i 0.02 -c 900 10.20.0.2 >"$T/bridged.txt" &
 bridged=$!
-ip netns exec "$P-r1" ping -i 0.02 -c 900 -q 10.30.2.1 >"$T/routed.txt" &
+ip netns exec "$P-r1" ping -i 0.02 -c 900 10.30.2.1 >"$T/routed.txt" &
 routed=$!
 for i in 1 2; do start_connector v$i 10.98.0.$i; done
 replaced() { # NODE : only routes of evpnd are left of this VTEP, and no flow of evpn-connector
@@ -83,13 +83,11 @@ for i in 1 2; do
     grep -q 'event=ovs.taken-over removed=4 refused=0' "$T/v$i.log" || fail "removed: $(grep taken-over "$T/v$i.log")"
     ctl v$i show status --json | jq -e '.refused_routes == [] and .dataplane.failed == 0' >/dev/null || fail "status: $(ctl v$i show status --json)"
     # What evpn-connector made is there again, in the same tables and with the same priorities.
-    flows v$i | grep -q "table=1, priority=10,reg0=0x64,reg1=0x1,dl_dst=02:00:00:00:20:0$((3 - i)) actions=.*10.98.0.$((3 - i)).*output:65278" || fail 'layer 2'
-    flows v$i | grep -q "table=1, priority=42,ip,reg2=0xc8,nw_dst=10.30.$((3 - i)).1 actions=dec_ttl.*$router.*output:65278" || fail 'layer 3'
+    flows v$i | grep "table=1, priority=10,reg0=0x64,reg1=0x1,dl_dst=02:00:00:00:20:0$((3 - i)) actions=.*10.98.0.$((3 - i)).*output:65278" >/dev/null || fail 'layer 2'
+    flows v$i | grep "table=1, priority=42,ip,reg2=0xc8,nw_dst=10.30.$((3 - i)).1 actions=dec_ttl.*$router.*output:65278" >/dev/null || fail 'layer 3'
 done
 wait $bridged $routed || true
-for stream in bridged routed; do
-    grep -q ' 0% packet loss' "$T/$stream.txt" || fail "lost packets ($stream): $(grep loss "$T/$stream.txt")"
-done
+for stream in bridged routed; do none_unanswered "$T/$stream.txt" $stream; done
 # A client that goes takes its routes with it everywhere.
 rm "$T/v2.clients/bridged"
 withdrawn() { ! gobgp v1 global rib -a evpn | grep 02:00:00:00:20:02 && ! flows v1 | grep 02:00:00:00:20:02; }

@@ -38,6 +38,7 @@ done
 for i in 1 2; do await 20 "sessions of v$i" established v$i; done
 complete() { flows v1 | grep 'dl_dst=02:00:00:00:10:03.*192.0.2.2' && flows v1 | grep 'nw_dst=10.3.0.0/16' && flows v2 | grep 'table=2.*reg3=0x1.*198.51.100.1'; }
 await 20 'everything of the other VTEP is there' complete
+rest v1 v2
 # Somebody says something at the port whose addresses are learned.
 ip -n "$P-v1" link set p4 address 02:00:00:00:10:44
 ip -n "$P-v1" address add 10.0.0.44/24 dev p4
@@ -122,9 +123,12 @@ trace "$from_3,udp,nw_src=10.2.0.1,nw_dst=10.3.0.1,nw_ttl=1" 0:10 1:26
 shows 'decrement TTL exception'
 
 # Several paths, where VTEP 2 has one of its own besides that of VTEP 1.
-for port in {1..40}; do
-    appctl v2 ofproto/trace br-int "in_port=3,dl_src=02:00:00:00:20:04,udp,nw_src=10.3.0.1,nw_dst=10.2.0.1,nw_ttl=64,udp_src=$port" | sed -n 's/^ *2\. .*reg3=\([^,]*\),.*/\1/p'
-done | sort | uniq -c | awk '$1 > 5 {both++} END {exit both != 2}' || fail 'paths are not shared'
+shared() {
+    for port in {1..40}; do
+        appctl v2 ofproto/trace br-int "in_port=3,dl_src=02:00:00:00:20:04,udp,nw_src=10.3.0.1,nw_dst=10.2.0.1,nw_ttl=64,udp_src=$port" | sed -n 's/^ *2\. .*reg3=\([^,]*\),.*/\1/p'
+    done | sort | uniq -c | awk '$1 > 5 {both++} END {exit both != 2}'
+}
+await 10 'paths are shared' shared
 at=v2 trace 'in_port=3,dl_src=02:00:00:00:20:04,udp,nw_src=10.3.0.1,nw_dst=10.2.0.1,nw_ttl=64' 0:10 1:26 2:26
 at=v2 trace "in_port=3,dl_src=02:00:00:00:20:04,$(arp 10.3.0.1 10.3.0.99 | sed 's/,dl_dst.*//')" 0:11
 

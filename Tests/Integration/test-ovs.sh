@@ -1,4 +1,3 @@
-# LIMIT 240
 # Two hosts in a VNI behind Open vSwitch on both sides: bridge and tunnel port are made, packets pass, and everything comes back that
 # somebody else removes or restarts. evpnd dies under a stream of packets, and not one is lost.
 . "$(dirname "$0")/lib.sh"
@@ -34,15 +33,16 @@ vsctl v1 get Interface vxlan_out options | grep -q 'local_ip="10.98.0.1", remote
 await 30 'first ping' pings h1 10.20.0.2
 await 10 'the plan is empty' settled v1
 ctl v1 show vnis --json | jq -e '.[0].state == "up" and .[0].bridge == "br-int"' >/dev/null || fail 'show vnis'
-ctl v1 explain mac 02:00:00:00:20:02 | grep -q 'dl_dst=02:00:00:00:20:02' || fail 'explain shows the flow'
+explained() { ctl v1 explain mac 02:00:00:00:20:02 | grep 'dl_dst=02:00:00:00:20:02'; }
+await 10 'explain shows the flow' explained
 
 # Somebody removes the tunnel port, then the whole bridge; a foreign flow, port and bridge stay throughout.
 vsctl v1 del-port br-int vxlan_out
-await 5 'the tunnel port is made again' tunnel v1
+await 15 'the tunnel port is made again' tunnel v1
 await 20 'ping over the new tunnel port' pings_again
 ofctl v1 add-flow 'table=9,priority=5,cookie=0x1234,actions=drop'
 vsctl v1 del-br br-int
-await 5 'the bridge is made again' bridged v1
+await 15 'the bridge is made again' bridged v1
 vsctl v1 add-port br-int p1
 await 20 'ping over the new bridge' pings_again
 vsctl v1 br-exists br-phy || fail 'a bridge of somebody else is gone'
@@ -55,16 +55,17 @@ start_vswitchd v1
 appeared() { [ "$(ofctl v1 dump-flows cookie=0x6576706e00000000/0xffffffff00000000 | grep -c cookie)" -ge "$(grep -c cookie "$T/before.txt")" ]; }
 listens() { [ -S "$T/v1.ovs/br-int.mgmt" ] && ofctl v1 dump-tables; }
 await 10 'ovs-vswitchd is back' listens
-await 5 'the flows are back' appeared
+await 15 'the flows are back' appeared
 # From the moment when the bridge could be spoken to until its youngest flow was made, as Open vSwitch itself says.
 age=$(ofctl v1 dump-flows cookie=0x6576706e00000000/0xffffffff00000000 | sed -n 's/.*duration=\([0-9.]*\)s.*/\1/p' | sort -g | head -1)
 took=$(awk -v now="$EPOCHREALTIME" -v age="$age" -v made="$(stat -c %.6Y "$T/v1.ovs/br-int.mgmt")" 'BEGIN {printf "%d", (now - age - made) * 1000}')
 echo "flows were back $took ms after the bridge was"
 [ $took -lt 1000 ] || fail "flows were back only after $took ms"
 underlay v1 10.98.0.1/24
-await 10 'the session is back' established v1
+await 30 'the session is back' established v1
 await 20 'ping after ovs-vswitchd has been restarted' pings h1 10.20.0.2
-flows v1 | diff "$T/before.txt" - || fail 'other flows than before'
+same() { flows v1 | diff "$T/before.txt" -; }
+await 20 'the flows are those of before' same
 
 # ovsdb-server dies and starts: no flow is taken away or made anew, and what is changed afterwards is seen. Open vSwitch's datapath in
 # user space stands still until ovs-vswitchd has found its database again.
@@ -79,26 +80,26 @@ await 20 'ping after ovsdb-server has been restarted' pings_again
 
 # evpnd dies under a stream of packets.
 flood() { # SIGNAL
-    ip netns exec "$P-h1" ping -i 0.01 -c 500 -q 10.20.0.2 >"$T/ping.txt" &
+    ip netns exec "$P-h1" ping -i 0.01 -c 500 10.20.0.2 >"$T/ping.txt" &
     local stream=$!
     stop_evpnd v1 "$1"
     start_evpnd v1
-    await 10 'the session is back' established v1
+    await 30 'the session is back' established v1
     wait $stream || true
-    grep -q ' 0% packet loss' "$T/ping.txt" || fail "lost packets after $1: $(grep loss "$T/ping.txt")"
+    none_unanswered "$T/ping.txt" "after $1"
 }
 ofctl v1 add-flow 'table=9,priority=5,cookie=0x1234,actions=drop'
 flood KILL
 flood TERM
 await 10 'the plan after a restart is empty' settled v1
-flows v1 | grep -q 'cookie=0x1234' || fail 'a flow of somebody else is gone'
+flows v1 | grep 'cookie=0x1234' >/dev/null || fail 'a flow of somebody else is gone'
 
 # Clients that go and come: one flow each, and the other side follows.
 sed -i 's/02:00:00:00:20:02/02:00:00:00:20:22/; s/10.20.0.2/10.20.0.22/' "$T/v2.yaml"
 ctl v2 reload >/dev/null
 renamed() { flows v1 | grep 'dl_dst=02:00:00:00:20:22' && ! flows v1 | grep 'dl_dst=02:00:00:00:20:02'; }
-await 5 'a MAC address that is gone takes its flow with it' renamed
-await 5 'the plan is empty' settled v1
+await 15 'a MAC address that is gone takes its flow with it' renamed
+await 15 'the plan is empty' settled v1
 
 # A table that is full: only the flow that does not fit fails, with the words of Open vSwitch; and it is tried again.
 limit=$(ofctl v1 dump-flows table=1 | grep -c table=1)
@@ -118,7 +119,7 @@ ctl v1 show status | grep -q "Open vSwitch refuses 1 flow.*OFPFMFC_TABLE_FULL" |
 vsctl v1 clear Bridge br-int flow_tables
 fits() { flows v1 | grep 'dl_dst=02:00:00:00:20:33'; }
 await 15 'it is tried again' fits
-await 5 'the plan is empty' settled v1
+await 15 'the plan is empty' settled v1
 
 # Cleanup: what is ours goes, what is not stays.
 ctl v1 cleanup --yes >"$T/cleanup.txt"

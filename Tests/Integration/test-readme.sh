@@ -47,7 +47,7 @@ await 10 'explain mac is complete' complete
 "$build/evpnctl" --socket "$T/host.sock" watch >"$T/watch" &
 echo $! >"$T/watch.pid"
 watched() { grep -q "$1" "$T/watch"; }
-await 5 'watching' watched watch.started
+await 15 'watching' watched watch.started
 ip -n "$P-leaf" link set vxlan100 down
 await 20 'watch tells that the VTEP left' watched 'evpn.vtep.left vni=100 vtep=192.0.2.254'
 await 20 'watch tells that the MAC is gone' watched 'evpn.mac.gone vni=100 mac=02:00:00:00:00:02'

@@ -12,24 +12,24 @@ for i in 2 3; do
 done
 await 20 'first ping' pings h2 10.0.0.3
 flood() { # SIGNAL
-    ip netns exec "$P-h2" ping -i 0.01 -c 400 -q 10.0.0.3 >"$T/ping.txt" &
+    ip netns exec "$P-h2" ping -i 0.01 -c 400 10.0.0.3 >"$T/ping.txt" &
     local flood=$!
     stop_evpnd v2 "$1"
     start_evpnd v2
-    await 10 'the session is back' established v2
+    await 30 'the session is back' established v2
     wait $flood || true
-    grep -q ' 0% packet loss' "$T/ping.txt" || fail "lost packets after $1: $(grep loss "$T/ping.txt")"
+    none_unanswered "$T/ping.txt" "after $1"
 }
 flood KILL
 flood TERM
-await 5 'the plan after a restart is empty' settled v2
+await 15 'the plan after a restart is empty' settled v2
 grep -q 'restart=true' "$T/v2.log" || fail 'the restart was not recognised'
 # Cleanup is no restart: the others forget this VTEP at once, and the next start begins anew.
 ctl v3 cleanup --yes
 forgotten() { ! on v2 bridge fdb show dev vxlan100 | grep 10.99.0.3; }
-await 5 'the routes of a VTEP that was cleaned up are gone' forgotten
+await 15 'the routes of a VTEP that was cleaned up are gone' forgotten
 ended() { ! kill -0 "$(cat "$T/v3.pid")"; }
-await 5 'the daemon ends after cleanup' ended
+await 15 'the daemon ends after cleanup' ended
 start_evpnd v3
-tail -20 "$T/v3.log" | grep 'event=daemon.start' | tail -1 | grep -q 'restart=false' || fail 'the start after cleanup thinks it is a restart'
+grep 'event=daemon.start' "$T/v3.log" | tail -1 | grep -q 'restart=false' || fail 'the start after cleanup thinks it is a restart'
 await 20 'ping after cleanup and start' pings h2 10.0.0.3

@@ -45,9 +45,9 @@ says v3 'vtep 10.99.0.33.* is on no interface' || fail 'an address that is not t
 ! says v2 'vtep 10.99.0.2' >&2 || fail 'an address that is there'
 says v2 'vni 100.* waits for tap9' || fail 'a member that is missing'
 ip -n "$P-v2" link set p2 mtu 9000
-await 5 'a member that is too large' says v2 'member p2 has an MTU of 9000, vxlan100 8950'
+await 15 'a member that is too large' says v2 'member p2 has an MTU of 9000, vxlan100 8950'
 ip -n "$P-v2" link set p2 mtu 1500 down
-await 5 'a member that is down' says v2 'member p2 is down'
+await 15 'a member that is down' says v2 'member p2 is down'
 
 configure v2 10.99.0.2 p2 other
 ctl v2 reload | grep 'node.name.*takes effect at the next start' || fail 'the reload does not say what waits'

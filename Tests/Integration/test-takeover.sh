@@ -5,7 +5,7 @@ start_agent() { # NODE
     ip netns exec "$P-$1" "$build/evpnd" --from gobgp-evpn-agent "$T/$1.config.yaml" --socket "$T/$1.sock" \
         --state-dir "$T/$1.state" >>"$T/$1.log" 2>&1 &
     echo $! >"$T/$1.pid"
-    await 10 "control socket of $1" test -S "$T/$1.sock"
+    await 20 "evpnd of $1 answers" ctl "$1" show status
 }
 device() { # NODE VNI OVERLAY-ADDRESS [NAME]
     local name=${4:-vxlan$2}
@@ -24,10 +24,8 @@ telling() { # NODE "ASN:VNI " : the communities of its host route at the hub
 }
 absent() { on hub gobgp global rib -a ipv4 -j | jq -e --arg p "${vtep[$1]}/32" 'has($p) | not'; }
 silent() { ! pings "$@"; }
-watch_fdb() { bridge -n "$P-$1" monitor fdb >"$T/monitor.out" 2>&1 & echo $! >"$T/monitor.pid"; }
-nothing_deleted() { # WHAT : no flood entry went since watch_fdb
-    kill "$(cat "$T/monitor.pid")"
-    rm "$T/monitor.pid"
+nothing_deleted() { # WHAT : no flood entry went since `monitor`
+    end_monitor
     ! grep 'Deleted 00:00:00:00:00:00' "$T/monitor.out" >&2 || fail "$1"
 }
 
@@ -68,7 +66,7 @@ device s1 10010 10.10.10.1
 # An entry that somebody else made, and one that the program before has left.
 bridge -n "$P-s1" fdb append 00:00:00:00:00:00 dev vxlan10010 dst 10.99.0.99
 bridge -n "$P-s1" fdb append 00:00:00:00:00:00 dev vxlan10010 dst 10.99.0.12
-watch_fdb s1
+monitor s1 bridge fdb
 for i in 1 2 3; do start_agent s$i; done
 await 30 'announced with the first device' telling s1 '65000:10010 '
 device s2 10010 10.10.10.2
@@ -80,54 +78,54 @@ flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 ' || fail 'flood list of s1'
 # Isolation, and a host that is told to keep quiet.
 device s1 10011 10.10.11.1
 device s3 10011 10.10.11.3
-await 5 's3 follows' flooding s3 vxlan10011 '10.99.0.11 '
+await 15 's3 follows' flooding s3 vxlan10011 '10.99.0.11 '
 absent s3 || fail 'advertiseSelf: false is ignored'
 grep -q 'metrics: unknown key' "$T/s3.log" || fail 'the unknown key is not listed'
 sed -i 's/advertiseSelf: false/advertiseSelf: true/' "$T/s3.config.yaml"
 ctl s3 reload >/dev/null
-await 5 's3 speaks up' telling s3 '65000:10011 '
-await 5 'ping in 10011' pings s1 10.10.11.3
+await 15 's3 speaks up' telling s3 '65000:10011 '
+await 15 'ping in 10011' pings s1 10.10.11.3
 ip -n "$P-s3" address add 10.10.10.3/24 dev vxlan10011
 silent s3 10.10.10.1 || fail 's3 reaches VNI 10010 from 10011'
 
 # A VNI more or less moves nothing else.
-watch_fdb s2
+monitor s2 bridge fdb
 device s1 10012 -
-await 5 'three VNIs' telling s1 '65000:10010 65000:10011 65000:10012 '
+await 15 'three VNIs' telling s1 '65000:10010 65000:10011 65000:10012 '
 ip -n "$P-s1" link delete vxlan10012
-await 5 'two VNIs again' telling s1 '65000:10010 65000:10011 '
+await 15 'two VNIs again' telling s1 '65000:10010 65000:10011 '
 nothing_deleted 's2 dropped s1 for a moment'
 
 # Vanish, recreate, rename; the entry that was left is removed with its host, the other one is not ours.
 ip -n "$P-s2" link delete vxlan10010
-await 5 's2 is withdrawn' absent s2
-await 5 's1 forgets s2' flooding s1 vxlan10010 '10.99.0.99 '
+await 15 's2 is withdrawn' absent s2
+await 15 's1 forgets s2' flooding s1 vxlan10010 '10.99.0.99 '
 device s2 10010 10.10.10.2 other
-await 5 'ping over a device of another name' pings s1 10.10.10.2
+await 15 'ping over a device of another name' pings s1 10.10.10.2
 ip -n "$P-s2" link set other down
 ip -n "$P-s2" link set other name renamed
 ip -n "$P-s2" link set renamed up
-await 5 'ping over the renamed device' pings s2 10.10.10.1
+await 15 'ping over the renamed device' pings s2 10.10.10.1
 
 # A host that still runs the other program: standard communities alone. Fewer of them leave nothing behind.
 old() { on hub gobgp global rib "$1" -a ipv4 10.99.0.50/32 nexthop 10.99.0.50 ${2:+community $2}; }
 old add 65000:10010,65000:10011
-await 5 'the host of the other program is a member' flooding s1 vxlan10010 '10.99.0.12 10.99.0.50 10.99.0.99 '
-await 5 'of both VNIs' flooding s1 vxlan10011 '10.99.0.13 10.99.0.50 '
+await 15 'the host of the other program is a member' flooding s1 vxlan10010 '10.99.0.12 10.99.0.50 10.99.0.99 '
+await 15 'of both VNIs' flooding s1 vxlan10011 '10.99.0.13 10.99.0.50 '
 old add 65000:10011
-await 5 'and then of one' flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 '
+await 15 'and then of one' flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 '
 flooding s1 vxlan10011 '10.99.0.13 10.99.0.50 ' || fail 'the VNI that stayed is gone'
 old del
-await 5 'and of none' flooding s1 vxlan10011 '10.99.0.13 '
+await 15 'and of none' flooding s1 vxlan10011 '10.99.0.13 '
 
 # What 16 bits cannot say.
 device s1 70000 10.10.70.1
 device s2 70000 10.10.70.2
-await 5 'ping in a VNI above 65535' pings s1 10.10.70.2
+await 15 'ping in a VNI above 65535' pings s1 10.10.70.2
 flooding s3 vxlan10011 '10.99.0.11 ' || fail 'another VNI is disturbed'
 
 # gobgpd of s1 is killed and comes back empty; meanwhile a host goes.
-watch_fdb s1
+monitor s1 bridge fdb
 kill_gobgpd s1
 await 10 'the hub has lost s1' absent s1
 flooding s1 vxlan10010 '10.99.0.12 10.99.0.99 ' || fail 'forwarding is not held'

@@ -19,7 +19,7 @@ C
 done
 await 20 'layer 2 works' pings h2 10.0.0.3
 refused() { grep 'event=dataplane.device.refused .*the kernel has no VRF devices (CONFIG_NET_VRF)' "$T/v2.log"; }
-await 5 'the missing feature is named' refused
+await 15 'the missing feature is named' refused
 # A subnet without its VRF would be one of the host itself.
 ! ip -n "$P-v2" address show dev br101 | grep 10.20.2.1 >&2 || fail "the tenant's gateway is in the host's own table"
 ip -n "$P-v3" link delete vxlan100

@@ -26,7 +26,7 @@ announced() { ctl v2 show routes | grep '\[10.20.1.10\]'; }
 await 10 'ha1 is announced' announced
 bridged || fail 'v2 routes to ha1, which is outside of the VRF'
 problem() { ctl v1 show "$1" --json | jq -r '.[] | .problem // empty' | grep -F -- "$2"; }
-await 5 'it is said' problem vnis 'br101 is in no VRF'
+await 15 'it is said' problem vnis 'br101 is in no VRF'
 ip -n "$P-v1" link set br101 master ten
 ip -n "$P-v1" address replace fd20:0:0:1::1/64 dev br101 nodad
 await 10 'v2 routes to ha1 again, which said nothing' routed

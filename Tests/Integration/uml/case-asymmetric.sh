@@ -76,16 +76,16 @@ await 20 'from subnet to subnet, IPv6' pings h1 fd20:0:0:2::12
 await 20 'within the subnet' pings g1 10.20.2.12
 
 sniff v1 eth0
-pings h1 10.20.2.12 || fail 'no ping'
+echoes h1 10.20.2.12 || fail 'no ping'
 # Routed at the entry (one hop less, from the gateway's MAC), bridged in the VNI of the destination's subnet; the answer likewise.
-await 3 'the request in VNI 102' sniffed v1 "102 $gateway_mac > 02:20:00:00:02:02 10.20.1.11 > 10.20.2.12 ttl 63"
-await 3 'the answer in VNI 101' sniffed v1 "101 $gateway_mac > 02:20:00:00:01:01 10.20.2.12 > 10.20.1.11 ttl 63"
+await 15 'the request in VNI 102' sniffed v1 "102 $gateway_mac > 02:20:00:00:02:02 10.20.1.11 > 10.20.2.12 ttl 63"
+await 15 'the answer in VNI 101' sniffed v1 "101 $gateway_mac > 02:20:00:00:01:01 10.20.2.12 > 10.20.1.11 ttl 63"
 
 # Who asks for a host behind the other VTEP is answered here: nothing of it crosses the underlay.
 ip -n "$P-g1" neigh flush dev eth0
-pings g1 10.20.2.12 || fail 'no ping after the question'
+echoes g1 10.20.2.12 || fail 'no ping after the question'
 ip -n "$P-g1" neigh show 10.20.2.12 | grep -q 02:20:00:00:02:02 || fail 'no answer'
-await 3 'the ping itself' sniffed v1 '102 02:20:00:00:02:01 > 02:20:00:00:02:02 10.20.2.11 > 10.20.2.12 ttl 64'
+await 15 'the ping itself' sniffed v1 '102 02:20:00:00:02:01 > 02:20:00:00:02:02 10.20.2.11 > 10.20.2.12 ttl 64'
 grep 'arp 10.20.2.11 asks for 10.20.2.12' "$T/v1.sniffed" && fail 'the question went to the other VTEP'
 [ -n "$(ip -n "$P-v1" route show vrf ten proto 211 type unicast)" ] && fail "$(ip -n "$P-v1" route show vrf ten proto 211): routes without an L3 VNI"
 await 10 'the plan is empty' settled v1

@@ -46,9 +46,9 @@ route-target import 65000:599"
 for i in 1 2; do greet $i; done
 await 20 'the gateway of the services' pings hs1 10.50.0.1
 await 20 'a tenant reaches the services of its VTEP' pings ha1 10.50.0.10
-await 5 'IPv6 too' pings ha1 fd50::10
+await 15 'IPv6 too' pings ha1 fd50::10
 await 20 'a tenant behind FRR reaches them' pings ha2 10.50.0.10
-await 5 'IPv6 too' pings ha2 fd50::10
+await 15 'IPv6 too' pings ha2 fd50::10
 ! pings hs1 10.30.0.1 || fail 'a subnet that is not leaked is reached'
 
 # The underlay.
@@ -71,18 +71,18 @@ back6() { on u ping -c 1 -W 1 -q -I fd98::1 fd20:0:0:1::10; }
 await 10 'IPv6 from the underlay' back6
 [ "$(on v1 cat /proc/sys/net/ipv4/conf/eth0/forwarding)" = 1 ] || fail 'eth0 does not forward'
 underlay_routes 10.99.0.8 fd99::9
-await 5 'another next hop' beyond 'via 10.99.0.8 dev eth0'
+await 15 'another next hop' beyond 'via 10.99.0.8 dev eth0'
 ip -n "$P-v1" route replace 198.51.100.0/24 nexthop via 10.99.0.8 nexthop via 10.99.0.9
 both() { [ "$(ip -n "$P-v1" route show vrf ten proto 211 198.51.100.0/24 | grep -c 'nexthop via .* dev eth0')" = 2 ]; }
-await 5 'two next hops' both
-await 5 'packets by both' pings ha1 198.51.100.1
+await 15 'two next hops' both
+await 15 'packets by both' pings ha1 198.51.100.1
 ip -n "$P-v1" route del 198.51.100.0/24
 unreached() { ! beyond via; }
-await 5 'a route that is gone' unreached
+await 15 'a route that is gone' unreached
 ! pings ha1 198.51.100.1 || fail 'what the underlay does not reach is reached'
 underlay_routes 10.99.0.9 fd99::9
-await 5 'and is back' pings ha1 198.51.100.1
-await 5 'v1 is settled' settled v1
+await 15 'and is back' pings ha1 198.51.100.1
+await 15 'v1 is settled' settled v1
 ctl v1 explain prefix 198.51.100.0/24 --vrf ten | grep 'leaked from default' || fail 'where the route comes from is not said'
 
 # By route target: what FRR exports with one that the entry of the underlay imports. u is a next hop of the underlay and stays one, although

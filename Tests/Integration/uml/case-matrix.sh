@@ -12,13 +12,13 @@ tunnel hv1 2 22001 && tunnel hv1 5 22004 && tunnel hv2 100 22001 && tunnel hv2 1
 bridge -n "$P-hv1" fdb show dev vxlan0 | grep 'dst 10.0.0.102 src_vni 22001 self' >/dev/null || fail 'no entry with src_vni'
 # Damage to what evpnd made heals: a mapping, a member's VLAN, the device.
 bridge -n "$P-hv1" vlan del dev vxlan0 vid 2
-await 3 'the mapping comes back' tunnel hv1 2 22001
+await 15 'the mapping comes back' tunnel hv1 2 22001
 ip -n "$P-hv1" link delete vxlan0
-await 5 'the device comes back' tunnel hv1 4 22003
+await 15 'the device comes back' tunnel hv1 4 22003
 await 20 'ping over it' reaches e11 10.100.2.101
 # A VNI leaves the configuration: its mapping goes, the others stay.
 sed -i '/22003/d' "/run/evpnd-lab/$P/hv1.yaml"
 "$build/evpnctl" --socket "/run/evpnd-lab/$P/hv1.sock" reload
 gone() { ! tunnel hv1 4 22003; }
-await 5 'the mapping of a VNI that left is gone' gone
+await 15 'the mapping of a VNI that left is gone' gone
 reaches e11 10.100.2.101 >/dev/null || fail 'another VNI was disturbed'

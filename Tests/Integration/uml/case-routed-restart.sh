@@ -11,10 +11,7 @@ await 20 'IPv6 across subnets' pings ha2 fd30::11
 for signal in KILL TERM; do
     stream ha2 10.30.0.11 300
     stream ha2 fd30::11 300
-    kill -$signal "$(cat "$T/v1.pid")"
-    dead() { ! kill -0 "$(cat "$T/v1.pid")"; }
-    await 5 'the daemon ends' dead
-    rm -f "$T/v1.sock"
+    stop_evpnd v1 $signal
     start_evpnd v1
     await 20 'the session is back' established v1
     for address in 10.30.0.11 fd30::11; do

@@ -128,8 +128,8 @@ C
 }
 
 wire() { # FROM TO LINE… : a ping, and every line was on the wire of v1, which is sniffed
-    on "$1" ping -c 2 -W 2 -i 0.2 -q "$2" >/dev/null || fail "no ping from $1 to $2"
-    for line in "${@:3}"; do await 3 "on the wire: $line" sniffed v1 "$line"; done
+    on "$1" ping -c 2 -W 10 -i 0.2 -q "$2" >/dev/null || fail "no ping from $1 to $2"
+    for line in "${@:3}"; do await 15 "on the wire: $line" sniffed v1 "$line"; done
 }
 stream() { # HOST ADDRESS COUNT : in the background, a packet each 10 ms
     ip netns exec "$P-$1" ping -i 0.01 -c "$3" "$2" >"$T/stream.$2" 2>&1 &
@@ -138,7 +138,7 @@ stream() { # HOST ADDRESS COUNT : in the background, a packet each 10 ms
 lost() { # ADDRESS : sets `count` when the stream is over
     wait "$(cat "$T/stream.$1.pid")" || true
     rm "$T/stream.$1.pid"
-    count=$(awk '/transmitted/ {print $1 - $4; found = 1} END {exit !found}' "$T/stream.$1")
+    count=$(unanswered "$T/stream.$1") || fail "no stream to $1"
 }
 
 # An evpnd VTEP: everything is made by the daemon, with the VRF's routes in the table that it chooses. `members`: the ports in VNI 100.
