@@ -36,6 +36,33 @@ import Testing
         #expect(checks.up == [a])
     }
 
+    /// A restart is no reason to take anybody off: it takes as many failures as ever.
+    @Test func remembersWhatWasUp() {
+        var checks = AnycastChecks(up: [a])
+        #expect(checks.up == [a])
+        // Nothing to probe is known yet.
+        #expect(checks.handle(.configured([:]), now: at(0)) == [])
+        #expect(checks.up == [a])
+        #expect(checks.handle(.configured([a: target(1), b: target(2)]), now: at(0)) == [])
+        #expect(checks.up == [a])
+        var sent: UInt64 = 0
+        for round in 1...3 {
+            let effects = (0..<2).flatMap { checks.handle(.deadlineReached, now: at(2000 * (round - 1) + 500 * $0)) }
+            for case .send(let number, let name, _) in effects {
+                sent += 1
+                let after = checks.handle(.answered(number, fault: "refused"), now: at(2000 * round - 1400))
+                let isOver = round == (name == a ? 3 : 1)
+                #expect(after == (isOver ? [.changed(name, isUp: false, reason: "refused")] : []))
+            }
+        }
+        #expect(sent == 6)
+        #expect(checks.up == [])
+        // Later it is as new as anybody.
+        _ = checks.handle(.configured([b: target(2)]), now: at(9000))
+        _ = checks.handle(.configured([a: target(1), b: target(2)]), now: at(9000))
+        #expect(checks.up == [])
+    }
+
     @Test func threeFailuresTakeDownAndTwoAnswersBringUp() {
         var checks = AnycastChecks()
         _ = checks.handle(.configured([a: target(1)]), now: at(0))

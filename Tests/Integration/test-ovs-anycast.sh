@@ -93,6 +93,17 @@ ip netns exec "$P-e2" python3 -m http.server --bind :: --directory "$T/e2.files"
 echo $! >"$T/e2.pid"
 ctl v2 reload >/dev/null
 await 10 'a TCP probe enables' enabled 2 true
-await 15 'it is reached' pings h1 198.51.100.1
+for address in $addresses; do await 15 "$address is reached" pings h1 $address; done
+# Nothing is lost while evpnd is away, and until its probes are answered again.
+streams=()
+for address in $addresses; do
+    ip netns exec "$P-h1" ping -i 0.02 -c 200 -q $address >"$T/ping.${#streams[@]}" &
+    streams+=($!)
+done
+stop_evpnd v2 KILL
+start_evpnd v2
+await 15 'the session is back' established v2 2
+for stream in "${streams[@]}"; do wait "$stream" || true; done
+for i in 0 1; do grep -q ' 0% packet loss' "$T/ping.$i" || fail "lost over a restart: $(grep loss "$T/ping.$i")"; done
 ctl v2 show anycast
 rest v1 v2 v3

@@ -42,7 +42,7 @@ final class Agent {
     /// The one that the process began with: some of it stays until the next start.
     let started: Configuration
     private(set) lazy var clients = ClientSources(
-        loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory
+        loop: loop, log: log, metrics: metrics, stateDirectory: options.stateDirectory, isRestart: run.isRestart
     ) { [weak self] in self?.clientsChanged() }
     private(set) var nodeAddress: IPAddress?
     /// VNIs that are served: those of the configuration, and discovered ones; and the subnets of VRFs that some of them are.

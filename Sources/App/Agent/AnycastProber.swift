@@ -9,7 +9,7 @@ import Telemetry
 
 /// The sockets of `AnycastChecks`. Confined to the loop's thread.
 final class AnycastProber {
-    private(set) var checks = AnycastChecks()
+    private(set) var checks: AnycastChecks
     /// The device that probes go through; nil: nothing is probed.
     var interface: String?
     /// Another address works, or does not work any more.
@@ -26,7 +26,9 @@ final class AnycastProber {
     private var attempts: [UInt64: Attempt] = [:]
     private var timer: (id: TimerID, at: Instant)?
 
-    init(loop: EventLoop, log: Log) {
+    /// `up`: addresses that were up before a restart.
+    init(loop: EventLoop, log: Log, up: Set<AnycastName>) {
+        checks = AnycastChecks(up: up)
         self.loop = loop
         self.log = log
     }

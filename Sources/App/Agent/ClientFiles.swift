@@ -15,6 +15,8 @@ final class ClientFiles {
     static let sizeLimit = 1 << 20
 
     private(set) var directory: ClientDirectory
+    /// Those whose files were good before the last stop, as they were then.
+    private(set) var restored: [Client] = []
     private let loop: EventLoop
     private let log: Log
     private let path: String
@@ -118,7 +120,7 @@ final class ClientFiles {
         if isDisturbed { loop.schedule(after: .milliseconds(200)) { [weak self] in self?.lookAgain() } }
         apply(directory.handle(.seen(sights, reason: ""), now: loop.now))
     }
-    private func lookAgain() {
+    func lookAgain() {
         if watch != nil { look(again: []) }
     }
 
@@ -198,6 +200,7 @@ final class ClientFiles {
             documents[name] = ClientFiles.parse(read.bytes, name: name, file: path + "/" + name)
         }
         _ = directory.handle(.restored(documents), now: loop.now)
+        restored = directory.clients()
         if !documents.isEmpty { log.info("clients.restored", ["files": "\(documents.count)"]) }
     }
 

@@ -25,18 +25,27 @@ final class ClientSources {
     private var anycast: [AnycastName: Bool] = [:]
     /// Those of files that are served.
     private var served: [Client] = []
+    /// Names of those that are not, so that after a restart the same are served, and of anycast addresses whose probes are answered.
+    private var leftOut: NameRecord
+    private var probedUp: NameRecord
     private var isConfiguring = false
     private var timer: TimerID?
     /// No earlier than this may there be another change: of a thousand addresses each may change in a moment of its own.
     private var restUntil = Instant.zero
 
     /// `onChange`: `joined` gives another configuration now. Called by the loop, never from inside of a call to this object.
-    init(loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String, onChange: @escaping () -> Void) {
+    /// `isRestart`: what an earlier run has left in the bridge is still there.
+    init(
+        loop: EventLoop, log: Log, metrics: MetricRegistry, stateDirectory: String, isRestart: Bool,
+        onChange: @escaping () -> Void
+    ) {
         self.loop = loop
         self.log = log
         self.stateDirectory = stateDirectory
         self.onChange = onChange
-        prober = AnycastProber(loop: loop, log: log)
+        leftOut = NameRecord(stateDirectory + "/clients-left-out", isRestored: true, log: log)
+        probedUp = NameRecord(stateDirectory + "/anycast-up", isRestored: isRestart, log: log)
+        prober = AnycastProber(loop: loop, log: log, up: Set(probedUp.names.compactMap { AnycastName($0) }))
         prober.onChange = { [weak self] in self?.changed() }
         metrics.onCollect { [weak self] metrics in self?.collect(metrics) }
     }
@@ -54,6 +63,7 @@ final class ClientSources {
                 }
             }
             files?.start()
+            served = files?.restored.filter { !leftOut.names.contains($0.name) } ?? []
         }
         let path = configuration.openVSwitchSettings?.anycastStatusFile
         if path != statusFile?.path {
@@ -71,8 +81,10 @@ final class ClientSources {
     /// The configuration of the file with all clients, and with the anycast addresses that work.
     func joined(_ configuration: Configuration) -> Configuration {
         let health = AnycastHealth(listed: statusFile?.status?.listed, up: prober.checks.up)
-        let joined = configuration.joined(by: files?.directory.clients(served: served) ?? [], health: health)
+        let inFiles = files?.directory.clients(served: served) ?? []
+        let joined = configuration.joined(by: inFiles, health: health)
         served = joined.served
+        leftOut.keep(Set(inFiles.map(\.name)).subtracting(served.map(\.name)))
         // Those of the file itself were told when it was read.
         let known = Set(problems)
         for problem in joined.problems where !known.contains(problem) {
@@ -86,6 +98,7 @@ final class ClientSources {
             }
         }
         prober.configure(joined.configuration.anycastTargets)
+        probedUp.keep(Set(prober.checks.up.map(\.description)))
         return joined.configuration
     }
 

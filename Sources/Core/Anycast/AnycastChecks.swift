@@ -66,10 +66,16 @@ public struct AnycastChecks: Sendable {
     private var names: [UInt64: AnycastName] = [:]
     private var lastNumber: UInt64 = 0
 
-    public init() {}
+    /// Those that were up before a restart, until there is something to probe: then they are as if they had answered.
+    private var remembered: Set<AnycastName>
+
+    /// `up`: what was up before a restart, and stays so until probes say otherwise.
+    public init(up: Set<AnycastName> = []) { remembered = up }
 
     /// The addresses that are up.
-    public var up: Set<AnycastName> { Set(checks.lazy.filter { $0.value.isUp == true }.map(\.key)) }
+    public var up: Set<AnycastName> {
+        Set(checks.lazy.filter { $0.value.isUp == true }.map(\.key)).union(remembered)
+    }
     /// When `deadlineReached` is due; nil: never.
     public var nextDeadline: Instant? { checks.values.lazy.map(\.deadline).min() }
     /// Sorted by address.
@@ -125,8 +131,11 @@ public struct AnycastChecks: Sendable {
             guard let target = targets[name] else { continue }
             // Spread over one second, so that a thousand of them do not begin at once.
             let start = now + .milliseconds(index * 1000 / new.count)
-            checks[name] = Check(target: target, since: now, deadline: start, nextStart: start)
+            checks[name] = Check(
+                target: target, isUp: remembered.contains(name) ? true : nil, since: now, deadline: start,
+                nextStart: start)
         }
+        if !targets.isEmpty { remembered = [] }
         return effects
     }
 
