@@ -84,6 +84,7 @@ echo '[]' >"$T/status"
 await 10 'a status file disables' enabled 3 false
 gone() { ! ctl v1 show prefixes | grep -E '198.51.100.1|2001:db8:51::1'; }
 await 15 'nobody announces it' gone
+rest v1 v2 v3
 for address in $addresses; do ! pings h1 $address >&2 || fail 'an answer from nobody'; done
 await 15 'probes go on' up
 rest v1 v2 v3

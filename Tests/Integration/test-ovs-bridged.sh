@@ -111,6 +111,7 @@ cp "$T/v2.yaml" "$T/v2.before"
 sed -i 's/bridge: br-int,/& learningSeconds: 3s,/; s/^clients:$/&\n  - {vni: 100, port: pm}/' "$T/v2.yaml"
 for word in some none some; do
     ctl v2 reload
+    rest v2
     if [ $word = none ]; then
         ! pings m2 10.20.0.1 >&2 || fail 'a host is served that is not learned any more'
         none v2 || fail 'a host is known that is not learned any more'
