@@ -70,6 +70,16 @@ extension ControlPlane {
         if !gatewaySlots.isEmpty, let gateway = gatewaySlots[Gateway.Key(table: table, ip: ip)] {
             touch(gateway: gateway)
         }
+        refreshPrefixExports(table, through: ip)
+    }
+    /// Our own prefixes behind a host, which has come or gone.
+    private mutating func refreshPrefixExports(_ slot: Slot, through ip: IPAddress) {
+        guard let table = tables[Int(slot)], table.vrf?.announced.usesGateway == true, table.gateways[ip] != nil else {
+            return
+        }
+        for prefix in table.locals.filter({ $0.value.gateway == ip }).keys.sorted() {
+            refreshPrefixExport(slot, prefix)
+        }
     }
     mutating func setHost(_ table: Slot, _ ip: IPAddress, _ vni: VNI, _ isHere: Bool) {
         guard !ip.isLinkLocal else { return }

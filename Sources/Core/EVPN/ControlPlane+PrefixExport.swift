@@ -28,7 +28,10 @@ extension ControlPlane {
             // As `network` and `redistribute` have it elsewhere, so that equal prefixes of two kinds of routers are equal.
             let set = attributes(slot, vrf, transit, origin: local == nil ? .igp : .incomplete)
             var gateway = vrf.announced.usesGateway ? local?.gateway : nil
-            if let ip = gateway, ip.isV6 != prefix.address.isV6 || !isHost(ip, of: table) { gateway = nil }
+            // Whoever imports it looks for a type 2 route of the gateway: without one the prefix is reached through this host as ever.
+            if let ip = gateway, ip.isV6 != prefix.address.isV6 || vni(withGateway: ip, in: table) == nil {
+                gateway = nil
+            }
             route = Advertisement(
                 payload: RoutePayload(
                     label1: transit.vni.rawValue, overlay: .make(esi: .zero, gateway: gateway)),
@@ -40,19 +43,6 @@ extension ControlPlane {
             tables[Int(slot)]?.announced.remove(prefix)
         } else {
             tables[Int(slot)]?.announced.insert(prefix)
-        }
-    }
-
-    /// Whether an address can belong to a host of a subnet here.
-    private func isHost(_ ip: IPAddress, of table: IPVRFTable) -> Bool {
-        guard Self.isUsable(ip), !ip.isLinkLocal, !table.macVRFs.contains(where: { isInterface($0, ip) }) else {
-            return false
-        }
-        if table.subnet(with: ip) != nil { return true }
-        return table.macVRFs.contains { vrf in
-            vrfs[Int(vrf)]?.evi?.domain.routed?.addresses.contains {
-                IPPrefix($0.ip, length: $0.length)?.contains(ip) ?? false
-            } ?? false
         }
     }
 

@@ -121,6 +121,9 @@ extension ControlPlane {
         }
         vrfs[Int(vrf)]?.attributeCache = [:]
         refreshExports(vrf)
+        for table in [old, new] where table.exists && tables[Int(table)]?.vrf?.announced.usesGateway == true {
+            refreshPrefixExports(table)
+        }
     }
 
     /// The domain of an L3 VNI has come, gone or changed.
