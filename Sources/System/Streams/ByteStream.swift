@@ -127,7 +127,14 @@ final class TLSStream: ByteStream {
     func write(_ bytes: UnsafeRawBufferPointer) -> IOResult {
         ERR_clear_error()
         let count = SSL_write(connection, bytes.baseAddress, Int32(clamping: bytes.count))
-        return count > 0 ? .done(Int(count)) : outcome(count, during: "write")
+        if count > 0 { return .done(Int(count)) }
+        let result = outcome(count, during: "write")
+        guard case .failed = result else { return result }
+        // Who closes the connection has mostly said why before, in an alert that has not been read yet.
+        var rest = [UInt8](repeating: 0, count: 64)
+        ERR_clear_error()
+        let last = SSL_read(connection, &rest, Int32(rest.count))
+        return last <= 0 && ERR_peek_error() != 0 ? outcome(last, during: "read") : result
     }
 
     private func outcome(_ result: Int32, during action: String) -> IOResult {
