@@ -116,8 +116,13 @@ trace "$from_1,dl_dst=02:00:5e:00:01:01,$(udp 10.0.0.1 10.3.0.1)" 0:10 1:10 1:26
 trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(udp 10.3.0.1 10.1.0.5)" 0:10 1:42
 shows 'output:3'
 trace "$tunnel,tun_id=20,dl_dst=02:00:00:00:99:01,$(udp 10.3.0.1 10.0.0.1)" 0:10 1:42 1:10
-trace "in_port=6,dl_vlan=1,dl_src=02:00:00:00:21:06,$(udp 10.10.1.1 10.10.2.1)" 0:10 1:34
+trace "in_port=6,dl_vlan=1,dl_src=02:00:00:00:21:06,dl_dst=02:65:c0:00:02:01,$(udp 10.10.1.1 10.10.2.1)" 0:10 1:34
 does 'push_vlan(vid=2'
+# What is not for the router: frames between hosts of a client's segment, and broadcasts.
+for other in 02:00:00:00:20:88 ff:ff:ff:ff:ff:ff 02:00:00:00:99:02; do
+    trace "${from_3%,*},dl_dst=$other,$(udp 10.2.0.1 10.2.0.255)" 0:0
+    trace "${from_3%,*},dl_dst=$other,$(udp 10.1.0.5 10.3.0.1)" 0:0
+done
 # A packet that has one hop left ends here.
 trace "$from_3,udp,nw_src=10.2.0.1,nw_dst=10.3.0.1,nw_ttl=1" 0:10 1:26
 shows 'decrement TTL exception'

@@ -186,10 +186,13 @@ struct SwitchTests {
             "in_port=2,dl_vlan=8,dl_src=02:00:00:00:11:02,dl_dst=\(gatewayMAC),dl_type=0x800,nw_ttl=9,"
                 + "nw_src=10.0.11.12,nw_dst=10.0.10.12", ["2 vlan 7"])
         // A host behind another VTEP, over its own domain; a host that nobody knows.
-        try expect(bridge, "in_port=3,ip,nw_ttl=9,nw_src=10.1.0.5,nw_dst=10.0.10.13", ["0xa@192.0.2.2"])
+        try expect(
+            bridge, "in_port=3,dl_dst=12:34:56:78:90:ab,ip,nw_ttl=9,nw_src=10.1.0.5,nw_dst=10.0.10.13",
+            ["0xa@192.0.2.2"])
         try expect(bridge, "in_port=1,\(toGateway),ip,nw_ttl=9,nw_dst=10.0.11.77", [])
         // A prefix behind a host.
-        let behind = try expect(bridge, "in_port=3,ip,nw_ttl=9,nw_src=10.1.0.5,nw_dst=10.7.1.1", ["0xa@192.0.2.2"])
+        let behind = try expect(
+            bridge, "in_port=3,dl_dst=12:34:56:78:90:ab,ip,nw_ttl=9,nw_src=10.1.0.5,nw_dst=10.7.1.1", ["0xa@192.0.2.2"])
         #expect(behind.final.contains("dl_dst=02:00:00:00:10:03"))
     }
 
@@ -205,7 +208,10 @@ struct SwitchTests {
         }
         try expect(bridge, client + ",ip,nw_ttl=9,nw_dst=10.2.3.4", ["4 vlan 9"])
         if !compatible { try expect(bridge, client + ",ipv6,nw_ttl=9,ipv6_dst=2001:db8:2::4", ["4 vlan 9"]) }
-        try expect(bridge, "in_port=4,dl_vlan=9,dl_type=0x800,nw_ttl=9,nw_src=10.1.0.6,nw_dst=10.1.0.5", ["3"])
+        try expect(
+            bridge,
+            "in_port=4,dl_vlan=9,dl_dst=12:34:56:78:90:ab,dl_type=0x800,nw_ttl=9,nw_src=10.1.0.6,nw_dst=10.1.0.5", ["3"]
+        )
         // To routers elsewhere, by the longest prefix.
         let remote = try expect(bridge, client + ",ip,nw_ttl=9,nw_dst=203.0.113.1", ["0x14@192.0.2.2"])
         for part in ["nw_ttl=8", source, "dl_dst=02:00:00:00:99:02"] {
@@ -219,7 +225,13 @@ struct SwitchTests {
         // A packet whose time is over.
         try expect(bridge, client + ",ip,nw_ttl=1,nw_dst=203.0.113.1", [])
         // Through another VRF.
-        try expect(bridge, "in_port=5,ip,nw_ttl=9,nw_src=10.3.0.1,nw_dst=10.1.0.5", ["3"])
+        try expect(bridge, "in_port=5,dl_dst=12:34:56:78:90:ab,ip,nw_ttl=9,nw_src=10.3.0.1,nw_dst=10.1.0.5", ["3"])
+        // What is not for the router: where nothing is asked but evpn-connector's flows, it is taken all the same.
+        for other in ["02:00:00:00:20:88", "ff:ff:ff:ff:ff:ff"] {
+            let packet = "dl_src=02:00:00:00:20:03,dl_dst=\(other),ip,nw_ttl=9,nw_dst="
+            try expect(bridge, "in_port=3,\(packet)203.0.113.1", compatible ? ["0x14@192.0.2.2"] : [])
+            try expect(bridge, "in_port=4,dl_vlan=9,\(packet)10.2.3.255", [])
+        }
         // What is for a link goes no further.
         if !compatible {
             for destination in ["ip,nw_dst=224.0.0.5", "ip,nw_dst=255.255.255.255", "ip,nw_dst=169.254.1.1"] {
@@ -258,9 +270,10 @@ struct SwitchTests {
         for destination in ["ipv6_dst=2001:db8:8::1", "nw_dst=10.8.1.1"] {
             var seen: [String: Int] = [:]
             for port in 1...24 {
+                let client = "in_port=3,dl_src=02:00:00:00:20:03,dl_dst=12:34:56:78:90:ab"
                 let kind = destination.hasPrefix("ipv6") ? "tcp6" : "tcp"
                 let trace = try bridge.trace(
-                    "in_port=3,dl_src=02:00:00:00:20:03,\(kind),nw_ttl=9,\(destination),tp_src=\(port * 777),tp_dst=80")
+                    "\(client),\(kind),nw_ttl=9,\(destination),tp_src=\(port * 777),tp_dst=80")
                 #expect(trace.outputs.count == 1, "\(trace)")
                 for output in trace.outputs { seen[output, default: 0] += 1 }
             }
@@ -277,7 +290,7 @@ struct SwitchTests {
         let wire = "in_port=65278,tun_id=20,tcp,nw_ttl=9,nw_src=198.51.100.1,nw_dst=10.9.0.9,tp_dst=80"
         let forward = try expect(bridge, wire, ["3"], connections: ["trk,new"])
         #expect(forward.text.contains("ct(commit,zone=4,nat(dst=10.1.0.5))"))
-        let back = "in_port=3,tcp,nw_ttl=9,nw_src=10.1.0.5,nw_dst=198.51.100.1,tp_src=80"
+        let back = "in_port=3,dl_dst=12:34:56:78:90:ab,tcp,nw_ttl=9,nw_src=10.1.0.5,nw_dst=198.51.100.1,tp_src=80"
         let reverse = try expect(bridge, back, ["0x14@192.0.2.2"], connections: ["trk,est,rpl"])
         #expect(reverse.text.contains("ct(commit,zone=4,nat)"))
         // A connection that the client makes itself.
@@ -305,7 +318,7 @@ struct SwitchTests {
         for port in 1...24 {
             seen.formUnion(
                 try bridge.trace(
-                    "in_port=4,dl_vlan=9,dl_type=0x800,nw_proto=6,nw_ttl=9,nw_dst=10.9.0.9,tp_src=\(port * 777)",
+                    "in_port=4,dl_vlan=9,dl_dst=12:34:56:78:90:ab,dl_type=0x800,nw_proto=6,nw_ttl=9,nw_dst=10.9.0.9,tp_src=\(port * 777)",
                     connections: ["trk,new"]
                 ).outputs)
         }

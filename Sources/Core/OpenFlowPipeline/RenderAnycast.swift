@@ -29,7 +29,7 @@ extension FlowTables {
     /// What comes from a client's own address belongs to a translated connection, or goes on as it is; its answers to probes go to
     /// the check port.
     func renderAnycastPort(
-        _ client: RoutedClient, _ place: Place, _ match: [MatchField], _ classify: [Action]
+        _ client: RoutedClient, _ place: Place, _ match: [MatchField], toRouter: [MatchField], _ classify: [Action]
     ) -> [Flow] {
         var flows: [Flow] = []
         var targets: Set<IPAddress> = []
@@ -39,7 +39,7 @@ extension FlowTables {
             let ip = MatchField.ip(isV6: anycast.address.isV6)
             if model.enabledAnycast.contains(anycast), targets.insert(anycast.target).inserted {
                 let zone = ConnectionTracking.Zone.number(anycast.zone)
-                let own = match + [ip, .source(anycast.target)]
+                let own = toRouter + [ip, .source(anycast.target)]
                 flows += [
                     Flow(
                         .port, Table.classify, Priority.special, own + [.connectionState(set: [], unset: .tracked)],

@@ -62,14 +62,17 @@ extension FlowTables {
     func renderRoutedPort(_ client: RoutedClient, _ place: Place, _ match: [MatchField], _ pop: [Action]) -> [Flow] {
         guard let vrf = model.vrfs[client.vrf] else { return [] }
         let classify = pop + [.load(Register.vrf, vrf.number), .lookup(Table.forward)]
-        var flows = [Flow(.port, Table.classify, Priority.normal, match, classify)]
+        // A router takes what is sent to its own MAC address: no broadcasts (RFC 1812 §5.3.4), nor frames between two hosts of a segment,
+        // which would go back to it.
+        let toRouter = model.isCompatible ? match : match + [.ethernetDestination(vrf.routerMAC)]
+        var flows = [Flow(.port, Table.classify, Priority.normal, toRouter, classify)]
         if model.isCompatible {
             flows.append(
                 Flow(.port, Table.classify, Priority.special, match + [.arp], proxyReply(vrf.routerMAC)))
         } else {
             flows += renderProxy(client, match, vrf.routerMAC)
         }
-        return flows + renderAnycastPort(client, place, match, classify)
+        return flows + renderAnycastPort(client, place, match, toRouter: toRouter, classify)
     }
 
     /// Whatever a routed client asks for is at this router, but what is its own.
