@@ -14,11 +14,11 @@ for i in 1 2; do
     vsctl v$i add-br br-tag -- set Bridge br-tag datapath_type=netdev -- add-port br-tag pt tag=7 \
         -- add-port br-tag up -- set Interface up type=patch options:peer=trunk \
         -- add-port br-int trunk -- set Interface trunk type=patch options:peer=up ofport_request=102
-    routed_host r$i v$i pr 02:00:00:00:30:0$i 10.30.$i.0/24 10.31.0.0/24
+    routed_host r$i v$i pr 02:00:00:00:30:0$i 10.30.$i.0/24 10.31.0.0/24 169.254.$i.0/24
     connector_port v$i pr 103
     bridged_client v$i flat 10 02:00:00:00:20:0$i 101
     bridged_client v$i vlan 10 02:00:00:00:20:1$i 102 7
-    routed_client v$i routed 20 02:00:00:00:30:0$i 103 "\"10.30.$i.0/24\", \"10.31.0.$i/32\"" "\"anycast\": [{\"anycast_ip\": \"198.51.100.1\",
+    routed_client v$i routed 20 02:00:00:00:30:0$i 103 "\"10.30.$i.0/24\", \"10.31.0.$i/32\", \"169.254.$i.9/32\"" "\"anycast\": [{\"anycast_ip\": \"198.51.100.1\",
         \"dst_ip\": \"10.31.0.$i\", \"check_ip\": \"10.255.0.1\", \"internal_dst_ip\": \"10.254.0.1\",
         \"internal_checker_ip\": \"10.254.0.254\", \"conntrack_zone\": 7}]"
     configure_gobgp v$i 10.98.0.$i 10.98.0.$((3 - i)) l2vpn-evpn
@@ -40,6 +40,9 @@ await 10 'flat to VLAN' pings f1 10.20.0.12
 await 10 'VLAN to VLAN' pings t2 10.20.0.11
 await 20 'routed clients' pings r1 10.30.2.1
 await 10 'and back' pings r2 10.30.1.1
+# A part of 169.254.0.0/16 that a file declares, as for a metadata service, from there and from the same host.
+await 10 'a link-local address' pings r1 169.254.2.9
+await 10 'the same, from behind its own VTEP' pings q 169.254.1.9
 # Flows that have the tables, registers and priorities of evpn-connector, and no others.
 flows v1 | awk '/table=[3-9]/ {exit 1}' || fail 'tables that evpn-connector does not have'
 flow() { flows v1 | sed 's/^cookie=[^ ]*, //' | grep -xF -- "$1"; }

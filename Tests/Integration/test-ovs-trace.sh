@@ -24,7 +24,7 @@ C
 switch_keys='connectorCompatible: true, anycastCheck: {number: 65277}, routerMAC: "02:00:00:00:99:02"' configure_switch v2 192.0.2.2 192.0.2.1 <<C
 clients:
   - {vni: 10, ofport: 1, mac: "02:00:00:00:10:03"}
-  - {cfg_type: l3, vni: 20, ofport: 3, mac: "02:00:00:00:20:04", routes: [10.1.0.6/32, 10.2.0.0/16, 10.3.0.0/16], $(anycast 10.1.0.6)}
+  - {cfg_type: l3, vni: 20, ofport: 3, mac: "02:00:00:00:20:04", routes: [10.1.0.6/32, 10.2.0.0/16, 10.3.0.0/16, 169.254.169.254/32], $(anycast 10.1.0.6)}
 C
 for i in 1 2; do
     start_evpnd v$i
@@ -107,6 +107,10 @@ trace "$from_3,$(udp 10.2.0.1 10.0.0.1)" 0:10 1:42 1:10
 shows 'output:1'
 trace "$from_3,$(udp 10.2.0.1 10.0.0.88)" 0:10 1:34
 trace "$from_3,$(udp 10.2.0.1 224.0.0.5)" 0:10 1:210
+trace "$from_3,$(udp 10.2.0.1 169.254.7.7)" 0:10 1:26
+does 'drop'
+trace "$from_3,$(udp 10.2.0.1 169.254.169.254)" 0:10 1:42
+shows 'set_field:192.0.2.2->tun_dst'
 trace "$from_3,$(udp 10.2.0.1 10.9.0.1)" 0:10 1:26 1:26
 shows 'output:5'
 trace "$from_3,$(udp 10.2.0.1 10.7.0.1)" 0:10 1:0

@@ -237,6 +237,17 @@ struct SwitchTests {
             for destination in ["ip,nw_dst=224.0.0.5", "ip,nw_dst=255.255.255.255", "ip,nw_dst=169.254.1.1"] {
                 try expect(bridge, client + ",\(destination),nw_ttl=9", [])
             }
+            // Where one of these is a client has declared.
+            var lab = fullLab()
+            lab.router(7, "v", "02:00:00:00:20:07", ["169.254.169.254/32"])
+            lab.configure()
+            lab.ports(1, 2, 3, 4, 5, 6, 7)
+            lab.rows(prefixRow("v", "169.254.128.0/17", tunnel("192.0.2.2", 20, "02:00:00:00:99:02")))
+            let near = try OpenVSwitch.forFlows()
+            #expect(try near.replace(lab.tables) == "")
+            try expect(near, client + ",ip,nw_dst=169.254.169.254,nw_ttl=9", ["7"])
+            try expect(near, client + ",ip,nw_dst=169.254.169.253,nw_ttl=9", ["0x14@192.0.2.2"])
+            try expect(near, client + ",ip,nw_dst=169.254.1.1,nw_ttl=9", [])
             for destination in ["ff02::2", "fe80::7"] {
                 try expect(bridge, client + ",ipv6,ipv6_dst=\(destination),nw_ttl=9", [])
             }

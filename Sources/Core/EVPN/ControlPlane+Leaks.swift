@@ -35,7 +35,7 @@ extension ControlPlane {
 
     /// The first of its sources that has a prefix of its own, as far as it gives it away.
     func localSource(of entry: PrefixEntry) -> Slot? {
-        guard let prefix = entry.prefix, prefix.isRoutable else { return nil }
+        guard let prefix = entry.prefix, canRoute(prefix) else { return nil }
         for source in tables[Int(entry.table)]?.sources ?? [] where source.takes(prefix) {
             guard let table = tables[Int(source.table)] else { continue }
             if source.leak == nil {

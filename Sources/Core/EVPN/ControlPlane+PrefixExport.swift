@@ -4,9 +4,13 @@ import BGP
 import NetTypes
 
 extension ControlPlane {
+    /// Whether type 5 routes to a prefix are announced and taken. Where the kernel forwards, links have their own of 169.254.0.0/16, and
+    /// evpnd is told nothing of these; in a bridge of Open vSwitch there are those alone that somebody has declared.
+    func canRoute(_ prefix: IPPrefix) -> Bool { prefix.isRoutable || hasTunnelNexthops && prefix.isPartOfLinkLocal }
+
     /// Whether a prefix is one of those that the configuration has announced.
     func isAnnounced(_ prefix: IPPrefix, by table: IPVRFTable) -> Bool {
-        guard let announced = table.vrf?.announced, prefix.isRoutable else { return false }
+        guard let announced = table.vrf?.announced, canRoute(prefix) else { return false }
         if announced.prefixes.contains(prefix) { return true }
         return table.locals[prefix].map { announced.selects($0) } ?? false
     }

@@ -85,7 +85,10 @@ extension ControlPlane {
             if overlay.gateway != nil, !overlay.esi.isZero { return .gatewayAndSegment }
             if overlay.gateway == nil { return .segmentOnly }
         }
-        guard let prefix = route.prefix, prefix.isRoutable else { return .unusablePrefix }
+        // An address of 169.254.0.0/16 a host may have given to itself; a prefix of these somebody has declared.
+        guard let prefix = route.prefix, prefix.isRoutable || !route.isMACIP && canRoute(prefix) else {
+            return .unusablePrefix
+        }
         if !route.isMACIP, let gateway = overlay?.gateway {
             return Self.isUsable(gateway) && gateway.isV6 == prefix.address.isV6 ? nil : .unusableGateway
         }

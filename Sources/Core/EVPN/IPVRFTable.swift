@@ -86,8 +86,8 @@ extension AnnouncedPrefixes {
 }
 
 extension IPPrefix {
-    /// False for addresses that are never routed: those of this host on this network (0.0.0.0/8, RFC 1122 §3.2.1.3), loopback, link-local
-    /// and multicast ones, and ::. The default route is for all others.
+    /// False for addresses that are never routed: those of this host on this network (0.0.0.0/8, RFC 1122 §3.2.1.3), loopback, link-local,
+    /// multicast and reserved ones (240.0.0.0/4), and ::. The default route is for all others.
     public var isRoutable: Bool {
         if length == 0 { return true }
         switch address {
@@ -99,5 +99,10 @@ extension IPPrefix {
             return !(first.high == 0 && first.low <= 1 && length == 128) && !(first.isMulticast && length >= 8)
                 && !(first.isLinkLocal && length >= 10)
         }
+    }
+    /// A part of 169.254.0.0/16, of which people declare where it is, such as the metadata service of a cloud. Without that it is a
+    /// link's own.
+    public var isPartOfLinkLocal: Bool {
+        if case .v4(let first) = address { first.isLinkLocal && length > 16 } else { false }
     }
 }

@@ -113,6 +113,7 @@ enum ClientDecoder {
         _ = section["probe"]
         section.finish(unknownKeys)
         guard let shared, let target, let check, let internalTarget, let checker, let zone else { return nil }
+        guard shared.source.canBeRouted(IPPrefix(shared.value, length: shared.value.bitWidth)) else { return nil }
         for other in [target, check, internalTarget, checker] where other.value.isV6 != shared.value.isV6 {
             other.source.fail("\(other.value) is of another family than anycast_ip \(shared.value)")
             return nil
@@ -149,7 +150,13 @@ extension Value {
         }
         let written = text.split(separator: "/").first.flatMap { IPAddress(String($0)) }
         if written != prefix.address { warn("the address has bits beyond its length", hint: "means \(prefix)") }
-        return prefix
+        return canBeRouted(prefix) ? prefix : nil
+    }
+    /// Whether other hosts are told of a prefix, and take it.
+    fileprivate func canBeRouted(_ prefix: IPPrefix?) -> Bool {
+        guard let prefix, !prefix.isRoutable, !prefix.isPartOfLinkLocal else { return true }
+        failAsNeverRouted(prefix)
+        return false
     }
     /// `65000:100` and the other forms; `0:100` is completed with the AS of the node.
     fileprivate func clientTargets() -> [Client.Target] {

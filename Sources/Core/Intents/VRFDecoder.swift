@@ -345,11 +345,8 @@ extension Value {
     }
     fileprivate func routablePrefix() -> IPPrefix? {
         guard let prefix = prefix() else { return nil }
-        if prefix.isRoutable { return prefix }
-        fail(
-            "\(prefix) is never routed: it is a multicast, loopback or link-local prefix, or of addresses without a network (0.0.0.0/8)"
-        )
-        return nil
+        if !prefix.isRoutable { failAsNeverRouted(prefix) }
+        return prefix.isRoutable ? prefix : nil
     }
     /// A name or number of rt_protos.
     fileprivate func routeProtocol() -> UInt8? {

@@ -109,6 +109,12 @@ extension Value {
         return address
     }
 
+    func failAsNeverRouted(_ prefix: IPPrefix) {
+        fail(
+            "\(prefix) is never routed: it is a multicast, loopback, link-local or reserved prefix, or of addresses without a network (0.0.0.0/8)"
+        )
+    }
+
     /// A prefix without host bits.
     func prefix() -> IPPrefix? { text().flatMap { prefix(of: $0[...]) } }
     /// The same of a part of the text.

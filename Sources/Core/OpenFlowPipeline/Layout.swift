@@ -46,6 +46,8 @@ public enum Layout {
         static let echo: UInt16 = 200
         /// Destinations that are never routed, before everything.
         static let unroutable: UInt16 = 210
+        /// 169.254.0.0/16, before every shorter prefix: parts of it may be declared.
+        static let linkLocal: UInt16 = 26
         /// A prefix: 10…42 for IPv4, 10…138 for IPv6.
         static func prefix(_ prefix: IPPrefix) -> UInt16 { 10 + UInt16(truncatingIfNeeded: prefix.length) }
     }

@@ -40,7 +40,7 @@ extension FlowTables {
             guard let prefix = IPPrefix(text) else { continue }
             flows.append(
                 Flow(
-                    .base, Table.forward, Priority.unroutable,
+                    .base, Table.forward, prefix.length == 16 ? Priority.linkLocal : Priority.unroutable,
                     [.register(Register.domain, 0), .ip(isV6: prefix.address.isV6), .destination(prefix)], []))
         }
         if hasLearning {
