@@ -4,7 +4,7 @@ import BGP
 import EVPN
 import NetTypes
 
-/// A route of this host's: `VRF PREFIX connected INTERFACE` or `VRF PREFIX proto N dev INTERFACE [via GATEWAY]`.
+/// A route of this host's: `VRF PREFIX connected INTERFACE` or `VRF PREFIX proto N dev INTERFACE [via GATEWAY]`, or `dev drop`.
 func parseLocalPrefix(_ words: inout Words, isRemoval: Bool) throws -> LocalChange {
     let vrf = try words.next()
     let key = PrefixKey(vrf: vrf, prefix: try words.value())
@@ -16,7 +16,7 @@ func parseLocalPrefix(_ words: inout Words, isRemoval: Bool) throws -> LocalChan
     } else {
         local = LocalPrefix(
             proto: words.option("proto").flatMap { UInt8($0) } ?? 4, isConnected: false,
-            interface: words.option("dev") ?? "eth0", gateway: gateway)
+            interface: words.option("dev").map { $0 == "drop" ? "" : $0 } ?? "eth0", gateway: gateway)
     }
     try words.end()
     return .prefix(key, local)

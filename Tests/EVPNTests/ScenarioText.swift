@@ -153,7 +153,9 @@ extension PrefixSource {
     var text: String {
         switch self {
         case .local(let local):
-            local.isConnected ? "connected \(local.interface)" : "proto \(local.proto) \(local.interface)"
+            local.isConnected
+                ? "connected \(local.interface)"
+                : "proto \(local.proto) \(local.isDropped ? "dropped" : local.interface)"
         case .host(let vnis): "host in vni \(vnis.map { "\($0)" }.joined(separator: ","))"
         case .macIP: "type 2"
         case .ipPrefix: "type 5"

@@ -310,17 +310,25 @@ import Testing
                 ip link add p0 type veth peer name p1; ip link set p0 up; ip link set p1 up
                 ip addr add 2001:db8:1::1/64 dev p0 nodad; ip addr add 10.20.3.1/24 dev p0
                 ip route add 10.60.0.0/16 nexthop via 10.20.3.8 nexthop via 10.20.3.9
-                ip route add blackhole 10.61.0.0/16; ip route add default via 10.20.3.2
+                ip route add blackhole 10.61.0.0/16; ip route add 10.61.0.0/16 via 10.20.1.9 metric 7
+                ip route add unreachable 10.63.0.0/16 metric 4000; ip route add default via 10.20.3.2
                 ip route add 10.62.0.0/16 via 10.20.3.2 metric 5; ip route add 10.62.0.0/16 via 10.20.1.9 metric 9
                 """)
-            try lab.wait("told") { subject.prefixes.count == 7 }
+            try lab.wait("told") { subject.prefixes.count == 8 }
+            #expect(subject.prefixes[prefixKey("10.61.0.0/16")]?.isDropped == true)
             #expect(subject.prefixes[prefixKey("2001:db8:1::/64")] == connected("p0"))
             #expect(subject.prefixes[prefixKey("10.60.0.0/16")]?.gateway == nil)
             #expect(subject.prefixes[prefixKey("0.0.0.0/0")]?.proto == RouteProtocol.boot)
             #expect(subject.prefixes[prefixKey("10.62.0.0/16")]?.gateway == ip("10.20.3.2"))
             // IPv4 routes go with their device silently; what is behind them counts then.
             try lab.sh("ip link set p0 down")
-            try lab.wait("gone with the device") { subject.prefixes.count == 3 }
+            try lab.wait("gone with the device") { subject.prefixes.count == 4 }
+            try lab.sh("ip route del blackhole 10.61.0.0/16")
+            try lab.wait("not dropped any more") {
+                subject.prefixes[prefixKey("10.61.0.0/16")]?.gateway == ip("10.20.1.9")
+            }
+            try lab.sh("ip route del 10.61.0.0/16")
+            try lab.wait("three are left") { subject.prefixes.count == 3 }
             #expect(subject.prefixes[prefixKey("10.62.0.0/16")]?.gateway == ip("10.20.1.9"))
             try lab.sh("ip addr del 10.20.1.1/24 dev br500")
             try lab.wait("gone with the address") { subject.prefixes.isEmpty }

@@ -378,12 +378,12 @@ private let first = nexthopNumbers.lowerBound + 1
         let far = local("10.0.0.0/24", metric: 20, proto: 4)
         let near = local("10.0.0.0/24", metric: 5, proto: 3)
         #expect(routes.insert(key, far) && routes.insert(key, near) && !routes.insert(key, near))
-        #expect(routes.fact(key) { "d\($0)" }?.proto == 3)
+        #expect(routes.fact(key, in: nil) { "d\($0)" }?.proto == 3)
         let removes = [
             routes.remove(key, local("10.0.0.0/24", metric: 5, proto: 4)), routes.remove(key, near),
         ]
         #expect(removes == [false, true], "the first is another one")
-        #expect(routes.fact(key) { "d\($0)" }?.interface == "d3")
+        #expect(routes.fact(key, in: nil) { "d\($0)" }?.interface == "d3")
         // `append` is the way to two of one metric.
         let twin = local("10.0.0.0/24", metric: 20, proto: 4, gateway: "10.9.9.8")
         #expect(routes.insert(key, twin, mode: .append) && routes.routes[key]?.count == 2)

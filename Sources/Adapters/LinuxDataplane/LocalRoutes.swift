@@ -32,6 +32,10 @@ struct LocalRoute: Hashable, Sendable {
     }
     /// Packets can be sent along it.
     var isUnicast: Bool { type == RouteType.unicast && tos == 0 }
+    /// Packets end here.
+    var isDropping: Bool {
+        type == RouteType.blackhole || type == RouteType.unreachable || type == RouteType.prohibit
+    }
     /// Local addresses, broadcasts and the like, which live in a table of their own but need not.
     var isAddress: Bool {
         type == RouteType.local || type == RouteType.broadcast || type == RouteType.anycast
@@ -73,8 +77,13 @@ struct LocalRoutes {
     func contains(_ prefix: IPPrefix, metric: UInt32) -> Bool {
         routes[prefix]?.contains { $0.metric == metric && $0.tos == 0 } ?? false
     }
-    /// What the control plane is told of a prefix: its best route.
-    func fact(_ prefix: IPPrefix, name: (Int32) -> String) -> LocalPrefix? {
+    /// What the control plane is told of a prefix: its best route. One that drops packets counts where it wins against ours.
+    func fact(_ prefix: IPPrefix, in binding: VRFBinding?, name: (Int32) -> String) -> LocalPrefix? {
+        if let best = routes[prefix]?.first(where: { $0.tos == 0 }), best.isDropping,
+            best.metric < (binding ?? .mainTable).metric(isV6: prefix.address.isV6)
+        {
+            return LocalPrefix(proto: best.proto, isConnected: false, interface: "")
+        }
         guard let best = routes[prefix]?.first(where: \.isUnicast), best.hop.interface != 0 else { return nil }
         return LocalPrefix(
             proto: best.proto, isConnected: best.isConnected, interface: name(best.hop.interface),

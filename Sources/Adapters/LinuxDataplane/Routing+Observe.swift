@@ -210,7 +210,7 @@ extension LinuxDataplane {
             vrf.table.disturbed(prefix, isNew ? route.nexthopID : 0)
         } else if let local = LocalRoute(route), !local.isAddress {
             let name = { [links] (interface: Int32) in links.name(of: interface) }
-            let old = vrf.table.locals.fact(prefix, name: name)
+            let old = vrf.table.locals.fact(prefix, in: vrf.binding, name: name)
             let known = vrf.table.locals.routes[prefix]
             if isNew {
                 // It may have taken the place of one of ours.
@@ -225,7 +225,7 @@ extension LinuxDataplane {
                 observeRoutesSoon(vrf)
             }
             if vrf.table.locals.routes[prefix] != known { leaksFollow(vrf, prefix) }
-            let new = vrf.table.locals.fact(prefix, name: name)
+            let new = vrf.table.locals.fact(prefix, in: vrf.binding, name: name)
             if new != old, !vrf.isRetired { emit(.prefix(PrefixKey(vrf: vrf.name, prefix: prefix), new)) }
         }
         if vrf.table.hasQueued { routesDue(vrf) }

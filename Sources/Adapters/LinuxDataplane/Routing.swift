@@ -200,8 +200,8 @@ extension LinuxDataplane {
         vrf.table.locals = new
         for prefix in Set(old.routes.keys).union(new.routes.keys).sorted() {
             if old.routes[prefix] != new.routes[prefix] { leaksFollow(vrf, prefix) }
-            let fact = new.fact(prefix) { links.name(of: $0) }
-            guard old.fact(prefix, name: { links.name(of: $0) }) != fact else { continue }
+            let fact = new.fact(prefix, in: vrf.binding) { links.name(of: $0) }
+            guard old.fact(prefix, in: vrf.binding, name: { links.name(of: $0) }) != fact else { continue }
             emit(.prefix(PrefixKey(vrf: vrf.name, prefix: prefix), fact))
         }
     }

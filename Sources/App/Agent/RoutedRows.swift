@@ -117,6 +117,7 @@ extension PrefixSource {
     var text: String {
         switch self {
         case .local(let local) where local.isConnected: "connected \(local.interface)"
+        case .local(let local) where local.isDropped: "\(RouteProtocol.name(local.proto)), dropped here"
         case .local(let local):
             "\(RouteProtocol.name(local.proto)) \(local.gateway.map { "via \($0)" } ?? "dev \(local.interface)")"
         case .host(let vnis): "host vni \(vnis.map { "\($0)" }.joined(separator: ","))"

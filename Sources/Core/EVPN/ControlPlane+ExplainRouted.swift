@@ -295,6 +295,7 @@ extension ControlPlane {
     private func because(_ row: PrefixRow?, _ candidates: [RouteVerdict]) -> String {
         switch row?.source {
         case .local(let local)?:
+            if local.isDropped { return "a route of the table drops what goes there" }
             return local.isConnected ? "a subnet of this host" : "a route of the table"
         case .host?: return "the host is here"
         case .leaked(let vrf)?: return "vrf \(vrf), also of this host, has it"

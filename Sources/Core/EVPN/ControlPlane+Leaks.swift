@@ -40,7 +40,7 @@ extension ControlPlane {
             guard let table = tables[Int(source.table)] else { continue }
             if source.leak == nil {
                 if isAnnounced(prefix, by: table) { return source.table }
-            } else if table.locals[prefix] != nil {
+            } else if let local = table.locals[prefix], !local.isDropped {
                 return source.table
             }
         }

@@ -229,8 +229,9 @@ public struct LocalPrefix: Hashable, Sendable {
     public var proto: UInt8
     /// The subnet of an address of the interface.
     public var isConnected: Bool
-    /// The interface of its first next hop.
+    /// The interface of its first next hop; empty: packets are dropped (`blackhole`, `unreachable`, `prohibit`).
     public var interface: String
+    public var isDropped: Bool { interface.isEmpty }
     /// Its next hop, when it has exactly one with an address.
     public var gateway: IPAddress?
     public init(proto: UInt8, isConnected: Bool, interface: String, gateway: IPAddress? = nil) {

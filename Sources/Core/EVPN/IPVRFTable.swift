@@ -80,6 +80,7 @@ extension ImportTargets {
 extension AnnouncedPrefixes {
     /// Whether a route of the VRF's table is announced.
     func selects(_ local: LocalPrefix) -> Bool {
+        if local.isDropped { return false }
         if local.isConnected { return connected.contains { globMatches($0, local.interface) } }
         return protocols.contains(local.proto)
     }
