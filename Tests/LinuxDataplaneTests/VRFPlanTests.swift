@@ -242,10 +242,22 @@ import Testing
     }
     /// Layer 2 goes on in any case.
     @Test func saysWhatIsWrongWithTheVRF() {
-        let links = table([bridge(master: 0), vxlan()])
+        // In the host's own table it would be a subnet of the host: no address of ours, and no forwarding, before anything else.
+        let links = table(
+            [bridge(master: 0), vxlan(suppresses: false)],
+            [address("10.0.1.1", 24), address("fd00::1", 64), address("10.9.0.1", 24, proto: 0)])
         #expect(
-            routed(links, view: { ($0.vrf, $0.vrfProblem) = (nil, "no device red") })
-                == ["# VRF red: no device red", "# forwards"])
+            routed(links, view: { ($0.vrf, $0.vrfProblem) = (nil, "no device red") }) == [
+                "sysctl -w net/ipv4/conf/br100/forwarding=0", "ip address del 10.0.1.1/24 dev br100",
+                "ip address del fd00::1/64 dev br100",
+                "bridge link set dev vxlan100 learning off neigh_suppress on",
+                "# VRF red: no device red", "# forwards",
+            ])
+        // In a device that evpnd cannot use it stays as it is.
+        #expect(
+            routed(
+                table([bridge(), vxlan()], [address("10.0.1.1", 24)]),
+                view: { ($0.vrf, $0.vrfProblem) = (nil, "clash") }) == ["# VRF red: clash", "# forwards"])
         #expect(
             routed(table([bridge(master: 11), vxlan(), device(), device(11, "blue", table: 9, alias: "")]))
                 == ["# br100 is in blue; the configuration has it in VRF red", "# forwards"])
@@ -254,12 +266,24 @@ import Testing
             #expect(
                 routed(
                     table([bridge(master: 11), vxlan(), device(), device(11, "blue", table: 9, alias: alias)]),
-                    view: { $0.previousVRF = previous }) == ["ip link set br100 master red", "# forwards"])
+                    view: { $0.previousVRF = previous })
+                    == ["sysctl -w net/ipv4/conf/br100/forwarding=0", "ip link set br100 master red", "# forwards"])
         }
         #expect(
             routed(
                 table([bridge(master: 0), vxlan(suppresses: false), device()]), [], mac: nil, isTransit: true)
-                == ["ip link set br100 master red", "# forwards"])
+                == ["sysctl -w net/ipv4/conf/br100/forwarding=0", "ip link set br100 master red", "# forwards"])
+    }
+    /// A VRF device that goes leaves no subnet behind in the host's own table.
+    @Test func takesSubnetsFromAVRFThatGoes() {
+        let removal = table(
+            [bridge(), vxlan(), device()], [address("10.0.1.1", 24), address("10.9.0.1", 24, proto: 0)]
+        )
+        .removal(of: device()).map(\.description)
+        #expect(
+            removal.prefix(2) == [
+                "sysctl -w net/ipv4/conf/br100/forwarding=0", "ip address del 10.0.1.1/24 dev br100",
+            ] && removal.last == "ip link del red" && removal.count == 4)
     }
     @Test func changesNothingOfAnOperatorsInterface() {
         var foreign = bridge(master: 0)

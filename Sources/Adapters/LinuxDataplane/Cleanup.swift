@@ -53,7 +53,7 @@ extension LinuxDataplane {
                 lines.append(operation.text { links.name(of: $0) } + reason)
             }
             let devices = links.sorted.filter { DeviceMark($0) != nil }
-            for link in devices.filter({ !$0.isBridge }) + devices.filter(\.isBridge) {
+            for link in links.sortedForRemoval(devices) {
                 let operation = LinkOperation.delete(interface: link.interface, name: link.name)
                 lines.append(
                     perform([operation], DeviceSockets(own: socket)).failure.map { "# \($0)" } ?? operation.description)

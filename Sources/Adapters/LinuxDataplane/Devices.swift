@@ -275,7 +275,7 @@ extension LinuxDataplane {
         guard !found.isEmpty else { return }
         removing.formUnion(found)
         let devices = links.sorted(found)
-        let operations = (devices.filter { !$0.isBridge } + devices.filter(\.isBridge)).flatMap(links.removal)
+        let operations = links.sortedForRemoval(devices).flatMap(links.removal)
         log.info("dataplane.device", ["commands": operations.map(\.description).joined(separator: "; ")])
         let me = OnLoop(self)
         worker.submit { [deviceSockets, operations, found, handle = loop.handle] in

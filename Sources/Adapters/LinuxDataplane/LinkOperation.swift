@@ -262,7 +262,7 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// What it is to remove may be gone already.
     var toleratesAbsence: Bool {
         switch self {
-        case .removeEnds, .leaveSelf, .deleteLocalMAC: true
+        case .removeEnds, .leaveSelf, .deleteLocalMAC, .deleteAddress, .stopForwardingIPv4: true
         default: false
         }
     }

@@ -22,6 +22,11 @@ struct RoutedView {
 extension DevicePlan {
     /// What is configured for the interface of a domain whose devices are evpnd's.
     mutating func route(_ domain: BroadcastDomain, _ view: RoutedView, _ links: LinkTable) {
+        if domain.routed?.vrf != nil, view.vrf == nil {
+            // The kernel takes the ports of a VRF device that goes back into the host's own table.
+            for link in links.sorted(links.marked[.vni(domain.vni)])
+            where link.master == 0 && (link.isBridge || link.vlan != 0) { isolate(link, view, links) }
+        }
         guard let bridge, DeviceMark(bridge.alias)?.isNew == false, let binding else { return }
         guard binding.vlan != 0 else {
             if domain.routed != nil, let mac = bridge.address, !view.isLocalMAC {
@@ -96,7 +101,8 @@ extension DevicePlan {
             operations.append(.forwardIPv4(interface: link.interface, name: link.name))
         }
     }
-    /// Into the VRF. True when it is where it should be: before that it gets no addresses, whose routes would be in another table.
+    /// Into the VRF. True when it is where it should be: outside of it, it has no addresses, whose routes would be in another table, and
+    /// forwards nothing.
     private mutating func place(
         _ link: Link, _ routed: RoutedInterface?, _ view: RoutedView, _ links: LinkTable
     ) -> Bool {
@@ -105,6 +111,7 @@ extension DevicePlan {
         if case .vrf = mark { isOurPlace = true }
         guard let name = routed?.vrf else {
             guard link.master != 0, isOurPlace else { return true }
+            if routed == nil { isolate(link, view, links) }
             operations.append(.release(interface: link.interface, name: link.name))
             return false
         }
@@ -118,6 +125,7 @@ extension DevicePlan {
                 problem ?? "\(link.name) is in \(links.name(of: link.master)); the configuration has it in VRF \(name)"
             return false
         }
+        isolate(link, view, links)
         if vrf.interface == 0 {
             operations.append(.release(interface: link.interface, name: link.name))
         } else {
@@ -127,6 +135,10 @@ extension DevicePlan {
                     bridgeName: links.name(of: vrf.interface)))
         }
         return false
+    }
+    /// Before everything else, which may fail.
+    private mutating func isolate(_ link: Link, _ view: RoutedView, _ links: LinkTable) {
+        operations.insert(contentsOf: links.isolation(of: link, setAddresses: view.setAddresses), at: 0)
     }
     private mutating func setAddresses(
         _ link: Link, _ routed: RoutedInterface?, _ view: RoutedView, _ links: LinkTable
@@ -199,10 +211,32 @@ extension LinkTable {
         else { return [] }
         return [.deleteLocalMAC(interface: bridge.interface, name: bridge.name, vlan: upper.vlan, mac: mac)]
     }
-    /// Deletes a device of ours, and what goes with it: the ends of a VRF's table, the own VLAN of the bridge below a VLAN device.
+    /// Takes from a layer-3 interface of ours what would route packets of its tenant: forwarding, and the addresses with evpnd's mark and
+    /// of `setAddresses`.
+    func isolation(of link: Link, setAddresses: Set<SubnetAddress> = []) -> [LinkOperation] {
+        let (interface, name) = (link.interface, link.name)
+        let ours = (addresses[interface] ?? []).compactMap { address -> SubnetAddress? in
+            guard let found = SubnetAddress(address.ip, length: Int(address.prefixLength)) else { return nil }
+            return address.proto == neighborProtocol || setAddresses.contains(found) ? found : nil
+        }
+        return (link.forwardsIPv4 == true ? [.stopForwardingIPv4(interface: interface, name: name)] : [])
+            + ours.sorted().map { .deleteAddress(interface: interface, name: name, address: $0) }
+    }
+    /// In the order in which they can be deleted: nothing is to be left over in the host's own table on the way.
+    func sortedForRemoval(_ devices: [Link]) -> [Link] {
+        devices.filter { !$0.isBridge && $0.vrfTable == 0 } + devices.filter(\.isBridge)
+            + devices.filter { $0.vrfTable != 0 }
+    }
+    /// Deletes a device of ours, and what goes with it: the ends of a VRF's table, what its ports would take into the host's own table,
+    /// the own VLAN of the bridge below a VLAN device.
     func removal(of link: Link) -> [LinkOperation] {
         var operations: [LinkOperation] = []
-        if link.vrfTable != 0 { operations.append(.removeEnds(table: link.vrfTable)) }
+        if link.vrfTable != 0 {
+            for port in sorted(ports[link.interface] ?? []) where DeviceMark(port) != nil {
+                operations += isolation(of: port)
+            }
+            operations.append(.removeEnds(table: link.vrfTable))
+        }
         if link.vlan != 0, let bridge = self[link.lower], bridge.isBridge {
             operations += forgetMAC(of: link)
             if vlans[bridge.interface]?.members.contains(link.vlan) == true {

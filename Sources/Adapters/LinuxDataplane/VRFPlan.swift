@@ -99,9 +99,7 @@ struct VRFPlan: Equatable, Sendable {
             return problem = "table \(chosen) of VRF \(name) has routes already: \(users)"
         }
         // The table of a device cannot be changed.
-        if let ours {
-            operations += [.removeEnds(table: ours.vrfTable), .delete(interface: ours.interface, name: ours.name)]
-        }
+        if let ours { operations += links.removal(of: ours) }
         operations.append(.addVRF(name: name, table: chosen, mark: DeviceMark(.vrf(name), isNew: true).alias))
         problem = "the device is being made"
     }
