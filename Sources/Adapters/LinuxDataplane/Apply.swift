@@ -236,6 +236,8 @@ extension LinuxDataplane {
                 due(domain)
             }
             retryRoutes()
+            touchedVRFs.formUnion(vrfs.values.filter { $0.plan?.awaitsTable == true }.map(\.name))
+            scheduleEvaluation()
             failures = failures.filter { key, _ in key.vni.map { domainsByVNI[$0] != nil } ?? true }
         }
     }

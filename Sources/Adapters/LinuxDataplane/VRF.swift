@@ -91,6 +91,7 @@ extension LinuxDataplane {
     private func evaluate(_ vrf: VRF) {
         let plan = vrfPlan(vrf)
         vrf.plan = plan
+        if plan.awaitsTable { scheduleRetry() }
         if plan.operations.isEmpty {
             vrf.work.finish(isSettled: plan.binding != nil)
         } else {

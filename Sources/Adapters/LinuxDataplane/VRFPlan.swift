@@ -19,6 +19,8 @@ struct VRFPlan: Equatable, Sendable {
     var device: Link?
     /// The table that it has or is to have; 0: not known yet.
     var table: UInt32 = 0
+    /// It waits for others to empty the table, of which nobody tells.
+    var awaitsTable = false
 
     /// `claimed`: the tables that other VRFs of the configuration have or want, by their number. `ways`: interfaces of the underlay that
     /// IPv4 routes of the VRF lead to, from which the answers come. `inUse`: what somebody else has in a
@@ -96,6 +98,7 @@ struct VRFPlan: Equatable, Sendable {
         }
         if let ours, ours.vrfTable == chosen { return correct(ours, name, links) }
         if let users = inUse(chosen) {
+            awaitsTable = true
             return problem = "table \(chosen) of VRF \(name) has routes already: \(users)"
         }
         // The table of a device cannot be changed.
