@@ -117,6 +117,16 @@ import Testing
         #expect(VRFPlan(red, links: table([device(alias: "")])).binding?.table == 1000)
         func inUse(_ table: UInt32) -> String? { table < 1002 ? "10.0.0.0/8 proto 4" : nil }
         #expect(VRFPlan(vrf(), links: table([]), inUse: inUse).table == 1002)
+        // Its own from before: the routes are those of this VRF.
+        #expect(VRFPlan(vrf(), links: table([]), own: [1001], inUse: inUse).table == 1001)
+        #expect(VRFPlan(vrf(), links: table([other]), own: [1000], inUse: inUse).table == 1002)
+        let back = VRFPlan(vrf(table: 9), links: table([]), own: [9, 10], inUse: inUse)
+        #expect(
+            text(back).dropFirst() == [
+                "ip link add red type vrf table 9; ip link set red alias evpnd:vrf=red:new",
+                "# the device is being made",
+            ] && text(back).first?.hasPrefix("ip route del unreachable default table 10 ") == true)
+        #expect(VRFPlan(vrf(table: 9), links: table([]), inUse: inUse).awaitsTable && !back.awaitsTable)
         #expect(
             text(VRFPlan(vrf(table: 9), links: table([]), inUse: inUse))
                 == ["# table 9 of VRF red has routes already: 10.0.0.0/8 proto 4"])

@@ -28,6 +28,8 @@ final class VRF {
     var plan: VRFPlan?
     /// Nil: there is no usable device (yet), for the reason in `problem`.
     var binding: VRFBinding?
+    /// The tables that its devices have had since it was configured, the last one last, without those that another VRF had later.
+    var tables: [UInt32] = []
     /// What the domains in it were last told of why not.
     var toldProblem: String?
     let work: DeviceWork
@@ -122,7 +124,9 @@ extension LinuxDataplane {
             guard let theirs = claim(other), (theirs.rank, name) < (own.rank, vrf.name) else { continue }
             claimed[theirs.table] = "VRF \(name)"
         }
-        return VRFPlan(vrf.configuration, links: links, claimed: claimed, ways: ways) { routesInTable($0) }
+        return VRFPlan(vrf.configuration, links: links, claimed: claimed, ways: ways, own: vrf.tables) {
+            routesInTable($0)
+        }
     }
     /// What others have in a table, in words.
     private func routesInTable(_ table: UInt32) -> String? {
@@ -133,6 +137,8 @@ extension LinuxDataplane {
         guard vrf.binding != binding else { return }
         vrf.binding = binding
         if let binding {
+            for other in vrfs.values { other.tables.removeAll { $0 == binding.table } }
+            vrf.tables.append(binding.table)
             log.info("vrf.up", ["vrf": vrf.name, "table": "\(binding.table)"])
         } else {
             log.info("vrf.down", ["vrf": vrf.name, "reason": vrf.problem ?? "not configured"])

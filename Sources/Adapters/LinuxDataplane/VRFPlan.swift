@@ -24,9 +24,10 @@ struct VRFPlan: Equatable, Sendable {
 
     /// `claimed`: the tables that other VRFs of the configuration have or want, by their number. `ways`: interfaces of the underlay that
     /// IPv4 routes of the VRF lead to, from which the answers come. `inUse`: what somebody else has in a
-    /// table, in words; nil: nothing. It is asked for few tables, and only when a device is to be made.
+    /// table, in words; nil: nothing. It is asked for few tables, and only when a device is to be made. `own`: the tables that the VRF
+    /// has had, the last one last: what is in them was put into this VRF.
     init(
-        _ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], ways: [Link] = [],
+        _ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], ways: [Link] = [], own: [UInt32] = [],
         inUse: (UInt32) -> String? = { _ in nil }
     ) {
         var claimed = claimed
@@ -38,7 +39,7 @@ struct VRFPlan: Equatable, Sendable {
             (binding, state, table) = (.mainTable, .up, VRFBinding.mainTable.table)
         case .device(let table):
             if vrf.isManaged {
-                manage(vrf.name, table, reserved: vrf.reservedTables, links, claimed, inUse)
+                manage(vrf.name, table, reserved: vrf.reservedTables, links, claimed, own, inUse)
             } else {
                 adopt(vrf.name, table, links, claimed)
             }
@@ -73,7 +74,7 @@ struct VRFPlan: Equatable, Sendable {
     }
     private mutating func manage(
         _ name: String, _ wanted: UInt32?, reserved: Set<UInt32>, _ links: LinkTable, _ claimed: [UInt32: String],
-        _ inUse: (UInt32) -> String?
+        _ own: [UInt32], _ inUse: (UInt32) -> String?
     ) {
         let ours = links.sorted(links.marked[.vrf(name)]).first { $0.vrfTable != 0 }
         if ours == nil, let link = links[name] {
@@ -85,7 +86,8 @@ struct VRFPlan: Equatable, Sendable {
         }
         device = ours
         let kept = ours.flatMap { reserved.contains($0.vrfTable) ? nil : $0.vrfTable }
-        guard let chosen = wanted ?? kept ?? freeTable(reserved, links, claimed, inUse) else {
+        let former = own.last { claimed[$0] == nil && links.vrfs[$0] == nil && !reserved.contains($0) }
+        guard let chosen = wanted ?? kept ?? former ?? freeTable(reserved, links, claimed, inUse) else {
             return problem = "no table is free from \(VRFPlan.firstTable) on"
         }
         table = chosen
@@ -97,12 +99,16 @@ struct VRFPlan: Equatable, Sendable {
             return problem = clash(name, "VRF device \(other.name)")
         }
         if let ours, ours.vrfTable == chosen { return correct(ours, name, links) }
-        if let users = inUse(chosen) {
+        if !own.contains(chosen), let users = inUse(chosen) {
             awaitsTable = true
             return problem = "table \(chosen) of VRF \(name) has routes already: \(users)"
         }
         // The table of a device cannot be changed.
         if let ours { operations += links.removal(of: ours) }
+        // A device that somebody else deleted has left them.
+        for table in own where table != chosen && links.vrfs[table] == nil {
+            operations.append(.removeEnds(table: table))
+        }
         operations.append(.addVRF(name: name, table: chosen, mark: DeviceMark(.vrf(name), isNew: true).alias))
         problem = "the device is being made"
     }

@@ -92,8 +92,11 @@ local_mac() { bridge -n "$P-v3" fdb show br br0 | grep '00:00:5e:00:01:01 .*vlan
 await 15 "the gateway's MAC comes back" local_mac
 show v3 link del br0.50
 await 15 'the VLAN device of the L3 VNI comes back' has v3 'link show br0.50' 'master ten'
+# A route of an operator outlives its device.
+show v2 route add blackhole 192.0.2.0/24 vrf ten
 show v2 link del ten
 await 10 'the VRF comes back, and its bridges into it' has v2 'link show br101' 'master ten'
+has v2 '-d link show ten' 'vrf table 1000' || fail 'the VRF has another table'
 for i in 2 3; do await 20 "v$i has settled again" settled v$i; done
 await 20 'h3 reaches its gateway again' pings h3 10.20.1.1
 await 20 'hosts of the subnet reach each other again' pings h2 10.20.1.13
@@ -112,7 +115,18 @@ ctl v2 reload
 clash() { ctl v2 show vnis --json | grep 'table 77 is that of VRF ten and of VRF device other'; }
 await 10 'the clash names both users' clash
 await 20 'layer 2 goes on' pings h2 10.20.1.13
+# Its old device goes too: the subnet does not become one of the host's own.
+outside() { ! has v2 'address show dev br101' 'inet6? (10.20|fd00|fe80)' && [ "$(on v2 cat /proc/sys/net/ipv4/conf/br{101,500}/forwarding)" = $'0\n0' ]; }
+show v2 link del ten
+await 10 'without its VRF nothing is routed' outside
+! has v2 'route show' 10.20 || fail "the subnet is in the host's own table"
+await 20 'layer 2 goes on without the VRF' pings h2 10.20.1.13
+# Routes of somebody else in the table: waited for.
+show v2 route add blackhole 192.0.2.0/24 table 77
 show v2 link del other
+used() { ctl v2 show vnis --json | grep 'table 77 of VRF ten has routes already: 192.0.2.0/24'; }
+await 10 'who uses the table is said' used
+show v2 route del blackhole 192.0.2.0/24 table 77
 await 10 'the table is free' has v2 '-d link show ten' 'vrf table 77'
 await 20 'settled with the table' settled v2
 # A host that is silent: the kernel has forgotten its address with the other table, and it is asked for.
