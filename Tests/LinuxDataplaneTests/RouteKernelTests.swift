@@ -141,6 +141,15 @@ import Testing
             let otherID = try #require(other.map { $0.split(separator: " ")[1] })
             try damage(
                 "route changed", "ip route replace 10.20.2.0/24 metric 20 proto 211 nhid \(otherID)")
+            // A copy of one of ours, as somebody restores it, is removed once that is allowed.
+            for metric in [20, 21] {
+                try lab.sh("ip route add 10.77.0.0/16 metric \(metric) proto 211 nhid \(otherID)")
+                subject.dataplane.allowPruning()
+                try lab.wait("a copy with metric \(metric)") {
+                    (try? RouteKernelTests.shown(lab, "10.77.0.0/16").isEmpty) == true
+                        && subject.dataplane.plan().isEmpty
+                }
+            }
             try damage("all deleted", "ip nexthop flush proto 211")
             subject.dataplane.close()
         }

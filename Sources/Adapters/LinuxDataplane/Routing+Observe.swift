@@ -206,8 +206,12 @@ extension LinuxDataplane {
                 routesDue(vrf)
             }
         } else if VRFTable.isOurs(route) {
-            guard route.metric == vrf.binding?.metric(isV6: prefix.address.isV6) else { return }
-            vrf.table.disturbed(prefix, isNew ? route.nexthopID : 0)
+            if route.metric == vrf.binding?.metric(isV6: prefix.address.isV6) {
+                vrf.table.disturbed(prefix, isNew ? route.nexthopID : 0)
+            } else if isNew {
+                vrf.outdated.append(route)
+                routesDue(vrf)
+            }
         } else if let local = LocalRoute(route), !local.isAddress {
             let name = { [links] (interface: Int32) in links.name(of: interface) }
             let old = vrf.table.locals.fact(prefix, in: vrf.binding, name: name)

@@ -217,15 +217,19 @@ struct VRFTable {
                 row.marks.subtract([.settled, .failed])
             }
         }
-        for (prefix, id) in found where rows[prefix] == nil {
-            rows[prefix] = PrefixRow(have: id, marks: .adopted)
-        }
+        for (prefix, id) in found where rows[prefix] == nil { adopt(prefix, id) }
+    }
+    /// A route with our mark that nobody wants, or not yet.
+    private mutating func adopt(_ prefix: IPPrefix, _ have: UInt32) {
+        var row = PrefixRow(have: have, marks: .adopted)
+        enqueue(prefix, &row)
+        rows[prefix] = row
     }
     /// Somebody else made a route of ours another one (0: none).
     mutating func disturbed(_ prefix: IPPrefix, _ have: UInt32) {
         guard let row = rows[prefix] else {
             // A copy of one of ours, as somebody restores it.
-            if have != 0 { rows[prefix] = PrefixRow(have: have, marks: .adopted) }
+            if have != 0 { adopt(prefix, have) }
             return
         }
         if row.marks.contains(.inFlight) {
