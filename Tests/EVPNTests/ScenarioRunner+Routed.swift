@@ -4,19 +4,20 @@ import BGP
 import EVPN
 import NetTypes
 
-/// A route of this host's: `VRF PREFIX connected INTERFACE` or `VRF PREFIX proto N dev INTERFACE [via GATEWAY]`, or `dev drop`.
+/// A route of this host's: `VRF PREFIX connected INTERFACE` or `VRF PREFIX proto N dev INTERFACE [via GATEWAY] [rt LIST]`, or `dev drop`.
 func parseLocalPrefix(_ words: inout Words, isRemoval: Bool) throws -> LocalChange {
     let vrf = try words.next()
     let key = PrefixKey(vrf: vrf, prefix: try words.value())
     guard !isRemoval else { return .prefix(key, nil) }
     let gateway = words.option("via").flatMap { IPAddress($0) }
+    let exports = words.targets("rt")
     let local: LocalPrefix
     if let interface = words.option("connected") {
         local = LocalPrefix(proto: 2, isConnected: true, interface: interface)
     } else {
         local = LocalPrefix(
             proto: words.option("proto").flatMap { UInt8($0) } ?? 4, isConnected: false,
-            interface: words.option("dev").map { $0 == "drop" ? "" : $0 } ?? "eth0", gateway: gateway)
+            interface: words.option("dev").map { $0 == "drop" ? "" : $0 } ?? "eth0", gateway: gateway, exports: exports)
     }
     try words.end()
     return .prefix(key, local)

@@ -257,7 +257,7 @@ struct ScenarioRunner {
             guard !isRemoval else { return handle(.local([.mac(key, nil)])) }
             let local = LocalMAC(
                 port: words.option("port") ?? "eth1", isStatic: words.flag("static"), isSticky: words.flag("sticky"),
-                isGateway: words.flag("gateway"))
+                isGateway: words.flag("gateway"), exports: words.targets("rt"))
             try words.end()
             return handle(.local([.mac(key, local)]))
         case "neighbor":

@@ -26,7 +26,9 @@ for i in 1 2; do
 done
 routed_host q v1 pq 02:00:00:00:30:09 10.30.9.0/24
 connector_port v1 pq 104
-routed_client v1 asking 20 02:00:00:00:30:09 104 '"10.30.9.0/24"'
+# One more with targets of its own.
+client v1 asking '{"cfg_type": "l3", "vni": 20, "mac": "02:00:00:00:30:09", "ofport": 104, "type": "flat", "routes": ["10.30.9.0/24"], "imp_rt": ["0:20"], "exp_rt": ["0:20", "0:77"]}'
+sed -i 's/"exp_rt": \["0:10"\]/"exp_rt": ["0:10", "0:78"]/' "$T/v1.clients/vlan"
 ip netns exec "$P-v1" python3 -uc 'import socket
 s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 8125))
@@ -39,6 +41,15 @@ await 40 'flat clients' pings f1 10.20.0.2
 await 10 'flat to VLAN' pings f1 10.20.0.12
 await 10 'VLAN to VLAN' pings t2 10.20.0.11
 await 20 'routed clients' pings r1 10.30.2.1
+# Each client's routes have its own targets, type 3 those of all clients of the VNI.
+targets() { [ "$(on v2 gobgp global rib -a evpn | grep -F "$1" | grep -F 10.98.0.1 | grep -o '\[65000:[0-9]*\]' | sort | tr -d '\n')" = "$2" ]; }
+while read -r key targets; do await 10 "$key has $targets" targets "$key" "$targets"; done <<C
+[prefix:10.30.9.0/24] [65000:20][65000:77]
+[prefix:10.30.1.0/24] [65000:20]
+[mac:02:00:00:00:20:11] [65000:10][65000:78]
+[mac:02:00:00:00:20:01] [65000:10]
+[type:multicast] [65000:10][65000:78]
+C
 await 10 'and back' pings r2 10.30.1.1
 # A part of 169.254.0.0/16 that a file declares, as for a metadata service, from there and from the same host.
 await 10 'a link-local address' pings r1 169.254.2.9

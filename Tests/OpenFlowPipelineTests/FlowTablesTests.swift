@@ -1,5 +1,6 @@
 // What changes with what, and what is told to the control plane.
 
+import BGP
 import EVPN
 import NetTypes
 import OpenFlow
@@ -83,6 +84,43 @@ import Testing
         lab.enabled = []
         #expect(lab.configure().facts == [.prefix(anycast, nil)])
         #expect(lab.tables.handle(.tunnel(nil)).facts == [.domain(vni(10), nil), .domain(vni(20), nil)])
+    }
+
+    @Test("facts have the route targets of who is there; those of a prefix, of all who have it") func targets() {
+        var lab = Lab()
+        lab.bridge.learningSeconds = 60
+        lab.vrf("v", 20)
+        lab.evi(10)
+        lab.host(1, 10, "02:00:00:00:10:01")
+        lab.host(2, 10, nil)
+        lab.router(3, "v", "02:00:00:00:20:03", ["10.1.0.0/24", "10.2.0.0/24"])
+        lab.router(4, "v", "02:00:00:00:20:04", ["10.2.0.0/24"])
+        let (a, b) = ([RouteTarget(asn: 65000, number: 1)], [RouteTarget(asn: 65000, number: 2)])
+        (lab.bridged[0].exports, lab.bridged[1].exports) = (a, b)
+        (lab.routed[0].exports, lab.routed[1].exports) = (a, b)
+        lab.configure()
+        _ = lab.tables.handle(.tunnel(.init(number: 65278, vtep: ip("192.0.2.1"))))
+        let host = MACKey(vni: vni(10), mac: mac("02:00:00:00:10:01"))
+        let heard = MACKey(vni: vni(10), mac: mac("02:00:00:00:10:02"))
+        let one = PrefixKey(vrf: "v", prefix: prefix("10.1.0.0/24"))
+        let both = PrefixKey(vrf: "v", prefix: prefix("10.2.0.0/24"))
+        func known(_ port: String, _ exports: [RouteTarget]?) -> LocalPrefix {
+            LocalPrefix(proto: 4, isConnected: false, interface: port, exports: exports)
+        }
+        #expect(
+            lab.ports(1, 2, 3, 4).facts == [
+                .mac(host, LocalMAC(port: "p1", isStatic: true, exports: a)), .prefix(one, known("p3", a)),
+                .prefix(both, known("p3", a + b)),
+            ])
+        let address = FlowTables.HeardAddress(port: 2, tag: 0, vni: 10, mac: heard.mac)
+        #expect(lab.tables.handle(.heard(address)).facts == [.mac(heard, LocalMAC(port: "p2", exports: b))])
+        #expect(lab.tables.handle(.ports(["p3": nil])).facts == [.prefix(one, nil), .prefix(both, known("p4", b))])
+        lab.bridged[1].exports = a
+        lab.routed[1].exports = nil
+        #expect(
+            lab.configure().facts == [
+                .mac(heard, LocalMAC(port: "p2", exports: a)), .prefix(both, known("p4", nil)),
+            ])
     }
 
     @Test("the flows stay while the tunnel port is away; another number changes them") func tunnelPort() {

@@ -23,13 +23,15 @@ extension ControlPlane {
         var attributes = PathAttributes()
         attributes.origin = .igp
         attributes.nextHop = domain.vtep
-        var communities = evi.exportTargets.map(\.community)
+        var targets = evi.exportTargets
+        if case .mac(_, _, _, _, _, let own?) = kind { targets = own }
+        var communities = targets.map(\.community)
         communities.append(.encapsulation(ExtendedCommunity.vxlanEncapsulation))
         var isCommon = true
         switch kind {
         case .inclusiveMulticast:
             attributes.pmsiTunnel = .ingressReplication(label: evi.vni.rawValue, endpoint: domain.vtep)
-        case .mac(let sequence, let isSticky, let isGateway, let isRouter, let isRouted):
+        case .mac(let sequence, let isSticky, let isGateway, let isRouter, let isRouted, _):
             if sequence > 0 || isSticky { communities.append(.macMobility(sticky: isSticky, sequence: sequence)) }
             if isGateway { communities.append(.defaultGateway) }
             if isRouter { communities.append(.neighborDiscovery(flags: .router)) }
@@ -52,7 +54,7 @@ extension ControlPlane {
                 slot,
                 .mac(
                     sequence: claim.sequence, isSticky: claim.isSticky, isGateway: claim.isGateway, isRouter: false,
-                    isRouted: false))
+                    isRouted: false, exports: claim.learned?.exports))
         {
             route = Advertisement(payload: RoutePayload(label1: evi.vni.rawValue), attributes: set)
         }
@@ -71,7 +73,7 @@ extension ControlPlane {
                 slot,
                 .mac(
                     sequence: claim.sequence, isSticky: claim.isSticky, isGateway: claim.isGateway,
-                    isRouter: isRouter, isRouted: isRouted))
+                    isRouter: isRouter, isRouted: isRouted, exports: claim.learned?.exports))
         {
             let label2 = isRouted ? transit(ofHostsIn: slot)?.vni.rawValue : nil
             route = Advertisement(

@@ -39,7 +39,9 @@ extension ControlPlane {
         for source in tables[Int(entry.table)]?.sources ?? [] where source.takes(prefix) {
             guard let table = tables[Int(source.table)] else { continue }
             if source.leak == nil {
-                if isAnnounced(prefix, by: table) { return source.table }
+                let own = table.locals[prefix]?.exports
+                let isImported = own.map { tables[Int(entry.table)]?.vrf?.importTargets.matches($0) == true } ?? true
+                if isImported, isAnnounced(prefix, by: table) { return source.table }
             } else if let local = table.locals[prefix], !local.isDropped {
                 return source.table
             }

@@ -30,7 +30,8 @@ extension ControlPlane {
         if isAnnounced(prefix, by: table), let transit = transit(of: slot) {
             let local = table.locals[prefix]
             // As `network` and `redistribute` have it elsewhere, so that equal prefixes of two kinds of routers are equal.
-            let set = attributes(slot, vrf, transit, origin: local == nil ? .igp : .incomplete)
+            let kind = PrefixExportKind(origin: local == nil ? .igp : .incomplete, exports: local?.exports)
+            let set = attributes(slot, vrf, transit, kind)
             var gateway = vrf.announced.usesGateway ? local?.gateway : nil
             // Whoever imports it looks for a type 2 route of the gateway: without one the prefix is reached through this host as ever.
             if let ip = gateway, ip.isV6 != prefix.address.isV6 || vni(withGateway: ip, in: table) == nil {
@@ -58,18 +59,19 @@ extension ControlPlane {
     }
 
     private mutating func attributes(
-        _ slot: Slot, _ vrf: IPVRF, _ transit: (domain: LocalDomain, mac: MACAddress, vni: VNI), origin: Origin
+        _ slot: Slot, _ vrf: IPVRF, _ transit: (domain: LocalDomain, mac: MACAddress, vni: VNI),
+        _ kind: PrefixExportKind
     ) -> AttributeSet {
-        if let cached = tables[Int(slot)]?.attributeCache[origin] { return cached }
+        if let cached = tables[Int(slot)]?.attributeCache[kind] { return cached }
         var attributes = PathAttributes()
-        attributes.origin = origin
+        attributes.origin = kind.origin
         attributes.nextHop = transit.domain.vtep
-        var communities = vrf.exportTargets.map(\.community)
+        var communities = (kind.exports ?? vrf.exportTargets).map(\.community)
         communities.append(.encapsulation(ExtendedCommunity.vxlanEncapsulation))
         communities.append(.routerMAC(transit.mac))
         attributes.extendedCommunities = Array(Set(communities)).sorted()
         let set = AttributeSet(attributes)
-        tables[Int(slot)]?.attributeCache[origin] = set
+        tables[Int(slot)]?.attributeCache[kind] = set
         return set
     }
 

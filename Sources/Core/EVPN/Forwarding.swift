@@ -234,11 +234,16 @@ public struct LocalPrefix: Hashable, Sendable {
     public var isDropped: Bool { interface.isEmpty }
     /// Its next hop, when it has exactly one with an address.
     public var gateway: IPAddress?
-    public init(proto: UInt8, isConnected: Bool, interface: String, gateway: IPAddress? = nil) {
+    /// The route targets that it is announced with; nil: those of the IP-VRF.
+    public var exports: [RouteTarget]?
+    public init(
+        proto: UInt8, isConnected: Bool, interface: String, gateway: IPAddress? = nil, exports: [RouteTarget]? = nil
+    ) {
         self.proto = proto
         self.isConnected = isConnected
         self.interface = interface
         self.gateway = gateway
+        self.exports = exports
     }
 }
 
@@ -251,11 +256,17 @@ public struct LocalMAC: Hashable, Sendable {
     public var isSticky: Bool
     /// The MAC of the bridge's own interface: a gateway, which never moves.
     public var isGateway: Bool
-    public init(port: String, isStatic: Bool = false, isSticky: Bool = false, isGateway: Bool = false) {
+    /// The route targets that it and its addresses are announced with; nil: those of the EVI.
+    public var exports: [RouteTarget]?
+    public init(
+        port: String, isStatic: Bool = false, isSticky: Bool = false, isGateway: Bool = false,
+        exports: [RouteTarget]? = nil
+    ) {
         self.port = port
         self.isStatic = isStatic
         self.isSticky = isSticky
         self.isGateway = isGateway
+        self.exports = exports
     }
 }
 

@@ -27,7 +27,7 @@ struct IPVRFTable {
     /// The type 5 routes that are announced.
     var announced: Set<IPPrefix> = []
     /// Their attributes.
-    var attributeCache: [Origin: AttributeSet] = [:]
+    var attributeCache: [PrefixExportKind: AttributeSet] = [:]
     /// Rows in force.
     var remotePrefixes = 0
 
@@ -54,6 +54,13 @@ struct IPVRFTable {
         }
         return nil
     }
+}
+
+/// What distinguishes the attributes of our type 5 routes within one IP-VRF.
+struct PrefixExportKind: Hashable {
+    var origin: Origin
+    /// Nil: those of the IP-VRF.
+    var exports: [RouteTarget]?
 }
 
 /// A table whose routes are visible in another one.

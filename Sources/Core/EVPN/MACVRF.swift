@@ -88,6 +88,7 @@ struct MACVRF {
 /// What distinguishes the attributes of our routes within one EVI.
 enum ExportKind: Hashable {
     case inclusiveMulticast
-    /// `isRouted`: with the second label and what belongs to it.
-    case mac(sequence: UInt32, isSticky: Bool, isGateway: Bool, isRouter: Bool, isRouted: Bool)
+    /// `isRouted`: with the second label and what belongs to it. `exports`: nil, or targets of its own.
+    case mac(
+        sequence: UInt32, isSticky: Bool, isGateway: Bool, isRouter: Bool, isRouted: Bool, exports: [RouteTarget]?)
 }

@@ -1,6 +1,7 @@
 // Open vSwitch as the dataplane: which bridge forwards, and who is attached to which of its ports. There the kernel tells nothing about
 // hosts: they are declared, as clients.
 
+public import BGP
 public import NetTypes
 
 /// The bridge that forwards, and what is attached to it. Resolved and valid: no port and tag twice, every VNI and VRF in the overlay.
@@ -112,11 +113,16 @@ public struct BridgedClient: Hashable, Sendable {
     public var mac: MACAddress?
     /// Announced with the MAC, and answered for.
     public var addresses: [IPAddress]
-    public init(attachment: Attachment, vni: VNI, mac: MACAddress?, addresses: [IPAddress] = []) {
+    /// Route targets of its type 2 routes; nil: those of its EVI.
+    public var exports: [RouteTarget]?
+    public init(
+        attachment: Attachment, vni: VNI, mac: MACAddress?, addresses: [IPAddress] = [], exports: [RouteTarget]? = nil
+    ) {
         self.attachment = attachment
         self.vni = vni
         self.mac = mac
         self.addresses = addresses
+        self.exports = exports
     }
 }
 
@@ -131,14 +137,18 @@ public struct RoutedClient: Hashable, Sendable {
     /// has clients selects; so with the addresses of `anycast` that are enabled.
     public var prefixes: [IPPrefix]
     public var anycast: [AnycastAddress]
+    /// Route targets of its type 5 routes; nil: those of the IP-VRF.
+    public var exports: [RouteTarget]?
     public init(
-        attachment: Attachment, vrf: String, mac: MACAddress, prefixes: [IPPrefix], anycast: [AnycastAddress] = []
+        attachment: Attachment, vrf: String, mac: MACAddress, prefixes: [IPPrefix], anycast: [AnycastAddress] = [],
+        exports: [RouteTarget]? = nil
     ) {
         self.attachment = attachment
         self.vrf = vrf
         self.mac = mac
         self.prefixes = prefixes
         self.anycast = anycast
+        self.exports = exports
     }
 }
 

@@ -1,5 +1,6 @@
 // What the control plane is told of this host: domains that can forward, and clients whose ports are there.
 
+import BGP
 import EVPN
 import NetTypes
 
@@ -52,8 +53,12 @@ extension FlowTables {
     }
     private func localMAC(_ key: MACKey) -> LocalMAC? {
         guard let domain = model.domains[key.vni], domain.gateway?.mac != key.mac else { return nil }
-        if let place = declaredPlace(of: key) { return LocalMAC(port: name(of: place), isStatic: true) }
-        return learned[key].map { LocalMAC(port: name(of: $0)) }
+        for index in model.clientsOfMAC[key] ?? [] {
+            guard let place = place(of: .bridged(index)) else { continue }
+            return LocalMAC(port: name(of: place), isStatic: true, exports: model.bridged[index].exports)
+        }
+        guard let place = learned[key], case .bridged(let index)? = owner(of: place) else { return nil }
+        return LocalMAC(port: name(of: place), exports: model.bridged[index].exports)
     }
     private func localNeighbor(_ key: NeighborKey) -> LocalNeighbor? {
         guard model.domains[key.vni]?.gateway?.has(key.ip) != true else { return nil }
@@ -67,11 +72,15 @@ extension FlowTables {
         if let vni = model.vrfs[key.vrf]?.subnets[key.prefix] {
             return LocalPrefix(proto: Self.kernelProtocol, isConnected: true, interface: "vni\(vni)")
         }
-        for (index, _) in model.clientsOfPrefix[key] ?? [] {
-            guard let place = place(of: .routed(index)) else { continue }
-            return LocalPrefix(proto: Self.staticProtocol, isConnected: false, interface: name(of: place))
+        let clients = (model.clientsOfPrefix[key] ?? []).compactMap { index, _ in
+            place(of: .routed(index)).map { (place: $0, exports: model.routed[index].exports) }
         }
-        return nil
+        guard let first = clients.first else { return nil }
+        // One route for all of them.
+        let isOwn = clients.allSatisfy { $0.exports != nil }
+        return LocalPrefix(
+            proto: Self.staticProtocol, isConnected: false, interface: name(of: first.place),
+            exports: isOwn ? Set(clients.flatMap { $0.exports ?? [] }).sorted() : nil)
     }
     /// As the configuration would name a port.
     private func name(of place: Place) -> String {

@@ -79,7 +79,7 @@ extension FlowTables {
     }
 
     /// Whose a place is, where configurations by name and by number meet.
-    private func owner(of place: Place) -> ClientReference? { sharers[place]?.first }
+    func owner(of place: Place) -> ClientReference? { sharers[place]?.first }
 
     /// Where a client is; nil: its port is not there, or the place is another's.
     func place(of client: ClientReference) -> Place? {

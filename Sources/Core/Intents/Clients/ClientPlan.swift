@@ -144,12 +144,15 @@ struct ClientPlan {
         attachments[client.attachment] = client
         framings[client.attachment.port] = (client.attachment.tag != nil, client)
         services[client.vni] = service
+        let exports =
+            service.first == nil ? nil : self.exports(client, resolved(client.exports, client) ?? nil).sorted()
         switch client.service {
         case .bridged(let mac, let addresses):
             if let mac { macs[MACOfVNI(vni: client.vni, mac: mac)] = client }
             for address in addresses { self.addresses[AddressOfVNI(vni: client.vni, address: address)] = client }
             bridged.append(
-                BridgedClient(attachment: client.attachment, vni: client.vni, mac: mac, addresses: addresses))
+                BridgedClient(
+                    attachment: client.attachment, vni: client.vni, mac: mac, addresses: addresses, exports: exports))
         case .routed(let mac, let prefixes, let anycast):
             for claim in anycast {
                 probed[claim.address.internalTarget] = (Probed(client, claim.address), client)
@@ -158,7 +161,7 @@ struct ClientPlan {
             routed.append(
                 RoutedClient(
                     attachment: client.attachment, vrf: vrfName(client.vni), mac: mac, prefixes: prefixes,
-                    anycast: anycast.map(\.address)))
+                    anycast: anycast.map(\.address), exports: exports))
         }
         return true
     }
@@ -288,18 +291,21 @@ struct ClientPlan {
             }
         } else {
             let before = services[vni]
-            if let before, let first = before.first, !before.hasDiffered,
-                before.imports != imports || before.exports != exports
-            {
+            if let before, let first = before.first, !before.hasDiffered, before.imports != imports {
                 service.hasDiffered = true
                 complain(
-                    client.place, "route targets of VNI \(vni) differ from those of \(first.name)",
-                    hint: "the VNI has all of them", .warning)
+                    client.place, "imported route targets of VNI \(vni) differ from those of \(first.name)",
+                    hint: "the VNI imports all of them", .warning)
             }
             if let targets = imports { service.imports = (service.imports ?? []).union(targets) }
-            if let targets = exports { service.exports = (service.exports ?? []).union(targets) }
+            service.exports = (service.exports ?? []).union(self.exports(client, exports))
         }
         return service
+    }
+
+    /// What routes of a client have in a VNI that clients alone name.
+    private func exports(_ client: Client, _ written: Set<RouteTarget>?) -> Set<RouteTarget> {
+        written ?? [.automatic(asn: base.overlay.asn, vni: client.vni)]
     }
 
     /// With the AS of this node; `.some(nil)`: there are none; nil: one does not fit.

@@ -1,6 +1,7 @@
 // The bridge of Open vSwitch and its clients, one fact a line.
 
 import Anycast
+import BGP
 import EVPN
 import NetTypes
 
@@ -8,7 +9,7 @@ extension Configuration {
     /// Nothing where the kernel forwards.
     var switchLines: [String] {
         guard let openVSwitch else { return [] }
-        var lines = openVSwitch.lines
+        var lines = openVSwitch.lines(overlay)
         if let settings = openVSwitchSettings {
             if let file = settings.anycastStatusFile { lines.append("anycast status from \(file)") }
             if let interface = settings.checkInterface {
@@ -39,7 +40,7 @@ extension Probe {
 
 extension SwitchConfiguration {
     /// One line for the bridge, one for each client and each of its anycast addresses.
-    fileprivate var lines: [String] {
+    fileprivate func lines(_ overlay: Overlay) -> [String] {
         var words = [
             "bridge \(bridge.name) of \(bridge.database)", "tunnel \(bridge.tunnelPort) port \(bridge.tunnelNumber)",
             "udp \(bridge.udpPort)", "router mac \(bridge.routerMAC)",
@@ -52,15 +53,21 @@ extension SwitchConfiguration {
         if bridge.holdSeconds != 30 { words.append("hold \(bridge.holdSeconds)s") }
         if let check = bridge.anycastCheck { words.append("check port \(check.number) \(check.mac)") }
         var lines = [words.joined(separator: ", ")]
+        func exports(_ own: [RouteTarget]?, _ service: [RouteTarget]?) -> String {
+            guard let own, own != service else { return "" }
+            return own.isEmpty ? ", export none" : ", export \(own.map(\.description).joined(separator: ","))"
+        }
         for client in bridged {
+            let targets = exports(client.exports, overlay.evis.first { $0.vni == client.vni }?.exportTargets)
             let addresses = client.addresses.map { " \($0)" }.joined()
             lines.append(
-                "client \(client.attachment): vni \(client.vni) \(client.mac.map { "mac \($0)" } ?? "learned")\(addresses)"
+                "client \(client.attachment): vni \(client.vni) \(client.mac.map { "mac \($0)" } ?? "learned")\(addresses)\(targets)"
             )
         }
         for client in routed {
             let prefixes = client.prefixes.map { " \($0)" }.joined()
-            lines.append("client \(client.attachment): vrf \(client.vrf) mac \(client.mac)\(prefixes)")
+            let targets = exports(client.exports, overlay.vrfs.first { $0.name == client.vrf }?.exportTargets)
+            lines.append("client \(client.attachment): vrf \(client.vrf) mac \(client.mac)\(prefixes)\(targets)")
             for anycast in client.anycast {
                 let state = enabledAnycast.contains(anycast) ? "" : ", disabled"
                 lines.append(
