@@ -97,6 +97,18 @@ import Testing
         #expect(
             text(VRFPlan(vrf(table: 1000), links: table([other])))
                 == ["# table 1000 is that of VRF red and of VRF device blue"])
+        // Two of ours that exchange their tables: each lets its own go.
+        var swapped = device(11, "blue", table: 50, alias: "evpnd:vrf=blue")
+        let exchange = VRFPlan(vrf(table: 50), links: table([device(), swapped]), moving: ["red", "blue"])
+        #expect(
+            text(exchange).suffix(2)
+                == ["ip link del red", "# table 50 is that of VRF red and of VRF device blue"])
+        swapped.alias = ""
+        for moving in [["red", "blue"], ["red"]] as [Set<String>] {
+            let plan = VRFPlan(vrf(table: 50), links: table([device(), swapped]), moving: moving)
+            #expect(plan.operations.isEmpty && plan.binding == nil)
+            swapped.alias = "evpnd:vrf=blue"
+        }
         // By itself another one is taken.
         #expect(VRFPlan(vrf(), links: table([other])).table == 1001)
         #expect(

@@ -94,6 +94,9 @@ extension LinuxDataplane {
     static func perform(_ operations: [LinkOperation], _ sockets: DeviceSockets) -> DeviceOutcome {
         var outcome = DeviceOutcome()
         for operation in operations {
+            if case .removeEnds(let table) = operation {
+                _ = send((try? markedRoutes(sockets.own, table: table)) ?? [], sockets.own)
+            }
             var refused = sockets.transact(operation)
             if operation.toleratesAbsence { refused.removeAll { $0.failure.isAbsence } }
             guard let first = refused.first else {

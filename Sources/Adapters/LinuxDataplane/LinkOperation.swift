@@ -72,7 +72,8 @@ enum LinkOperation: Hashable, Sendable, CustomStringConvertible {
     /// For a device whose name stood for the mark.
     case mark(interface: Int32, name: String, mark: String)
     case delete(interface: Int32, name: String)
-    /// The last routes of a VRF's table, of both families: they stay when its device goes.
+    /// The last routes of a VRF's table, of both families: they stay when its device goes. With them go our others, which would be
+    /// those of the next VRF that has the table.
     case removeEnds(table: UInt32)
     case rename(interface: Int32, from: String, to: String)
     case setMTU(interface: Int32, name: String, mtu: UInt32)

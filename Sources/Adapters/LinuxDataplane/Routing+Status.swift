@@ -98,8 +98,10 @@ extension LinuxDataplane {
         return route.metric == 0 ? text : text + " metric \(route.metric)"
     }
 
-    /// Deletions of the routes and nexthop objects with our mark, in all tables of the socket's namespace.
-    static func markedRoutes(_ socket: NetlinkSocket) throws(NetlinkFailure) -> [RouteOperation] {
+    /// Deletions of the routes and nexthop objects with our mark, in all tables of the socket's namespace; of the routes in `table` only.
+    static func markedRoutes(
+        _ socket: NetlinkSocket, table: UInt32? = nil
+    ) throws(NetlinkFailure) -> [RouteOperation] {
         var operations: [RouteOperation] = []
         for family in [Family.ipv4, Family.ipv6] {
             var found: [Route] = []
@@ -108,15 +110,16 @@ extension LinuxDataplane {
                 restart: { (found, ends) = ([], []) },
                 { $0.dumpRoutes(sequence: $1, family: family, proto: routeProtocol) },
                 { message in
-                    guard message.type == MessageType.newRoute, let route = Route(decoding: message.payload) else {
-                        return
-                    }
+                    guard message.type == MessageType.newRoute, let route = Route(decoding: message.payload),
+                        table == nil || route.table == table
+                    else { return }
                     if let end = TableEnd(route) { ends.append(end) }
                     if VRFTable.isOurs(route) { found.append(route) }
                 })
             operations += ends.map { .end($0, isRemoval: true) }
             operations += found.map { .route(.init(removing: $0)) }
         }
+        guard table == nil else { return operations }
         let nexthops = (try? dumpNexthops(socket)) ?? []
         let ours = nexthops.filter { $0.proto == routeProtocol && nexthopNumbers.contains($0.id) }
         operations += (ours.filter { !$0.members.isEmpty } + ours.filter(\.members.isEmpty)).map {

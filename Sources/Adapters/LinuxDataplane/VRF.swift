@@ -124,9 +124,16 @@ extension LinuxDataplane {
             guard let theirs = claim(other), (theirs.rank, name) < (own.rank, vrf.name) else { continue }
             claimed[theirs.table] = "VRF \(name)"
         }
-        return VRFPlan(vrf.configuration, links: links, claimed: claimed, ways: ways, own: vrf.tables) {
-            routesInTable($0)
+        let moving = vrfs.values.filter { other in
+            guard other.configuration.hasOwnDevice, case .device(let wanted?) = other.configuration.place else {
+                return false
+            }
+            return links[other.name].map { $0.vrfTable != wanted } ?? false
         }
+        return VRFPlan(
+            vrf.configuration, links: links, claimed: claimed, ways: ways, own: vrf.tables,
+            moving: Set(moving.map(\.name))
+        ) { routesInTable($0) }
     }
     /// What others have in a table, in words.
     private func routesInTable(_ table: UInt32) -> String? {

@@ -25,10 +25,10 @@ struct VRFPlan: Equatable, Sendable {
     /// `claimed`: the tables that other VRFs of the configuration have or want, by their number. `ways`: interfaces of the underlay that
     /// IPv4 routes of the VRF lead to, from which the answers come. `inUse`: what somebody else has in a
     /// table, in words; nil: nothing. It is asked for few tables, and only when a device is to be made. `own`: the tables that the VRF
-    /// has had, the last one last: what is in them was put into this VRF.
+    /// has had, the last one last: what is in them was put into this VRF. `moving`: VRFs whose devices are to have other tables.
     init(
         _ vrf: IPVRF, links: LinkTable, claimed: [UInt32: String] = [:], ways: [Link] = [], own: [UInt32] = [],
-        inUse: (UInt32) -> String? = { _ in nil }
+        moving: Set<String> = [], inUse: (UInt32) -> String? = { _ in nil }
     ) {
         var claimed = claimed
         if let own = vrf.export?.filteredTable, claimed[own] == nil {
@@ -39,7 +39,7 @@ struct VRFPlan: Equatable, Sendable {
             (binding, state, table) = (.mainTable, .up, VRFBinding.mainTable.table)
         case .device(let table):
             if vrf.isManaged {
-                manage(vrf.name, table, reserved: vrf.reservedTables, links, claimed, own, inUse)
+                manage(vrf.name, table, reserved: vrf.reservedTables, links, claimed, own, moving, inUse)
             } else {
                 adopt(vrf.name, table, links, claimed)
             }
@@ -74,7 +74,7 @@ struct VRFPlan: Equatable, Sendable {
     }
     private mutating func manage(
         _ name: String, _ wanted: UInt32?, reserved: Set<UInt32>, _ links: LinkTable, _ claimed: [UInt32: String],
-        _ own: [UInt32], _ inUse: (UInt32) -> String?
+        _ own: [UInt32], _ moving: Set<String>, _ inUse: (UInt32) -> String?
     ) {
         let ours = links.sorted(links.marked[.vrf(name)]).first { $0.vrfTable != 0 }
         if ours == nil, let link = links[name] {
@@ -96,6 +96,12 @@ struct VRFPlan: Equatable, Sendable {
         }
         if let other = claimed[chosen] { return problem = clash(name, other) }
         if let other = links.sorted(links.vrfs[chosen]).first(where: { $0.interface != ours?.interface }) {
+            // It may be waiting for the table of ours.
+            if let ours, ours.vrfTable != chosen, case .vrf(let holder)? = DeviceMark(other)?.owner,
+                moving.contains(holder)
+            {
+                operations += links.removal(of: ours)
+            }
             return problem = clash(name, "VRF device \(other.name)")
         }
         if let ours, ours.vrfTable == chosen { return correct(ours, name, links) }

@@ -129,6 +129,7 @@ await 10 'who uses the table is said' used
 show v2 route del blackhole 192.0.2.0/24 table 77
 await 10 'the table is free' has v2 '-d link show ten' 'vrf table 77'
 await 20 'settled with the table' settled v2
+! show v2 route show table 1000 proto 211 | grep . || fail 'a route of ours in a table that is not the VRF any more'
 # A host that is silent: the kernel has forgotten its address with the other table, and it is asked for.
 idle() { show v3 neigh show 10.20.1.12 | grep '02:00:00:00:00:02 .*extern_learn' && show v2 neigh show 10.20.1.12 dev br101 | grep '02:00:00:00:00:02'; }
 await 10 'the silent host is known again' idle
@@ -194,12 +195,23 @@ await 40 'its VLAN goes' own_vlans vxlan0 '[51]'
 cleared() { lacks 'extern_learn' && lacks 'src_vni 101'; }
 await 20 'no entry of a VNI that left while the daemon was away' cleared
 
+# Two VRFs exchange their tables.
+sed -i '/^  - {name: ten/a\  - {name: blue, vni: 501, managed: true, table: 78}' "$T/v2.yaml"
+ctl v2 reload
+await 10 'another VRF' has v2 '-d link show blue' 'vrf table 78'
+await 10 'both are settled' settled v2
+sed -i 's/table: 77/table: 79/; s/table: 78/table: 77/; s/table: 79/table: 78/' "$T/v2.yaml"
+ctl v2 reload
+exchanged() { has v2 '-d link show ten' 'vrf table 78' && has v2 '-d link show blue' 'vrf table 77' && settled v2; }
+await 15 'the tables are exchanged' exchanged
+await 10 'the gateway answers after it' pings h2 10.20.1.1
+
 # Nothing of it is left when it leaves the configuration.
 for i in 2 3; do
-    sed -i '/^vlanBridge\|^vrfs\|^vnis\|^  - {name: ten\|^  - {vni/d' "$T/v$i.yaml"
+    sed -i '/^vlanBridge\|^vrfs\|^vnis\|^  - {name: \|^  - {vni/d' "$T/v$i.yaml"
     ctl v$i reload
 done
-gone() { ! show "$1" -o link | grep -E ' (ten|br101|br500|br0|vxlan)'; }
+gone() { ! show "$1" -o link | grep -E ' (ten|blue|br101|br501|br500|br0|vxlan)'; }
 for i in 2 3; do
     await 20 "devices of v$i are gone" gone v$i
     unrouted() { [ -z "$(show v$i route show table all proto 211)$(show v$i -6 route show table all proto 211)" ]; }
