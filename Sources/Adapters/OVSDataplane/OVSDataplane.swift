@@ -375,8 +375,10 @@ public final class OVSDataplane {
             ? bridgePlan.problems.first ?? "port \(configuration.bridge.tunnelPort) has no number yet" : nil
     }
     /// Why nobody can be at a port now: a clause, with a way out where there is one; nil: a client there is served.
-    public func obstacle(at port: Attachment.Port) -> String? {
-        if let obstacle { return obstacle }
+    public func obstacle(at attachment: Attachment) -> String? {
+        obstacle ?? obstacle(at: attachment.port) ?? tables.obstacle(at: attachment)
+    }
+    private func obstacle(at port: Attachment.Port) -> String? {
         let known = bridgePlan?.ports ?? [:]
         switch port {
         case .name(let name):

@@ -43,7 +43,7 @@ extension Agent {
 
     /// Why a client there is not served although its file is good.
     func obstacle(at attachment: Attachment) -> String? {
-        (dataplane as? OVSDataplane)?.obstacle(at: attachment.port)
+        (dataplane as? OVSDataplane)?.obstacle(at: attachment)
     }
 
     func sendAnycast(_ client: ControlServer.Client) {

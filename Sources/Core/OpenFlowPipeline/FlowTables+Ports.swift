@@ -1,6 +1,6 @@
 // Ports as the database tells of them, who is attached to them, and addresses that are learned there.
 
-import EVPN
+public import EVPN
 import NetTypes
 public import OpenFlow
 
@@ -95,12 +95,23 @@ extension FlowTables {
         return place
     }
 
-    /// Clients whose port is there, and is that of another one.
-    public var displaced: [String] {
-        attached.sorted { $0.key < $1.key }.flatMap { number, clients in
-            clients.filter { place(of: $0) == nil }.map {
-                "the client of port \(model.attachment(of: $0)) is left out: \(name(of: number)) is that of another client"
+    /// Why a client is left out although its port is there; nil: it is not.
+    public func obstacle(at attachment: Attachment) -> String? {
+        let number: UInt32? =
+            switch attachment.port {
+            case .number(let number): names[number] == nil ? nil : number
+            case .name(let name): ports[name]
             }
+        guard let number else { return nil }
+        if isReserved(number) { return "port \(name(of: number)) is the bridge's own or evpnd's, not one of clients" }
+        let clients = (model.clientsOfPort[attachment.port] ?? []).filter { model.attachment(of: $0) == attachment }
+        guard clients.contains(where: { place(of: $0) == nil }) else { return nil }
+        return "\(name(of: number)) is that of another client"
+    }
+    /// Clients whose port is there, and is not theirs.
+    public var displaced: [String] {
+        Set(model.bridged.map(\.attachment) + model.routed.map(\.attachment)).sorted().compactMap { attachment in
+            obstacle(at: attachment).map { "the client of port \(attachment) is left out: \($0)" }
         }
     }
 
