@@ -46,7 +46,7 @@ public final class OVSDataplane {
     private var failureTimer: TimerID?
     private var failureDelay = OVSDataplane.shortestRetry
     /// Facts are told only once what forwards for them is there.
-    private var heldFacts: [LocalChange] = []
+    private var heldFacts = HeldFacts()
     private var hasSettled = false
     private var mayPrune = false
     /// Until the flows of evpn-connector have been looked for.
@@ -234,7 +234,11 @@ public final class OVSDataplane {
         }
         perform(sync.update(groups: update.groups, flows: update.flows, removedGroups: update.removedGroups))
         guard !update.facts.isEmpty else { return }
-        if hasSettled { onLocalChanges?(update.facts) } else { heldFacts += update.facts }
+        tell(sync.hasCaughtUp ? update.facts : heldFacts.add(update.facts))
+    }
+
+    private func tell(_ facts: [LocalChange]) {
+        if !facts.isEmpty { onLocalChanges?(facts) }
     }
 
     private func switchConnected() {
@@ -332,11 +336,8 @@ public final class OVSDataplane {
             handle(.forwarding(true))
         }
         if takesOver, mayPrune, sync.isSettled { removeConnectorFlows() }
-        guard !hasSettled else { return }
         hasSettled = true
-        let facts = heldFacts
-        heldFacts = []
-        if !facts.isEmpty { onLocalChanges?(facts) }
+        tell(heldFacts.take())
     }
     private func scheduleVerification() {
         if let verifyTimer { loop.cancel(verifyTimer) }
