@@ -66,3 +66,41 @@ await 15 'it says that there is no database' without 'db.sock'
 start_ovsdb v2
 start_vswitchd v2
 back v2
+
+# A neighbor that does not come keeps what was found. What the files of clients say counts all the same, at once: a client at another port,
+# one that is gone, and another tenant's at a port that was theirs.
+ovs_node v3 10.98.0.3/24
+mkdir "$T/clients"
+configure_switch v3 10.98.0.3 10.98.0.9 <<C
+clientDirectory: {path: $T/clients}
+C
+client() { cat >"$T/clients/.new" && mv "$T/clients/.new" "$T/clients/$1.json"; } # NAME
+client moves <<<'{"vni": 10, "ofport": 1, "mac": "02:00:00:00:10:01"}'
+client routed <<<'{"cfg_type": "l3", "vni": 20, "ofport": 3, "mac": "02:00:00:00:20:03", "routes": ["10.5.0.0/24"]}'
+client gone <<<'{"vni": 10, "ofport": 5, "mac": "02:00:00:00:10:05"}'
+start_evpnd v3
+ports v3
+for port in 1 2 3 4 5; do
+    vsctl v3 add-port br-int "l$port" -- set Interface "l$port" type=internal "ofport_request=$port"
+    await 5 "l$port is up" ip -n "$P-v3" link set "l$port" up
+done
+has() { for pattern in "$@"; do grep -q -- "$pattern" <<<"$now" || return 1; done; }
+lacks() { for pattern in "$@"; do ! grep -q -- "$pattern" <<<"$now" || return 1; done; }
+before() { now=$(flows v3) && has 'in_port=1 actions=.*0xa->reg0' '10:01 actions=output:1$' 'nw_dst=10.5.0.0/24 .*output:3$' 'in_port=5 ' '10:05 actions=output:5$'; }
+await 15 'three clients' before
+stop_evpnd v3 KILL
+ofctl v3 add-flow 'cookie=0x6576706e00000004,table=1,priority=10,reg0=10,reg1=1,dl_dst=02:00:00:00:10:09 actions=set_field:10->tun_id,set_field:10.98.0.9->tun_dst,output:65278'
+rm "$T/clients/gone.json"
+client moves <<<'{"vni": 10, "ofport": 2, "mac": "02:00:00:00:10:01"}'
+client routed <<<'{"cfg_type": "l3", "vni": 20, "ofport": 4, "mac": "02:00:00:00:20:03", "routes": ["10.5.0.0/24"]}'
+client other <<<'{"vni": 99, "ofport": 1, "mac": "02:00:00:00:99:01"}'
+start_evpnd v3
+after() {
+    now=$(flows v3) && has 'in_port=1 actions=.*0x63->reg0' '10:01 actions=output:2$' 'nw_dst=10.5.0.0/24 .*output:4$' &&
+        lacks 'in_port=[35] ' 'output:[35]$' && ctl v3 plan | grep '^# 1 flow that was found at start is kept'
+}
+await 10 'what files say counts at once' after
+has '10:09 ' || fail 'what may still be announced is gone'
+client own <<<'{"vni": 99, "port": "br-int"}'
+waits() { ctl v3 show clients --json | jq -e '.[] | select(.source == "own.json") | .state == "waiting" and (.problems[0] | test("the bridge.s own"))'; }
+await 10 'no client is at a port of the bridge' waits

@@ -1,5 +1,6 @@
-// What is sent to the bridge, and when: read, difference, changes, refusals, what is held until everything is known.
+// What is sent to the bridge, and when: read, difference, changes, refusals. And what of this host is told while it is away.
 
+import EVPN
 import NetTypes
 import OpenFlow
 @testable import OpenFlowClient
@@ -32,7 +33,6 @@ private struct Random {
         var sync = FlowSync()
         let (a, b, c) = (flow(0, 1, to: 2), flow(1, 1, to: 2), flow(0, 2, to: 3))
         #expect(sync.update(groups: [], flows: [.set(a)], removedGroups: []).isEmpty)
-        #expect(sync.allowPruning { FlowSync.Contents() }.isEmpty)
         #expect(sync.connected() == [.read])
         #expect(sync.update(groups: [], flows: [.set(b)], removedGroups: []).isEmpty)
         // Later tables first.
@@ -58,36 +58,6 @@ private struct Random {
         #expect(
             sync.read(contents(a, b, c), wanted: contents(a, moved, c)) == [.send([.flow(.set(moved))])])
         #expect(sync.plan(contents(a, moved, c), wanted: contents(a, moved, c)).isEmpty)
-    }
-
-    @Test func holdsWhatItFindsUntilPruning() {
-        var sync = FlowSync()
-        let (old, changed, stale) = (flow(1, 1, to: 2), flow(1, 2, to: 2), flow(1, 3, to: 2))
-        let new = flow(1, 4, to: 2)
-        _ = sync.connected()
-        #expect(sync.read(contents(old, changed, stale), wanted: contents(new)) == [.send([.flow(.set(new))])])
-        _ = sync.answered([], now: now)
-        // Half of what is known: the flow stays as it was.
-        #expect(
-            sync.update(groups: [], flows: [.set(flow(1, 2, to: 7)), .delete(old.key)], removedGroups: []).isEmpty)
-        let wanted = contents(old, flow(1, 2, to: 8), new)
-        #expect(
-            sync.allowPruning { wanted } == [.send([.flow(.set(flow(1, 2, to: 8))), .flow(.delete(stale.key))])])
-        _ = sync.answered([], now: now)
-        #expect(
-            sync.update(groups: [], flows: [.delete(old.key)], removedGroups: []) == [.send([.flow(.delete(old.key))])])
-    }
-
-    @Test func whatIsGoneIsHeldNoMore() {
-        var sync = FlowSync()
-        let (a, b) = (flow(1, 1, to: 2), flow(1, 2, to: 2))
-        _ = sync.connected()
-        _ = sync.read(contents(a, b), wanted: contents())
-        sync.disconnected()
-        // ovs-vswitchd was restarted and has nothing.
-        _ = sync.connected()
-        #expect(sync.read(contents(), wanted: contents(a)) == [.send([.flow(.set(a))])])
-        #expect(sync.allowPruning { contents(a) }.isEmpty)
     }
 
     @Test func isolatesRefusedChanges() {
@@ -120,7 +90,6 @@ private struct Random {
         var sync = FlowSync()
         let (a, b) = (flow(0, 1, to: 2), flow(0, 2, to: 2))
         _ = sync.connected()
-        _ = sync.allowPruning { FlowSync.Contents() }
         _ = sync.read(contents(), wanted: contents(a))
         _ = sync.answered([], now: now)
         #expect(sync.verify() == [.read])
@@ -173,7 +142,6 @@ private struct Random {
             let steady = flow(2, UInt32(number), to: 1)
             wanted[steady.key] = steady
         }
-        _ = sync.allowPruning { FlowSync.Contents() }
         perform(sync.connected())
         serve()
         for _ in 0..<20 {
@@ -219,12 +187,6 @@ private struct Random {
         let (a, b) = (flow(0, 1, to: 2), flow(0, 2, to: 2))
         _ = sync.connected()
         _ = sync.read(contents(a), wanted: contents(a))
-        // What was found and is not known yet is no difference.
-        #expect(sync.counted(2, expected: 1, changes: 0).isEmpty)
-        #expect(sync.counted(0, expected: 1, changes: 0).isEmpty)
-        #expect(sync.counted(3, expected: 1, changes: 0) == [.read])
-        _ = sync.read(contents(a), wanted: contents(a))
-        _ = sync.allowPruning { contents(a) }
         #expect(sync.counted(1, expected: 1, changes: 0).isEmpty)
         _ = sync.update(groups: [], flows: [.set(b)], removedGroups: [])
         #expect(sync.counted(1, expected: 2, changes: 1).isEmpty)
@@ -241,5 +203,21 @@ private struct Random {
         #expect(sync.healed == 1)
         #expect(sync.counted(1, expected: 2, changes: 0).isEmpty)
         #expect(sync.counted(0, expected: 2, changes: 0) == [.read])
+    }
+
+    @Test func announcesNobodyWhileTheBridgeIsAway() {
+        var held = HeldFacts()
+        let (a, b) = (NeighborKey(vni: VNI(10)!, ip: IPAddress("10.0.0.1")!), VNI(20)!)
+        let here = LocalChange.neighbor(a, LocalNeighbor(mac: MACAddress(rawValue: 0x0200_0000_0001)))
+        let moved = LocalChange.neighbor(a, LocalNeighbor(mac: MACAddress(rawValue: 0x0200_0000_0002)))
+        let domain = LocalChange.domain(b, LocalDomain(vtep: IPAddress("192.0.2.1")!, device: "d"))
+        #expect(held.add([domain, here]).isEmpty)
+        #expect(held.add([moved]).isEmpty)
+        #expect(held.take() == [domain, moved])
+        #expect(held.take().isEmpty)
+        // Who is gone is gone at once, and is not told of afterwards.
+        _ = held.add([domain, here])
+        #expect(held.add([.neighbor(a, nil)]) == [.neighbor(a, nil)])
+        #expect(held.take() == [domain])
     }
 }

@@ -1,5 +1,5 @@
 // What is sent to the bridge and when: what it has is read when the connection is made, the difference is sent, then only what
-// changes. What an earlier evpnd left forwards on unchanged until everything is known again.
+// changes.
 
 import NetTypes
 import OpenFlow
@@ -30,11 +30,6 @@ struct FlowSync {
     /// Changes that wait until those on their way are answered.
     private var queue: [BridgeChange] = []
     private var onTheWay: [BridgeChange] = []
-    /// Found at start, before anything may be pruned: neither changed nor removed until then.
-    private var held: [FlowKey: Flow] = [:]
-    private var heldGroups: [UInt32: Group] = [:]
-    private var mayPrune = false
-    private var hasRead = false
     /// Counts changes of what is pending.
     private(set) var edition = 0
     /// Keys that have been changed, or were being changed, since the bridge began to be read again: of them the answer says nothing.
@@ -101,15 +96,6 @@ struct FlowSync {
         case .down: return []
         case .reading:
             state = .live
-            if !mayPrune {
-                // Of what was held before the connection broke only what is still the same is held on.
-                let isFirst = !hasRead
-                let flows = Dictionary(found.flows.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
-                let groups = Dictionary(found.groups.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-                held = isFirst ? flows : held.filter { flows[$0.key] == $0.value }
-                heldGroups = isFirst ? groups : heldGroups.filter { groups[$0.key] == $0.value }
-            }
-            hasRead = true
             // What was refused shows again.
             (failures, groupFailures) = ([:], [:])
             let changes = difference(found, wanted)
@@ -139,13 +125,11 @@ struct FlowSync {
     /// everything read where that does not fit, but only once for the same difference, since what is refused does not go away by reading.
     mutating func counted(_ flows: Int, expected: Int, changes: Int) -> [Effect] {
         let surplus = flows - expected
-        // What is held may be wanted or not.
-        let slack = changes + held.count
-        guard abs(surplus) > slack else {
-            if slack == 0 { surplusAsked = 0 }
+        guard abs(surplus) > changes else {
+            if changes == 0 { surplusAsked = 0 }
             return []
         }
-        guard abs(surplus - surplusAsked) > slack else { return [] }
+        guard abs(surplus - surplusAsked) > changes else { return [] }
         let effects = verify()
         if !effects.isEmpty { surplusAsked = surplus }
         return effects
@@ -160,24 +144,7 @@ struct FlowSync {
         // Before everything was read there is nothing to compare with; then all of it is.
         guard state == .live else { return [] }
         enqueue(
-            groups.filter { heldGroups[$0.id] == nil }.map { .group(.set($0)) }
-                + flows.filter { held[$0.key] == nil }.map { .flow($0) }
-                + removedGroups.filter { heldGroups[$0] == nil }.map { .group(.delete($0)) })
-        return next()
-    }
-
-    /// What was held may be changed and removed from now on.
-    mutating func allowPruning(wanted: () -> Contents) -> [Effect] {
-        guard !mayPrune else { return [] }
-        mayPrune = true
-        let found = Contents(flows: Array(held.values), groups: Array(heldGroups.values))
-        (held, heldGroups) = ([:], [:])
-        guard state == .live, !found.flows.isEmpty || !found.groups.isEmpty else { return [] }
-        let (keys, ids) = (Set(found.flows.map(\.key)), Set(found.groups.map(\.id)))
-        var wanted = wanted()
-        wanted.flows.removeAll { !keys.contains($0.key) }
-        wanted.groups.removeAll { !ids.contains($0.id) }
-        enqueue(difference(found, wanted))
+            groups.map { .group(.set($0)) } + flows.map { .flow($0) } + removedGroups.map { .group(.delete($0)) })
         return next()
     }
 
@@ -245,16 +212,13 @@ struct FlowSync {
         var flows = Dictionary(found.flows.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
         var groups = Dictionary(found.groups.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var changes: [BridgeChange] = []
-        for group in wanted.groups where groups.removeValue(forKey: group.id) != group && heldGroups[group.id] == nil {
+        for group in wanted.groups where groups.removeValue(forKey: group.id) != group {
             changes.append(.group(.set(group)))
         }
         var sets: [Flow] = []
-        for flow in wanted.flows where flows.removeValue(forKey: flow.key) != flow && held[flow.key] == nil {
-            sets.append(flow)
-        }
+        for flow in wanted.flows where flows.removeValue(forKey: flow.key) != flow { sets.append(flow) }
         sets.sort { $0.key.table != $1.key.table ? $0.key.table > $1.key.table : $0.key < $1.key }
         changes += sets.map { .flow(.set($0)) }
-        guard mayPrune else { return changes }
         changes += flows.keys.sorted().map { .flow(.delete($0)) }
         changes += groups.keys.sorted().map { .group(.delete($0)) }
         return changes

@@ -127,10 +127,10 @@ public final class OVSDataplane {
     }
     /// Rows to set or remove.
     public func apply(_ changes: [ForwardingChange]) { handle(.rows(changes)) }
-    /// Flows of ours that were found at start and that nobody has asked for may be removed from now on, others corrected.
+    /// What was found at start and kept, although nobody had asked for it, goes now.
     public func allowPruning() {
         mayPrune = true
-        perform(sync.allowPruning { self.wanted })
+        handle(.complete)
         settle()
     }
     /// Ends the connections; flows, ports and bridge stay.
@@ -270,6 +270,7 @@ public final class OVSDataplane {
                     guard let self else { return }
                     guard let contents else { return self.readFailed() }
                     self.learn(contents)
+                    if self.sync.isReading { self.handle(.found(contents.flows, contents.groups)) }
                     let healed = self.sync.healed
                     self.perform(self.sync.read(contents, wanted: self.wanted))
                     if self.sync.healed > healed {

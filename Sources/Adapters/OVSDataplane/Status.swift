@@ -106,7 +106,8 @@ extension OVSDataplane {
         }
     }
 
-    /// What would be changed now, as commands; empty when the database and the bridge are as wanted. The bridge is read for that.
+    /// What would be changed now, as commands, and how much is kept that was found; empty when the database and the bridge are as
+    /// wanted. The bridge is read for that.
     public func plan(_ done: @escaping ([String]) -> Void) {
         var lines = bridgePlan?.operations.map(\.description) ?? []
         guard sync.isLive else {
@@ -117,6 +118,13 @@ extension OVSDataplane {
             guard let self, let contents else { return done(lines) }
             let name = self.bridge.name
             for change in self.sync.plan(contents, wanted: self.wanted) { lines.append(change.command(bridge: name)) }
+            let kept = self.tables.keptCount
+            if kept > 0 {
+                let flows =
+                    kept == 1 ? "1 flow that was found at start is" : "\(kept) flows that were found at start are"
+                lines.append(
+                    "# \(flows) kept until every neighbor has told all its routes or forwarding.staleHold is over")
+            }
             done(lines)
         }
     }

@@ -30,6 +30,7 @@ extension FlowTables {
         }
         for vni in vnis.sorted() { touchDomain(vni, new) }
         for name in names.sorted() { touchVRF(name, new) }
+        if !vnis.isEmpty || !names.isEmpty { touchFound() }
         if !vnis.isEmpty { touchRows(vnis, new) }
         if !names.isEmpty { touchPrefixes(names) }
         touchClients(new)

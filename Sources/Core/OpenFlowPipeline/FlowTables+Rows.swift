@@ -11,6 +11,7 @@ extension FlowTables {
             guard floods[key.vni]?[key.vtep] != member else { return }
             touch(.domain(key.vni))
             floods[key.vni, default: [:]][key.vtep] = member
+            found.floods[key.vni]?[key.vtep] = nil
             if floods[key.vni]?.isEmpty == true { floods[key.vni] = nil }
         case .neighbor(let key, let row):
             guard neighbors[key] != row else { return }

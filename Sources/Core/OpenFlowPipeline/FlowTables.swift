@@ -27,6 +27,10 @@ public struct FlowTables: Sendable {
         case forwarding(Bool)
         /// A flow of table 6 ended because no frame came any more (its idle timeout).
         case silent(FlowKey)
+        /// What of ours the bridge has when it is connected. Of what an earlier evpnd has left that is kept which may be wanted yet.
+        case found([Flow], [Group])
+        /// Every row that will come at a start has come: nothing is kept from now on.
+        case complete
     }
 
     /// What follows from an input. Done in the order of the members, and each list in its order, nothing that forwards before and
@@ -111,6 +115,10 @@ public struct FlowTables: Sendable {
     /// How many flows should be there: as many as `allFlows` has.
     public private(set) var flowCount = 0
     var groups = GroupTable()
+    /// What is kept of that which was found.
+    var found = Found()
+    var hasFound = false
+    var isComplete = false
     var isForwarding = true
     /// What the control plane has been told.
     var told: [FactKey: LocalChange] = [:]
@@ -136,6 +144,8 @@ public struct FlowTables: Sendable {
             isForwarding = now
             for fact in allFacts() { touch(fact: fact) }
         case .silent(let key): forget(key)
+        case .found(let flows, let groups): find(flows, groups)
+        case .complete: complete()
         }
         return finish()
     }
@@ -177,6 +187,8 @@ struct Changes: Sendable {
     var crowded: [String: Int] = [:]
     /// Groups whose contents change, not only who uses them.
     var groupsBefore: [UInt32: Group]?
+    /// Groups that are kept no more.
+    var foundGroups: [UInt32] = []
     /// `subjects` are in no order.
     var isUnordered = false
     /// Everything may change.
@@ -226,12 +238,12 @@ extension FlowTables {
         var deletes: [Flow] = []
         for subject in subjects {
             let old = changes.before[subject]?.flows ?? []
-            let new = render(subject).flows
+            let new = settle(subject)
             if old == new { continue }
             flowCount += new.count - old.count
             Self.compare(old, new, &sets, &deletes)
         }
-        var removed: [UInt32] = []
+        var removed = changes.foundGroups
         for subject in changes.subjects {
             if let paths = changes.before[subject]?.group, let id = groups.release(paths) { removed.append(id) }
         }
@@ -276,9 +288,16 @@ extension FlowTables {
     /// Every flow that should be there, sorted by key.
     public var allFlows: [Flow] { allSubjects().flatMap { render($0).flows }.sorted { $0.key < $1.key } }
     /// Every group that should be there, sorted by number.
-    public var allGroups: [Group] { groupsInForce().values.sorted { $0.id < $1.id } }
+    public var allGroups: [Group] {
+        groupsInForce().merging(found.groups) { wanted, _ in wanted }.values.sorted { $0.id < $1.id }
+    }
 
     func render(_ subject: Subject) -> Rendered {
+        var rendered = renderWanted(subject)
+        if let kept = kept(subject, rendered.flows) { rendered.flows = kept }
+        return rendered
+    }
+    func renderWanted(_ subject: Subject) -> Rendered {
         switch subject {
         case .base: Rendered(flows: renderBase())
         case .port(let number): Rendered(flows: renderPort(number))
@@ -302,6 +321,7 @@ extension FlowTables {
         for key in learned.keys { all.formUnion([.mac(key), .source(key)]) }
         for key in neighbors.keys { all.formUnion(subjects(of: key, model)) }
         for key in prefixes.keys { all.insert(.route(key)) }
+        all.formUnion(found.flows.keys)
         for client in model.bridged { all.formUnion(subjects(of: client)) }
         for client in model.routed { all.formUnion(subjects(of: client)) }
         for domain in model.domains.values { all.formUnion(subjects(of: domain)) }

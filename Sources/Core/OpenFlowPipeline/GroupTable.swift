@@ -59,7 +59,7 @@ extension FlowTables {
             }
         }
         update.groups.sort { $0.id < $1.id }
-        update.removedGroups = removed.sorted()
+        update.removedGroups = removed.filter { groups.all[$0] == nil && found.groups[$0] == nil }.sorted()
     }
 
     /// The first path is the VRF, for the router's MAC address.

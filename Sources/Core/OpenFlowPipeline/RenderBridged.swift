@@ -78,9 +78,10 @@ extension FlowTables {
 
     func renderDomain(_ vni: VNI) -> [Flow] {
         guard let domain = model.domains[vni], domain.transit == nil else { return [] }
-        let members = floods[vni] ?? [:]
+        let found = self.found.floods[vni]
+        let members = (found ?? [:]).merging(floods[vni] ?? [:]) { _, wanted in wanted }
         var flows: [Flow] = []
-        if macCounts[vni] != nil || !members.isEmpty {
+        if macCounts[vni] != nil || !members.isEmpty || found != nil {
             flows.append(
                 Flow(
                     .domain, Layout.Table.classify, Layout.Priority.normal,
