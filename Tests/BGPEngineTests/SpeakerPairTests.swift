@@ -12,13 +12,15 @@ final class Wire {
         var speaker: Int
         var connection: ConnectionID
     }
-    let speakers: [Speaker]
+    var speakers: [Speaker]
     let addresses: [IPAddress]
     var now = Instant(nanoseconds: 1_000_000_000)
     var joined: [End: End] = [:]
     var events: [[String]]
     var changes: [[BestPathChange]]
     var synchronized: [Bool]
+    /// How many routes had been told when `synchronized` became true.
+    var knownAtSync: [Int: Int] = [:]
     var sent: [[[UInt8]]]
     /// Octets a delivery; nil: all at once.
     var chunk: Int?
@@ -72,7 +74,9 @@ final class Wire {
             speakers[index].drained(id, now: now)
         case .close(let id): cut(End(speaker: index, connection: id))
         case .routes(let batch): changes[index] += batch
-        case .initialSync: synchronized[index] = true
+        case .initialSync:
+            synchronized[index] = true
+            knownAtSync[index] = known(index)
         case .event(let event): events[index].append(event.name)
         case .transport, .configure, .transmit: break
         }
@@ -159,6 +163,19 @@ func routes(_ count: Int, via index: Int = 0) -> [LocalRouteChange] {
 }
 
 @Suite struct SpeakerPairTests {
+    @Test func routesAreToldBeforeTheEndOfThem() {
+        let wire = Wire([configuration(0, peer: 1), configuration(1, peer: 0)])
+        wire.speakers[0].originate(routes(5), now: wire.now)
+        // One that starts again gets routes and End-of-RIB in one read.
+        wire.breakAll()
+        wire.speakers[1] = Speaker(hostname: "s1", restarting: true, seed: 7)
+        (wire.synchronized[1], wire.changes[1]) = (false, [])
+        wire.speakers[1].configure(configuration(1, peer: 0), now: wire.now)
+        wire.settle()
+        wire.pass(5)
+        #expect(wire.synchronized[1] && wire.knownAtSync[1] == 5)
+    }
+
     @Test func establishesAndExchangesRoutes() {
         let wire = Wire([configuration(0, peer: 1), configuration(1, peer: 0)])
         #expect(wire.status(0)?.state == .established)

@@ -331,8 +331,11 @@ public final class Speaker {
 
     /// Best-path changes go to the control plane, updates to the peers that can take them.
     func finish(_ now: Instant) {
-        while rib.hasChanges { effects.append(.routes(rib.takeChanges())) }
+        tellRoutes()
         for peer in rib.peersWithOutput() { flush(peer) }
+    }
+    private func tellRoutes() {
+        while rib.hasChanges { effects.append(.routes(rib.takeChanges())) }
     }
     func flush(_ peer: PeerID) {
         guard let neighbor = neighbors[peer], let index = neighbor.establishedIndex,
@@ -379,6 +382,8 @@ public final class Speaker {
         guard isDue || (isComplete && !isWaiting) else { return }
         isSynchronized = true
         rib.isSelectionDeferred = false
+        // Routes of the same read come first: what they ask for must not be pruned.
+        tellRoutes()
         effects.append(.initialSync)
     }
 
