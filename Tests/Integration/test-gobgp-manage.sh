@@ -1,4 +1,5 @@
 # `manage: true`: evpnd starts BGP in an empty gobgpd and configures it, changes only what differs, and leaves alone what others made.
+# BESIDE
 . "$(dirname "$0")/lib.sh"
 core
 gobgp() { on "$1" gobgp "${@:2}"; }

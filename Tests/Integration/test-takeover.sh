@@ -1,4 +1,5 @@
 # evpnd in place of gobgp-evpn-agent: its own file as it is, a gobgpd on every host, and what that program did wrong.
+# BESIDE
 . "$(dirname "$0")/lib.sh"
 core
 start_agent() { # NODE

@@ -1,5 +1,6 @@
 # Sessions by interface over links with nothing but link-local addresses: evpnd with FRR and evpnd with evpnd, found by router
 # advertisements. VTEPs are on loopbacks. Then trouble: a flap, another address of the peer, an interface that is made anew.
+# BESIDE
 . "$(dirname "$0")/lib.sh"
 router() { # NAME VTEP
     ip netns add "$P-$1"
